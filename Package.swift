@@ -1,0 +1,113 @@
+// swift-tools-version:6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code marked.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+/// One room of the house: a target imports only what its row in ARCHITECTURE.md names.
+func room(_ name: String, _ imports: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: imports, swiftSettings: settings)
+}
+
+/// The tests of a room mirror it under Tests/.
+func tests(_ name: String, _ imports: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: imports + ["TestSupport"], swiftSettings: settings)
+}
+
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+
+/// The pure rooms that decide; `Decision` joins them.
+let deciding: [Target.Dependency] = [
+    "Units", "Policy", "Estimation", "Budget", "Admission", "Scheduling", "Routing", "Planning",
+]
+
+let package = Package(
+    name: "penstock",
+    products: [.executable(name: "penstock", targets: ["penstock"])],
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    ],
+    targets: [
+        // System libraries and C shims.
+        .target(name: "CPlatform"),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+
+        // Pure: bytes and values in, values out.
+        room("Units", [collections]),
+        room("Wire", ["Units"]),
+        room("Dialects", ["Units", "Wire"]),
+        room("Policy", ["Units"]),
+        room("Estimation", ["Units", "Policy"]),
+        room("Budget", ["Units", "Policy"]),
+        room("Admission", ["Units", "Policy"]),
+        room("Scheduling", ["Units", "Policy"]),
+        room("Routing", ["Units", "Policy"]),
+        room("Planning", ["Units", "Policy"]),
+        room("Decision", deciding),
+        room("Simulation", deciding + ["Decision"]),
+
+        // The rim: what touches the world.
+        room("EventLoop", ["Units", "CPlatform"]),
+        room("Transport", ["Units", "Wire", "EventLoop", "COpenSSL"]),
+        room("Store", ["Units", "Policy", "Budget", "EventLoop", "CHiredis"]),
+        room("Telemetry", ["Units", "Wire", logging]),
+        room(
+            "Gateway",
+            deciding + [
+                "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
+            ]),
+        room(
+            "Engine",
+            ["Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry"]),
+        room(
+            "Replay",
+            ["Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry"]),
+        room("Configuration", ["Units", "Policy", yams]),
+        .executableTarget(
+            name: "penstock",
+            dependencies: [
+                "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
+                "Telemetry", "EventLoop", "Transport", "Simulation", arguments,
+            ],
+            swiftSettings: settings),
+
+        // Tests.
+        .target(
+            name: "TestSupport", dependencies: ["Units"], path: "Tests/Support",
+            swiftSettings: settings),
+        tests("Units", ["Units"]),
+        tests("Wire", ["Wire", "Units"]),
+        tests("Dialects", ["Dialects", "Wire", "Units"]),
+        tests("Estimation", ["Estimation", "Policy", "Units"]),
+        tests("Budget", ["Budget", "Policy", "Units"]),
+        tests("Admission", ["Admission", "Policy", "Units"]),
+        tests("Scheduling", ["Scheduling", "Policy", "Units"]),
+        tests("Routing", ["Routing", "Policy", "Units"]),
+        tests("Decision", deciding + ["Decision"]),
+        tests("Simulation", ["Simulation", "Units"]),
+        tests("EventLoop", ["EventLoop", "Units"]),
+        tests("Transport", ["Transport", "EventLoop", "Wire", "Units"]),
+        tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
+        tests("Telemetry", ["Telemetry", "Units"]),
+        tests("Configuration", ["Configuration", "Policy", "Units"]),
+        tests("House", []),
+    ]
+)

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+
+package struct TenantPolicy: Sendable, Equatable {
+    package var id: TenantID
+    /// Also the tenant's name in metrics, in the store and for people.
+    package var name: String
+    package var keys: [KeyHash]
+    /// The first is the default when `X-Traffic-Class` is absent.
+    package var classes: [ClassID]
+    package var models: [ModelID]
+    package var weight: Double
+    package var limits: TenantLimits
+    package var removed: Bool
+
+    package init(
+        id: TenantID, name: String, keys: [KeyHash], classes: [ClassID], models: [ModelID],
+        weight: Double = 1, limits: TenantLimits = TenantLimits(), removed: Bool = false
+    ) {
+        self.id = id
+        self.name = name
+        self.keys = keys
+        self.classes = classes
+        self.models = models
+        self.weight = weight
+        self.limits = limits
+        self.removed = removed
+    }
+}
+
+/// The SHA-256 of an API key: all that the gateway knows of it.
+package struct KeyHash: Sendable, Hashable {
+    /// Four words, big-endian.
+    package let words: [4 of UInt64]
+
+    package init(words: [4 of UInt64]) { self.words = words }
+
+    /// From 64 hexadecimal digits; nil otherwise.
+    package init?(hexadecimal text: Substring) {
+        let digits = Array(text.utf8)
+        guard digits.count == 64 else { return nil }
+        var words: [4 of UInt64] = [0, 0, 0, 0]
+        for (place, digit) in digits.enumerated() {
+            let value: UInt64
+            switch digit {
+            case 0x30...0x39: value = UInt64(digit - 0x30)
+            case 0x61...0x66: value = UInt64(digit - 0x57)
+            case 0x41...0x46: value = UInt64(digit - 0x37)
+            default: return nil
+            }
+            words[place / 16] = words[place / 16] << 4 | value
+        }
+        self.words = words
+    }
+
+    /// Takes the same time wherever the difference lies.
+    package static func == (left: KeyHash, right: KeyHash) -> Bool {
+        let difference =
+            (left.words[0] ^ right.words[0]) | (left.words[1] ^ right.words[1])
+            | (left.words[2] ^ right.words[2]) | (left.words[3] ^ right.words[3])
+        return difference == 0
+    }
+    package func hash(into hasher: inout Hasher) { hasher.combine(words[0]) }
+}
+
+/// Which quantity a limit counts, and over which time. The raw value is its name in configuration,
+/// headers, metrics and store.
+package enum LimitKind: String, Sendable, CaseIterable {
+    case tokensPerMinute = "tokens_per_minute"
+    case inputTokensPerMinute = "input_tokens_per_minute"
+    case outputTokensPerMinute = "output_tokens_per_minute"
+    case requestsPerMinute = "requests_per_minute"
+    case concurrentRequests = "concurrent_requests"
+    case tokensPerDay = "tokens_per_day"
+    case costPerMonth = "cost_per_month"
+}
+
+/// What a tenant may use. A limit that is absent does not exist.
+package struct TenantLimits: Sendable, Equatable {
+    /// In the order of `LimitKind.allCases`, at most one of a kind, each above zero. Tokens, requests, or
+    /// currency units for `costPerMonth`.
+    package var rates: [Limit]
+    /// A longer prompt is refused, whatever the model could take.
+    package var maxPromptTokens: Tokens?
+    /// A larger output bound is lowered to this one, and an absent one is set to it.
+    package var maxCompletionTokens: Tokens?
+
+    package init(
+        rates: [Limit] = [], maxPromptTokens: Tokens? = nil, maxCompletionTokens: Tokens? = nil
+    ) {
+        self.rates = rates
+        self.maxPromptTokens = maxPromptTokens
+        self.maxCompletionTokens = maxCompletionTokens
+    }
+}
+
+package struct Limit: Sendable, Equatable {
+    package var kind: LimitKind
+    package var amount: Double
+
+    package init(kind: LimitKind, amount: Double) {
+        self.kind = kind
+        self.amount = amount
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A growing run of bytes that one owner holds: append at the end, consume at the front.
+///
+/// It owns its memory, so it cannot be copied. An empty one holds none after `release`.
+/// The pointers it hands out are valid until the next mutating call: take `.bytes` at once.
+@safe
+package struct ByteBuffer: ~Copyable {
+    @usableFromInline var base: UnsafeMutableRawPointer?
+    @usableFromInline var capacityBytes: Int
+    @usableFromInline var start: Int
+    @usableFromInline var end: Int
+
+    @inlinable
+    package init() {
+        unsafe base = nil
+        capacityBytes = 0
+        start = 0
+        end = 0
+    }
+
+    @inlinable
+    deinit { unsafe base?.deallocate() }
+
+    @inlinable
+    package var count: Int { end - start }
+    @inlinable
+    package var isEmpty: Bool { end == start }
+    /// Memory held, in bytes.
+    @inlinable
+    package var capacity: Int { capacityBytes }
+
+    /// The bytes present.
+    @inlinable
+    package var readable: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + start }, count: end - start)
+    }
+    /// The bytes present, to be changed in place.
+    @inlinable
+    package var mutable: UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(
+            start: base.map { unsafe $0 + start }, count: end - start)
+    }
+    /// Room behind the present bytes, at least `bytes` of it: write there, then say `wrote`.
+    @inlinable
+    package mutating func room(_ bytes: Int) -> UnsafeMutableRawBufferPointer {
+        reserve(bytes)
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: base.map { unsafe $0 + end }, count: capacityBytes - end)
+    }
+    @inlinable
+    package mutating func wrote(_ bytes: Int) {
+        invariant(end + bytes <= capacityBytes, "wrote within the room")
+        end += bytes
+    }
+
+    /// Makes room for `bytes` more without further allocation.
+    @inlinable
+    package mutating func reserve(_ bytes: Int) {
+        if capacityBytes - end >= bytes { return }
+        makeRoom(bytes)
+    }
+
+    @usableFromInline
+    mutating func makeRoom(_ bytes: Int) {
+        let present = end - start
+        if present + bytes <= capacityBytes, start >= present {
+            if let base = unsafe base, present > 0 {
+                unsafe base.copyMemory(from: base + start, byteCount: present)
+            }
+        } else {
+            var grown = max(capacityBytes * 2, 256)
+            while grown < present + bytes { grown *= 2 }
+            let fresh = UnsafeMutableRawPointer.allocate(byteCount: grown, alignment: 16)
+            if let base = unsafe base {
+                if present > 0 { unsafe fresh.copyMemory(from: base + start, byteCount: present) }
+                unsafe base.deallocate()
+            }
+            unsafe base = unsafe fresh
+            capacityBytes = grown
+        }
+        start = 0
+        end = present
+    }
+
+    @inlinable
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        reserve(bytes.count)
+        unsafe (base.unsafelyUnwrapped + end).copyMemory(from: source, byteCount: bytes.count)
+        end += bytes.count
+    }
+    @inlinable
+    package mutating func append(_ span: RawSpan) {
+        unsafe span.withUnsafeBytes { unsafe append($0) }
+    }
+    @inlinable
+    package mutating func append(_ text: StaticString) {
+        unsafe append(
+            UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+    @inlinable
+    package mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
+    }
+    @inlinable
+    package mutating func append(byte: UInt8) {
+        reserve(1)
+        unsafe (base.unsafelyUnwrapped + end).storeBytes(of: byte, as: UInt8.self)
+        end += 1
+    }
+    /// Decimal digits.
+    @inlinable
+    package mutating func append(decimal value: Int) {
+        reserve(20)
+        if value < 0 {
+            append(byte: 0x2D)
+            append(magnitude: value.magnitude)
+        } else {
+            append(magnitude: value.magnitude)
+        }
+    }
+    @usableFromInline
+    mutating func append(magnitude: UInt) {
+        reserve(20)
+        var digits = 1
+        var bound: UInt = 10
+        while digits < 20, magnitude >= bound {
+            digits += 1
+            let (next, overflow) = bound.multipliedReportingOverflow(by: 10)
+            if overflow { break }
+            bound = next
+        }
+        var rest = magnitude
+        var at = end + digits
+        end = at
+        repeat {
+            at -= 1
+            unsafe (base.unsafelyUnwrapped + at).storeBytes(of: UInt8(0x30 + rest % 10), as: UInt8.self)
+            rest /= 10
+        } while at > end - digits
+    }
+    /// Lowercase hexadecimal digits without leading zeros.
+    @inlinable
+    package mutating func append(hexadecimal value: Int) {
+        var shift = (Int.bitWidth - 1 - max(value, 1).leadingZeroBitCount) / 4 * 4
+        while shift >= 0 {
+            let digit = UInt8(truncatingIfNeeded: (value >> shift) & 15)
+            append(byte: digit < 10 ? 0x30 + digit : 0x57 + digit)
+            shift -= 4
+        }
+    }
+
+    /// Drops `bytes` from the front.
+    @inlinable
+    package mutating func consume(_ bytes: Int) {
+        invariant(bytes <= end - start, "consume what is there")
+        start += bytes
+        if start == end {
+            start = 0
+            end = 0
+        }
+    }
+    /// Drops `bytes` from the end.
+    @inlinable
+    package mutating func dropLast(_ bytes: Int) {
+        invariant(bytes <= end - start, "drop what is there")
+        end -= bytes
+    }
+    /// Empties it; the memory stays for the next use.
+    @inlinable
+    package mutating func removeAll() {
+        start = 0
+        end = 0
+    }
+    /// Empties it and gives the memory back.
+    @inlinable
+    package mutating func release() {
+        unsafe base?.deallocate()
+        unsafe base = nil
+        capacityBytes = 0
+        start = 0
+        end = 0
+    }
+}
