@@ -137,7 +137,8 @@ package struct ByteBuffer: ~Copyable {
         end = at
         repeat {
             at -= 1
-            unsafe (base.unsafelyUnwrapped + at).storeBytes(of: UInt8(0x30 + rest % 10), as: UInt8.self)
+            unsafe (base.unsafelyUnwrapped + at).storeBytes(
+                of: UInt8(0x30 + rest % 10), as: UInt8.self)
             rest /= 10
         } while at > end - digits
     }
