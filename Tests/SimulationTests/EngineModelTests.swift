@@ -85,6 +85,17 @@ private struct Bench {
         #expect(bench.events.contains(.firstToken(second, at: at(10))))
     }
 
+    @Test func whatIsSubmittedAsAStepEndsJoinsTheNextOne() throws {
+        var bench = Bench(plain(blocks: 10))
+        _ = try bench.submit(9, 3)
+        bench.advance(to: 0)
+        let second = try bench.submit(4, 1, at: 10)
+        bench.advance(to: 10)
+        bench.runToIdle()
+        #expect(bench.events.contains(.admitted(second, cached: .zero, at: at(10))))
+        #expect(bench.events.contains(.firstToken(second, at: at(16))))
+    }
+
     @Test func aLongPromptIsCutToTheBudgetAndDecodesGoOnMeanwhile() throws {
         var bench = Bench(plain(blocks: 20, budget: 11))
         let short = try bench.submit(1, 5)
