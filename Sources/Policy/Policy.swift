@@ -21,6 +21,8 @@ package final class Policy: Sendable {
     package let anonymous: TenantID?
     /// Recent refusals kept for the admin endpoint.
     package let throttleHistory: Int
+    /// What `Lookup.swift` reads.
+    let index: PolicyIndex
 
     package init(
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy, models: [ModelPolicy],
@@ -37,6 +39,7 @@ package final class Policy: Sendable {
         self.tenants = tenants
         self.anonymous = anonymous
         self.throttleHistory = throttleHistory
+        index = PolicyIndex(models: models, classes: classes, tenants: tenants)
     }
 }
 

@@ -19,8 +19,29 @@ package struct ByteBuffer: ~Copyable {
         end = 0
     }
 
+    /// Takes over `memory`, which was allocated with alignment 16, and holds nothing yet.
+    @inlinable
+    package init(adopting memory: UnsafeMutableRawBufferPointer) {
+        unsafe base = memory.baseAddress
+        capacityBytes = memory.count
+        start = 0
+        end = 0
+    }
+
     @inlinable
     deinit { unsafe base?.deallocate() }
+
+    /// Empties it and hands its memory to the caller, who has to free or adopt it.
+    @inlinable
+    package mutating func surrender() -> UnsafeMutableRawBufferPointer? {
+        guard let memory = unsafe base else { return nil }
+        let whole = unsafe UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes)
+        unsafe base = nil
+        capacityBytes = 0
+        start = 0
+        end = 0
+        return unsafe whole
+    }
 
     @inlinable
     package var count: Int { end - start }

@@ -113,3 +113,6 @@ package struct Slab<Element> {
         }
     }
 }
+
+extension Slab: Sendable where Element: Sendable {}
+extension Slab.Slot: Sendable where Element: Sendable {}

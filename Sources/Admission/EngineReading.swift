@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+
+/// What an engine said of itself at one scrape, in canonical units.
+package struct EngineReading: Sendable, Equatable {
+    /// KV tokens that running sequences hold; nil when the engine does not tell.
+    package var usedTokens: Tokens?
+    /// KV tokens it has in all; nil when the engine does not tell.
+    package var capacityTokens: Tokens?
+    package var running: Int
+    package var waiting: Int
+    /// It answers probes but takes no work (vLLM's sleep).
+    package var isSleeping: Bool
+
+    package init(
+        usedTokens: Tokens?, capacityTokens: Tokens?, running: Int, waiting: Int,
+        isSleeping: Bool = false
+    ) {
+        self.usedTokens = usedTokens
+        self.capacityTokens = capacityTokens
+        self.running = running
+        self.waiting = waiting
+        self.isSleeping = isSleeping
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Admission
+package import Budget
+package import Policy
+package import Units
+
+/// The machine's own name for a request, from its arrival to its end.
+package typealias Ticket = SlabKey
+
+/// What a request asks for, after authentication and inspection.
+package struct Arrival: Sendable {
+    package var tenant: TenantID
+    package var model: ModelID
+    package var trafficClass: ClassID
+    /// Estimated prompt tokens, every choice and prompt counted.
+    package var input: Tokens
+    /// The client's output bound of one choice; nil where it gave none.
+    package var bound: Tokens?
+    /// Answers that will be generated: choices times prompts.
+    package var choices: Int
+    /// It will generate the whole bound (`ignore_eos`, `min_tokens`).
+    package var isForced: Bool
+    /// Nothing is generated (embeddings).
+    package var isOutputless: Bool
+    /// When the client's own patience ends.
+    package var deadline: Instant
+
+    package init(
+        tenant: TenantID, model: ModelID, trafficClass: ClassID, input: Tokens, bound: Tokens?,
+        choices: Int = 1, isForced: Bool = false, isOutputless: Bool = false,
+        deadline: Instant = .distantFuture
+    ) {
+        self.tenant = tenant
+        self.model = model
+        self.trafficClass = trafficClass
+        self.input = input
+        self.bound = bound
+        self.choices = choices
+        self.isForced = isForced
+        self.isOutputless = isOutputless
+        self.deadline = deadline
+    }
+}
+
+/// How an admitted or waiting request ended.
+package struct Ending: Sendable {
+    /// Tokens generated, all choices.
+    package var output: Tokens
+    /// From the first token to the last.
+    package var generating: Duration
+    /// The engine served it to its end: its length may be learnt from.
+    package var isComplete: Bool
+    /// The endpoint is to blame: it broke off.
+    package var isEngineFault: Bool
+
+    package init(
+        output: Tokens = .zero, generating: Duration = .zero, isComplete: Bool = false,
+        isEngineFault: Bool = false
+    ) {
+        self.output = output
+        self.generating = generating
+        self.isComplete = isComplete
+        self.isEngineFault = isEngineFault
+    }
+}
+
+/// What can happen. Time comes with the call, never from a clock.
+package enum Event: Sendable {
+    case arrived(RequestID, Arrival)
+    /// The store has spoken about a ticket's budget.
+    case budgeted(Ticket, BudgetVerdict)
+    /// A forwarded request could not be delivered and not one byte of an answer came.
+    case bounced(Ticket)
+    /// Tokens generated so far, all choices.
+    case streamed(Ticket, output: Tokens)
+    /// The one end of every ticket, whatever happened; a late second one is ignored.
+    case ended(Ticket, Ending)
+    /// A scrape or probe was answered.
+    case probed(EndpointID, EngineReading?)
+    case probeFailed(EndpointID)
+    case drained(EndpointID, Bool)
+    case reconfigured(Policy)
+    /// Time has passed: queues are looked through.
+    case ticked
+}
+
+/// What the store is to be asked.
+package struct BudgetAsk: Sendable, Equatable {
+    package var tenant: TenantID
+    package var input: Tokens
+    package var output: Tokens
+    /// In the model's currency.
+    package var cost: Double
+}
+
+/// What the store answered, as far as the decision needs it.
+package enum BudgetVerdict: Sendable, Equatable {
+    case reserved
+    /// The exact time until this request fits, and the numbers compared.
+    case refused(LimitKind, limit: Double, used: Double, requested: Double, wait: Duration)
+    /// More than the limit can ever hold.
+    case neverFits(LimitKind, limit: Double, requested: Double)
+    case unavailable(retryAfter: Duration)
+}
+
+/// What is to be done. Carried out by the rim, which does not decide.
+package enum Action: Sendable, Equatable {
+    /// Ask the store, and answer with `Event.budgeted`.
+    case reserve(RequestID, Ticket, BudgetAsk)
+    /// Send it, with this output bound where the client's must change.
+    case forward(RequestID, to: EndpointID, bound: Tokens?)
+    /// It waits; an answer will follow.
+    case queued(RequestID)
+    case refuse(RequestID, Refusal)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a request is not served. One case is one status, one code in the error body, and one metric label.
+package enum RefusalReason: String, Sendable, CaseIterable {
+    case badRequest = "bad_request"
+    case invalidRequest = "invalid_request"
+    case invalidAPIKey = "invalid_api_key"
+    case modelNotAllowed = "model_not_allowed"
+    case classNotAllowed = "class_not_allowed"
+    case unknownClass = "unknown_class"
+    case modelNotFound = "model_not_found"
+    case notFound = "not_found"
+    case methodNotAllowed = "method_not_allowed"
+    case requestTooLarge = "request_too_large"
+    case contextLengthExceeded = "context_length_exceeded"
+    case requestExceedsLimit = "request_exceeds_limit"
+    case headerTooLarge = "header_too_large"
+    case tokensPerMinute = "tokens_per_minute_exceeded"
+    case inputTokensPerMinute = "input_tokens_per_minute_exceeded"
+    case outputTokensPerMinute = "output_tokens_per_minute_exceeded"
+    case requestsPerMinute = "requests_per_minute_exceeded"
+    case concurrentRequests = "concurrent_requests_exceeded"
+    case tokensPerDay = "tokens_per_day_exceeded"
+    case costPerMonth = "cost_per_month_exceeded"
+    case kvCachePressure = "kv_cache_pressure"
+    case queueFull = "queue_full"
+    case queueWaitTooLong = "queue_wait_too_long"
+    case noHealthyEndpoint = "no_healthy_endpoint"
+    case budgetStoreUnavailable = "budget_store_unavailable"
+    case gatewayOverloaded = "gateway_overloaded"
+    case draining = "draining"
+    case upstreamFailed = "upstream_failed"
+    case deadlineExceeded = "deadline_exceeded"
+
+    /// The HTTP status of the answer.
+    package var status: Int {
+        switch self {
+        case .badRequest, .invalidRequest, .unknownClass, .contextLengthExceeded,
+            .requestExceedsLimit:
+            400
+        case .invalidAPIKey: 401
+        case .modelNotAllowed, .classNotAllowed: 403
+        case .modelNotFound, .notFound: 404
+        case .methodNotAllowed: 405
+        case .requestTooLarge: 413
+        case .headerTooLarge: 431
+        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute,
+            .requestsPerMinute, .concurrentRequests, .tokensPerDay, .costPerMonth:
+            429
+        case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
+            .budgetStoreUnavailable, .gatewayOverloaded, .draining:
+            503
+        case .upstreamFailed: 502
+        case .deadlineExceeded: 504
+        }
+    }
+
+    /// The error code in the answer's body, and the label of the metrics.
+    package var code: String {
+        self == .unknownClass ? RefusalReason.invalidRequest.rawValue : rawValue
+    }
+
+    /// The `type` of the OpenAI error body (client-facing convention).
+    package var errorType: String {
+        switch self {
+        case .modelNotAllowed, .classNotAllowed: "permission_error"
+        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute: "tokens"
+        case .requestsPerMinute, .concurrentRequests: "requests"
+        case .tokensPerDay, .costPerMonth: "insufficient_quota"
+        case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
+            .budgetStoreUnavailable, .gatewayOverloaded, .draining:
+            "service_unavailable_error"
+        case .upstreamFailed: "server_error"
+        case .deadlineExceeded: "timeout_error"
+        default: "invalid_request_error"
+        }
+    }
+
+    /// Refused although nothing is wrong with the request: a throttling decision, which operators see.
+    package var isThrottle: Bool { status == 429 || status == 503 }
+}

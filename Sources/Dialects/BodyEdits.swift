@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+import Wire
+
+/// What is to be different in the body that the engine gets.
+package struct BodyEdits: Sendable, Equatable {
+    /// What the engine calls the model.
+    package var model: String?
+    /// The most tokens of one choice: set under every name that the body uses, and under one that every
+    /// engine knows.
+    package var bound: Tokens?
+    /// The stream is to end with the usage.
+    package var askUsage = false
+
+    package init(model: String? = nil, bound: Tokens? = nil, askUsage: Bool = false) {
+        self.model = model
+        self.bound = bound
+        self.askUsage = askUsage
+    }
+}
+
+/// Whether a body had to be written anew.
+package enum EditOutcome: Sendable, Equatable {
+    /// The original says it all; nothing was appended.
+    case unchanged
+    /// The edited body was appended.
+    case edited
+}
+
+/// Appends `body` with `edits` to `buffer`; all other members stay as they are, byte by byte.
+///
+/// Always removed are members that are internal to a deployment and all but the last of repeated ones.
+/// Where the only bound stands under a name that some engines ignore, it is added under the common one.
+package func apply(
+    body: RawSpan, inspection: Inspection, edits: BodyEdits, into buffer: inout ByteBuffer
+) -> EditOutcome {
+    var splice = Splice()
+    splice.insertMembers(body, inspection, edits, &buffer)
+    for place in inspection.places {
+        if place.member.isInternal || place.isSuperseded {
+            splice.remove(place, body, &buffer)
+        } else {
+            splice.change(place, body, inspection, edits, &buffer)
+        }
+    }
+    return splice.finish(body, &buffer)
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+import Wire
+
+/// Reads a request's body in one pass: validates it, notes what it asks for in `inspection`, feeds the
+/// texts to `meter` and the declared tools, as compact JSON, to `tools`.
+///
+/// After a fault the inspection and the meters hold part of the body and are good for nothing.
+package func inspect<Meter: TextMeter>(
+    _ body: RawSpan, _ dialect: Dialect, limits: InspectionLimits = InspectionLimits(),
+    meter: inout Meter, tools: inout Meter, into inspection: inout Inspection
+) throws(BodyFault) {
+    inspection.begin(dialect)
+    var reader = BodyReader(
+        scanner: JSONScanner(maxDepth: limits.maxDepth), text: meter, tools: tools,
+        found: inspection)
+    // Its memory has one owner at a time: otherwise the first note would copy it.
+    inspection = Inspection()
+    defer {
+        meter = reader.text
+        tools = reader.tools
+        inspection = reader.found
+    }
+    try reader.read(body)
+}
+
+/// The state of one inspection.
+struct BodyReader<Meter: TextMeter> {
+    var scanner: JSONScanner
+    var text: Meter
+    var tools: Meter
+    var found: Inspection
+    /// One bit for each `Member` that has occurred.
+    private var seen: UInt64 = 0
+
+    init(scanner: JSONScanner, text: Meter, tools: Meter, found: Inspection) {
+        self.scanner = scanner
+        self.text = text
+        self.tools = tools
+        self.found = found
+    }
+
+    mutating func read(_ body: RawSpan) throws(BodyFault) {
+        guard try next(body) == .beginObject else { throw .notAnObject }
+        found.start = scanner.offset
+        var index = 0
+        var previousEnd = scanner.offset
+        while case .key(let name) = try next(body) {
+            let key = scanner.tokenStart
+            linkPlace(to: key)
+            let member = Member.find(name, in: body)
+            if let member { try note(member) }
+            let token = try next(body)
+            let start = scanner.tokenStart
+            try readValue(member, token, body)
+            if let member, member.isEdited {
+                let place = MemberPlace(
+                    member: member, index: index, previousEnd: previousEnd, key: key,
+                    value: start..<scanner.offset, next: scanner.offset)
+                try keep(place)
+            }
+            previousEnd = scanner.offset
+            index += 1
+        }
+        _ = try next(body)
+        try conclude()
+    }
+
+    func has(_ member: Member) -> Bool { seen & 1 << UInt64(member.rawValue) != 0 }
+
+    mutating func next(_ body: RawSpan) throws(BodyFault) -> JSONToken {
+        do { return try scanner.next(in: body) } catch { throw BodyFault(error) }
+    }
+
+    mutating func skip(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+        do { try scanner.skip(token, in: body) } catch { throw BodyFault(error) }
+    }
+}
+
+// MARK: The top level
+
+extension BodyReader {
+    private mutating func note(_ member: Member) throws(BodyFault) {
+        if has(member), member.repetition == .refused { throw .duplicate(member) }
+        seen |= 1 << UInt64(member.rawValue)
+    }
+
+    private mutating func keep(_ place: MemberPlace) throws(BodyFault) {
+        guard found.places.count < Inspection.maxPlaces else { throw .duplicate(place.member) }
+        for index in found.places.indices where found.places[index].member == place.member {
+            found.places[index].isSuperseded = true
+        }
+        found.places.append(place)
+    }
+
+    /// The place kept last learns where the member behind it begins.
+    private mutating func linkPlace(to key: Int) {
+        guard let last = found.places.indices.last,
+            found.places[last].next == found.places[last].value.upperBound
+        else { return }
+        found.places[last].next = key
+    }
+
+    private mutating func readValue(
+        _ member: Member?, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        switch member {
+        case .model: try readModel(token)
+        case .messages where found.dialect != .completions: try readMessages(token, body)
+        case .prompt where found.dialect == .completions: try readPrompts(.prompt, token, body)
+        case .input where found.dialect == .embeddings: try readPrompts(.input, token, body)
+        case .tools, .functions: try readTools(token, body)
+        case .documents, .suffix: try feed(token, body)
+        case .stream: found.stream = try boolean(.stream, token)
+        case .streamOptions: try readStreamOptions(token, body)
+        case .ignoreEOS: found.ignoreEOS = try boolean(.ignoreEOS, token)
+        case .maxTokens, .maxCompletionTokens, .predicted, .minTokens, .choices, .bestOf,
+            .parallelChoices:
+            if let member { try readCount(member, token, body) }
+        default: try skip(token, body)
+        }
+    }
+
+    private mutating func readModel(_ token: JSONToken) throws(BodyFault) {
+        switch token {
+        case .string(let name): found.model = name
+        case .null: throw .missing(.model)
+        default: throw .wrongType(.model, expected: .string)
+        }
+    }
+
+    private mutating func readCount(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        let bounds = 1...Inspection.maxBound
+        let choices = 1...Inspection.maxChoices
+        switch member {
+        case .maxTokens: found.maxTokens = try whole(member, bounds, token, body)
+        case .maxCompletionTokens:
+            found.maxCompletionTokens = try whole(member, bounds, token, body)
+        case .predicted: found.predicted = try whole(member, bounds, token, body)
+        case .choices: found.count = try whole(member, choices, token, body) ?? 1
+        case .bestOf: found.bestOf = try whole(member, choices, token, body) ?? 1
+        case .parallelChoices: found.parallel = try whole(member, choices, token, body) ?? 1
+        default:
+            let least = try whole(member, 0...Inspection.maxBound, token, body)
+            found.minTokens = Tokens(least ?? 0)
+        }
+    }
+
+    private mutating func readStreamOptions(
+        _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        found.hasStreamOptions = token == .beginObject
+        found.includeUsage = false
+        found.continuousUsage = false
+        found.optionsStart = nil
+        found.optionsAreEmpty = true
+        found.includeUsageValue = nil
+        if token == .null { return }
+        guard token == .beginObject else { throw .wrongType(.streamOptions, expected: .object) }
+        found.optionsStart = scanner.offset
+        var hasContinuous = false
+        while case .key(let name) = try next(body) {
+            found.optionsAreEmpty = false
+            let token = try next(body)
+            if name.equals("include_usage", in: body) {
+                if found.includeUsageValue != nil { throw .duplicate(.includeUsage) }
+                found.includeUsageValue = scanner.tokenStart..<scanner.offset
+                found.includeUsage = try boolean(.includeUsage, token)
+            } else if name.equals("continuous_usage_stats", in: body) {
+                if hasContinuous { throw .duplicate(.continuousUsage) }
+                hasContinuous = true
+                found.continuousUsage = try boolean(.continuousUsage, token)
+            } else {
+                try skip(token, body)
+            }
+        }
+    }
+
+    private mutating func conclude() throws(BodyFault) {
+        guard has(.model) else { throw .missing(.model) }
+        if found.model.isEmpty { throw .empty(.model) }
+        let chatEmbeddings = found.dialect == .embeddings && has(.messages)
+        guard has(found.dialect.content) || chatEmbeddings else {
+            throw .missing(found.dialect.content)
+        }
+        let bounds = [found.maxTokens, found.maxCompletionTokens, found.predicted]
+        found.bound = bounds.compactMap { $0 }.max().map { Tokens($0) }
+        found.choicesPerPrompt = max(found.count, found.bestOf, found.parallel)
+    }
+}
+
+// MARK: Scalars
+
+extension BodyReader {
+    /// `null` counts as false.
+    private func boolean(_ member: Member, _ token: JSONToken) throws(BodyFault) -> Bool {
+        switch token {
+        case .bool(let value): return value
+        case .null: return false
+        default: throw .wrongType(member, expected: .boolean)
+        }
+    }
+
+    /// Nil for `null`. Whole numbers alone: engines differ about strings, fractions and what is out of range.
+    private func whole(
+        _ member: Member, _ range: ClosedRange<Int>, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) -> Int? {
+        switch token {
+        case .null: return nil
+        case .number(let digits):
+            switch JSONNumber(digits, in: body) {
+            case .whole(let value) where range.contains(value): return value
+            case .fractional: throw .wrongType(member, expected: .integer)
+            default: throw .outOfRange(member, range)
+            }
+        default: throw .wrongType(member, expected: .integer)
+        }
+    }
+}

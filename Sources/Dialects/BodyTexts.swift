@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Units
+import Wire
+
+// What the engine is to read: messages, prompts, tools.
+
+extension BodyReader {
+    mutating func readMessages(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+        guard token == .beginArray else { throw .wrongType(.messages, expected: .array) }
+        while true {
+            let element = try next(body)
+            if element == .endArray { break }
+            guard element == .beginObject else {
+                throw .wrongElement(.messages, index: found.messages, expected: .object)
+            }
+            try readMessage(body)
+            found.messages += 1
+        }
+        if found.messages == 0 { throw .empty(.messages) }
+    }
+
+    /// All that templates may print is text: also names, reasoning and calls, whose members differ by vendor.
+    private mutating func readMessage(_ body: RawSpan) throws(BodyFault) {
+        while case .key(let name) = try next(body) {
+            let token = try next(body)
+            if name.equals("content", in: body) {
+                try readContent(token, body)
+            } else if name.equals("role", in: body) || name.equals("tool_call_id", in: body)
+                || name.equals("id", in: body)
+            {
+                try skip(token, body)
+            } else {
+                try feed(token, body)
+            }
+        }
+    }
+
+    private mutating func readContent(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+        switch token {
+        case .null: return
+        case .string(let content): feed(content, body)
+        case .beginArray:
+            while true {
+                switch try next(body) {
+                case .endArray: return
+                case .string(let part): feed(part, body)
+                case .beginObject: try readPart(body)
+                default:
+                    throw .wrongElement(.messages, index: found.messages, expected: .contents)
+                }
+            }
+        default: throw .wrongElement(.messages, index: found.messages, expected: .contents)
+        }
+    }
+
+    private mutating func readPart(_ body: RawSpan) throws(BodyFault) {
+        var isImage = false
+        var isMedium = false
+        while case .key(let name) = try next(body) {
+            let token = try next(body)
+            switch PartMember.find(name, in: body) {
+            case .text: try feed(token, body)
+            case .image:
+                isImage = true
+                try skip(token, body)
+            case .medium:
+                isMedium = true
+                try skip(token, body)
+            case nil: try skip(token, body)
+            }
+        }
+        if isImage { found.images += 1 }
+        if isMedium { found.otherMedia += 1 }
+    }
+
+    /// Text in the form that engines take it: one, several, or as token ids.
+    mutating func readPrompts(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        found.prompts = 0
+        switch token {
+        case .null: throw .missing(member)
+        case .string(let prompt):
+            feed(prompt, body)
+            found.prompts = 1
+        case .beginArray:
+            switch try next(body) {
+            case .endArray: throw .empty(member)
+            case .string(let first): try readTexts(member, first, body)
+            case .number(let first):
+                try readIDs(member, first, body)
+                found.prompts = 1
+            case .beginArray: try readIDLists(member, body)
+            default: throw .wrongType(member, expected: .prompts)
+            }
+        default: throw .wrongType(member, expected: .prompts)
+        }
+    }
+
+    private mutating func readTexts(
+        _ member: Member, _ first: JSONString, _ body: RawSpan
+    ) throws(BodyFault) {
+        feed(first, body)
+        found.prompts = 1
+        while true {
+            let token = try next(body)
+            if token == .endArray { return }
+            guard case .string(let prompt) = token else {
+                throw .wrongElement(member, index: found.prompts, expected: .string)
+            }
+            feed(prompt, body)
+            found.prompts += 1
+        }
+    }
+
+    private mutating func readIDLists(_ member: Member, _ body: RawSpan) throws(BodyFault) {
+        var list = JSONToken.beginArray
+        while list != .endArray {
+            guard list == .beginArray, case .number(let first) = try next(body) else {
+                throw .wrongElement(member, index: found.prompts, expected: .ids)
+            }
+            try readIDs(member, first, body)
+            found.prompts += 1
+            list = try next(body)
+        }
+    }
+
+    /// The ids from the `first` on, to the end of their array.
+    private mutating func readIDs(
+        _ member: Member, _ first: Range<Int>, _ body: RawSpan
+    ) throws(BodyFault) {
+        var digits = first
+        while true {
+            guard case .whole(let id) = JSONNumber(digits, in: body) else {
+                throw .wrongType(member, expected: .prompts)
+            }
+            guard id >= 0, id <= Inspection.maxBound else {
+                throw .outOfRange(member, 0...Inspection.maxBound)
+            }
+            found.promptTokenIDs += 1
+            switch try next(body) {
+            case .number(let following): digits = following
+            case .endArray: return
+            default: throw .wrongType(member, expected: .prompts)
+            }
+        }
+    }
+
+    mutating func readTools(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+        if token == .null { return }
+        guard token == .beginArray else { throw .wrongType(.tools, expected: .array) }
+        let start = scanner.offset
+        do { try scanner.feedCompact(token, in: body, to: &tools) } catch { throw BodyFault(error) }
+        // More than its brackets and white space.
+        for at in start..<scanner.offset - 1 where body.octet(at) > 0x20 {
+            found.tools = true
+            return
+        }
+    }
+}
+
+// MARK: Feeding
+
+extension BodyReader {
+    private mutating func feed(_ string: JSONString, _ body: RawSpan) {
+        text.boundary()
+        string.feed(&text, from: body)
+    }
+
+    /// A string as its text, everything else as compact JSON.
+    mutating func feed(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+        switch token {
+        case .null: return
+        case .string(let string): feed(string, body)
+        default:
+            text.boundary()
+            do { try scanner.feedCompact(token, in: body, to: &text) } catch {
+                throw BodyFault(error)
+            }
+        }
+    }
+}
+
+extension JSONScanner {
+    /// Feeds the value that `token` begins without white space and with its strings decoded, about as
+    /// templates print it.
+    fileprivate mutating func feedCompact<Meter: TextMeter>(
+        _ token: JSONToken, in text: RawSpan, to meter: inout Meter
+    ) throws(JSONFault) {
+        let outside = token == .beginObject || token == .beginArray ? depth - 1 : depth
+        var token = token
+        var cursor = tokenStart
+        while true {
+            if case .key(let string) = token {
+                meter.feed(text.extracting(cursor..<string.range.lowerBound))
+                string.feed(&meter, from: text)
+                cursor = string.range.upperBound
+            } else if case .string(let string) = token {
+                meter.feed(text.extracting(cursor..<string.range.lowerBound))
+                string.feed(&meter, from: text)
+                cursor = string.range.upperBound
+            }
+            feedInk(cursor..<offset, in: text, to: &meter)
+            if depth <= outside { return }
+            let before = offset
+            token = try next(in: text)
+            feedInk(before..<tokenStart, in: text, to: &meter)
+            cursor = tokenStart
+        }
+    }
+
+    /// Feeds what is not white space in a range between or at tokens.
+    private func feedInk<Meter: TextMeter>(
+        _ range: Range<Int>, in text: RawSpan, to meter: inout Meter
+    ) {
+        var start = range.lowerBound
+        for at in range where text.octet(at) <= 0x20 {
+            if at > start { meter.feed(text.extracting(start..<at)) }
+            start = at + 1
+        }
+        if start < range.upperBound { meter.feed(text.extracting(start..<range.upperBound)) }
+    }
+}
+
+/// What a member of a content part holds.
+private enum PartMember {
+    case text
+    case image
+    case medium
+
+    static func find(_ key: JSONString, in body: RawSpan) -> PartMember? {
+        for (name, kind) in names where key.equals(name, in: body) { return kind }
+        return nil
+    }
+
+    /// The spellings of OpenAI and of vLLM's parts without a type.
+    private static let names: [(StaticString, PartMember)] = [
+        ("text", .text), ("refusal", .text), ("thinking", .text), ("input_text", .text),
+        ("image_url", .image), ("image", .image), ("image_embeds", .image),
+        ("input_image", .image), ("image_pil", .image),
+        ("input_audio", .medium), ("audio_url", .medium), ("audio_embeds", .medium),
+        ("video_url", .medium), ("video", .medium), ("file", .medium), ("input_file", .medium),
+    ]
+}

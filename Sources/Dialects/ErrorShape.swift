@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+import Wire
+
+/// What an error body says.
+package struct ErrorDetail: Sendable, Equatable {
+    package var message: String
+    package var type: String
+    /// The member that was wrong.
+    package var param: String?
+    package var code: String
+
+    package init(message: String, type: String, param: String? = nil, code: String) {
+        self.message = message
+        self.type = type
+        self.param = param
+        self.code = code
+    }
+}
+
+/// How a family of dialects spells an error.
+package enum ErrorShape: Sendable {
+    /// `{"error": {"message", "type", "param", "code"}}`, all four always there: SDKs read them by name.
+    case openAI
+
+    /// Appends the body of an error answer; as the data of an event it says the same in a stream.
+    package func write(_ detail: ErrorDetail, into buffer: inout ByteBuffer) {
+        switch self {
+        case .openAI:
+            JSONWriter.write(into: &buffer) { json in
+                json.beginObject()
+                json.key("error")
+                json.beginObject()
+                json.member("message", detail.message)
+                json.member("type", detail.type)
+                json.member("param", detail.param)
+                json.member("code", detail.code)
+                json.endObject()
+                json.endObject()
+            }
+        }
+    }
+}

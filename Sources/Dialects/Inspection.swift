@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+package import Wire
+
+/// How much of a body the inspection puts up with.
+package struct InspectionLimits: Sendable {
+    /// Nested containers, 1 ... 64.
+    package var maxDepth: Int
+
+    package init(maxDepth: Int = 64) { self.maxDepth = maxDepth }
+}
+
+/// What a body asks for, and where the members stand that an edit may touch.
+///
+/// One value serves request after request; it allocates only until its memory has the size it needs.
+/// Offsets are those of the body that was inspected.
+package struct Inspection: Sendable {
+    /// The largest bound of an answer that is let through: beyond, engines wrap around.
+    package static let maxBound = Int(Int32.max)
+    /// The most choices of one prompt.
+    package static let maxChoices = 128
+    /// The most places kept: a body that repeats members more often is refused.
+    static let maxPlaces = 64
+
+    package internal(set) var dialect = Dialect.chatCompletions
+    /// The name as the client spelled it, between its quotes.
+    package internal(set) var model = JSONString(range: 0..<0, isEscaped: false)
+    package internal(set) var stream = false
+    package internal(set) var hasStreamOptions = false
+    package internal(set) var includeUsage = false
+    package internal(set) var continuousUsage = false
+    /// The most tokens of one choice: the largest of all spellings; nil without any.
+    package internal(set) var bound: Tokens?
+    package internal(set) var minTokens = Tokens.zero
+    package internal(set) var ignoreEOS = false
+    /// Choices of each prompt: the larger of `n` and `best_of`.
+    package internal(set) var choicesPerPrompt = 1
+    /// Prompts of one body; 1 for a chat.
+    package internal(set) var prompts = 1
+    package internal(set) var messages = 0
+    package internal(set) var tools = false
+    package internal(set) var images = 0
+    /// Parts with audio, video or files.
+    package internal(set) var otherMedia = 0
+    /// Prompt tokens that were given as ids: exact.
+    package internal(set) var promptTokenIDs = 0
+
+    /// Answers that the engine will generate.
+    package var choices: Int { choicesPerPrompt * prompts }
+
+    var maxTokens: Int?
+    var maxCompletionTokens: Int?
+    var predicted: Int?
+    var count = 1
+    var bestOf = 1
+    var parallel = 1
+    /// Behind the body's opening brace.
+    var start = 0
+    /// In the order of the body.
+    var places: [MemberPlace] = []
+    /// Behind the opening brace of `stream_options`; nil when it is null or absent.
+    var optionsStart: Int?
+    var optionsAreEmpty = true
+    /// The value of `include_usage`.
+    var includeUsageValue: Range<Int>?
+
+    package init() {}
+
+    /// Forgets all but its memory.
+    mutating func begin(_ dialect: Dialect) {
+        var places = places
+        self = Inspection()
+        places.removeAll(keepingCapacity: true)
+        self.places = places
+        self.dialect = dialect
+    }
+}
+
+/// Where a member of the top level stands.
+struct MemberPlace: Sendable {
+    var member: Member
+    /// The how-manieth member of the body it is, from 0.
+    var index: Int
+    /// Behind the value of the member before, or behind the opening brace.
+    var previousEnd: Int
+    /// The opening quote of its name.
+    var key: Int
+    var value: Range<Int>
+    /// The opening quote of the next member's name, or the end of the value when it is the last.
+    var next: Int
+    /// A later member of the same name counts instead.
+    var isSuperseded = false
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Wire
+
+/// A member of a request's body that decides what the request costs, or that must not reach an engine.
+package enum Member: UInt8, Sendable, CaseIterable {
+    case model
+    case messages
+    case prompt
+    case input
+    case tools
+    case functions
+    case documents
+    case suffix
+    case stream
+    case streamOptions
+    case includeUsage
+    case continuousUsage
+    case maxTokens
+    case maxCompletionTokens
+    /// llama.cpp: wins there over the two before.
+    case predicted
+    case minTokens
+    case ignoreEOS
+    case choices
+    case bestOf
+    /// llama.cpp: `n` by another name.
+    case parallelChoices
+
+    // Internal to a deployment: clients do not set them.
+    /// vLLM: addresses and keys of a KV transfer between engines.
+    case kvTransfer
+    /// vLLM, SGLang, TensorRT-LLM: the engine's own order, with opposite meanings.
+    case priority
+    /// vLLM: overrides the gateway's request id.
+    case requestID
+    /// SGLang: the same.
+    case rid
+    /// llama.cpp: pins a slot.
+    case slot
+    /// SGLang: where a disaggregated prefill connects to.
+    case bootstrapHost
+    case bootstrapPort
+    case bootstrapRoom
+    /// SGLang: pins a data-parallel rank.
+    case dataParallelRank
+    /// TensorRT-LLM: state of a disaggregated request.
+    case disaggregated
+
+    package var name: StaticString {
+        switch self {
+        case .model: return "model"
+        case .messages: return "messages"
+        case .prompt: return "prompt"
+        case .input: return "input"
+        case .tools: return "tools"
+        case .functions: return "functions"
+        case .documents: return "documents"
+        case .suffix: return "suffix"
+        case .stream: return "stream"
+        case .streamOptions: return "stream_options"
+        case .includeUsage: return "stream_options.include_usage"
+        case .continuousUsage: return "stream_options.continuous_usage_stats"
+        case .maxTokens: return "max_tokens"
+        case .maxCompletionTokens: return "max_completion_tokens"
+        case .predicted: return "n_predict"
+        case .minTokens: return "min_tokens"
+        case .ignoreEOS: return "ignore_eos"
+        case .choices: return "n"
+        case .bestOf: return "best_of"
+        case .parallelChoices: return "n_cmpl"
+        case .kvTransfer: return "kv_transfer_params"
+        case .priority: return "priority"
+        case .requestID: return "request_id"
+        case .rid: return "rid"
+        case .slot: return "id_slot"
+        case .bootstrapHost: return "bootstrap_host"
+        case .bootstrapPort: return "bootstrap_port"
+        case .bootstrapRoom: return "bootstrap_room"
+        case .dataParallelRank: return "data_parallel_rank"
+        case .disaggregated: return "disaggregated_params"
+        }
+    }
+
+    /// The member of a body's top level that `key` names, however it is spelled.
+    static func find(_ key: JSONString, in body: RawSpan) -> Member? {
+        var candidate: UInt8 = 0
+        while let member = Member(rawValue: candidate) {
+            if key.equals(member.name, in: body) { return member }
+            candidate += 1
+        }
+        return nil
+    }
+
+    /// What a second occurrence in the same body means.
+    enum Repetition {
+        /// Engines disagree about too much: refused.
+        case refused
+        /// The last one counts; the others are removed.
+        case lastWins
+        /// Nothing that we read.
+        case ignored
+    }
+
+    var repetition: Repetition {
+        switch self {
+        case .model, .messages, .prompt, .input: return .refused
+        case .tools, .functions, .documents, .suffix: return .ignored
+        default: return .lastWins
+        }
+    }
+
+    /// Never forwarded.
+    var isInternal: Bool { rawValue >= Member.kvTransfer.rawValue }
+
+    /// Whether an edit may touch it, so that its place is kept.
+    var isEdited: Bool { self == .model || repetition == .lastWins }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Units
+import Wire
+
+/// Copies a body with some ranges replaced, in ascending order.
+struct Splice {
+    /// Copied up to here.
+    private var cursor = 0
+    private var isEdited = false
+    /// Members from the first on that were removed without a gap.
+    private var removedInFront = 0
+
+    /// New members stand in front, where the comma behind them is always right: a body keeps its model.
+    mutating func insertMembers(
+        _ body: RawSpan, _ inspection: Inspection, _ edits: BodyEdits, _ buffer: inout ByteBuffer
+    ) {
+        if let bound = Splice.addedBound(inspection, edits) {
+            copy(upTo: inspection.start, body, &buffer)
+            buffer.append("\"max_tokens\":")
+            buffer.append(decimal: bound.count)
+            buffer.append(",")
+        }
+        let hasOptions = inspection.places.contains { $0.member == .streamOptions }
+        if edits.askUsage, !hasOptions {
+            copy(upTo: inspection.start, body, &buffer)
+            buffer.append("\"stream_options\":{\"include_usage\":true},")
+        }
+    }
+
+    /// `max_tokens` is what every engine reads. On chats `max_completion_tokens` is as good; on completions
+    /// vLLM ignores it, and `n_predict` is llama.cpp's alone.
+    private static func addedBound(_ inspection: Inspection, _ edits: BodyEdits) -> Tokens? {
+        let isCommon = inspection.places.contains {
+            $0.member == .maxTokens
+                || $0.member == .maxCompletionTokens && inspection.dialect == .chatCompletions
+        }
+        if isCommon || inspection.dialect == .embeddings { return nil }
+        return edits.bound ?? inspection.bound
+    }
+
+    /// With one of the commas beside it, so that what stays is an object.
+    mutating func remove(_ place: MemberPlace, _ body: RawSpan, _ buffer: inout ByteBuffer) {
+        if place.index == removedInFront {
+            removedInFront += 1
+            replace(place.key..<place.next, body, &buffer)
+        } else {
+            replace(place.previousEnd..<place.value.upperBound, body, &buffer)
+        }
+    }
+
+    mutating func change(
+        _ place: MemberPlace, _ body: RawSpan, _ inspection: Inspection, _ edits: BodyEdits,
+        _ buffer: inout ByteBuffer
+    ) {
+        switch place.member {
+        case .model: rename(inspection.model, body, edits, &buffer)
+        case .maxTokens, .maxCompletionTokens, .predicted:
+            guard let bound = edits.bound else { return }
+            set(place.value, bound, body, &buffer)
+        case .minTokens:
+            guard let bound = edits.bound, inspection.minTokens > bound else { return }
+            set(place.value, bound, body, &buffer)
+        case .streamOptions:
+            if edits.askUsage, !inspection.includeUsage {
+                askUsage(place, body, inspection, &buffer)
+            }
+        default: return
+        }
+    }
+
+    /// Copies the rest.
+    mutating func finish(_ body: RawSpan, _ buffer: inout ByteBuffer) -> EditOutcome {
+        guard isEdited else { return .unchanged }
+        copy(upTo: body.byteCount, body, &buffer)
+        return .edited
+    }
+}
+
+// MARK: Single edits
+
+extension Splice {
+    private mutating func rename(
+        _ name: JSONString, _ body: RawSpan, _ edits: BodyEdits, _ buffer: inout ByteBuffer
+    ) {
+        guard var wanted = edits.model else { return }
+        wanted.withUTF8 { bytes in
+            let wanted = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))
+            if Splice.isSame(name, body, wanted) { return }
+            replace(name.range, body, &buffer)
+            JSONEscaping.append(wanted, to: &buffer)
+        }
+    }
+
+    private static func isSame(_ name: JSONString, _ body: RawSpan, _ wanted: RawSpan) -> Bool {
+        guard !name.isEscaped, name.range.count == wanted.byteCount else { return false }
+        for index in wanted.byteOffsets
+        where body.octet(name.range.lowerBound + index) != wanted.octet(index) {
+            return false
+        }
+        return true
+    }
+
+    private mutating func set(
+        _ value: Range<Int>, _ bound: Tokens, _ body: RawSpan, _ buffer: inout ByteBuffer
+    ) {
+        // The value is a number or null, and null is no number.
+        if JSONNumber(value, in: body) == .whole(bound.count) { return }
+        replace(value, body, &buffer)
+        buffer.append(decimal: bound.count)
+    }
+
+    /// Merged into what is there: other members of the options keep their meaning.
+    private mutating func askUsage(
+        _ place: MemberPlace, _ body: RawSpan, _ inspection: Inspection,
+        _ buffer: inout ByteBuffer
+    ) {
+        if let value = inspection.includeUsageValue {
+            replace(value, body, &buffer)
+            buffer.append("true")
+        } else if let start = inspection.optionsStart {
+            copy(upTo: start, body, &buffer)
+            buffer.append("\"include_usage\":true")
+            if !inspection.optionsAreEmpty { buffer.append(",") }
+        } else {
+            replace(place.value, body, &buffer)
+            buffer.append("{\"include_usage\":true}")
+        }
+    }
+
+    private mutating func replace(
+        _ range: Range<Int>, _ body: RawSpan, _ buffer: inout ByteBuffer
+    ) {
+        copy(upTo: range.lowerBound, body, &buffer)
+        cursor = range.upperBound
+    }
+
+    private mutating func copy(upTo end: Int, _ body: RawSpan, _ buffer: inout ByteBuffer) {
+        isEdited = true
+        if end > cursor { buffer.append(body.extracting(cursor..<end)) }
+        cursor = max(cursor, end)
+    }
+}

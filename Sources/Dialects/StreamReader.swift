@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+import Wire
+
+/// Which usage the client asked the stream for.
+package struct AskedUsage: OptionSet, Sendable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// `include_usage`: the chunk at the end.
+    package static let atEnd = AskedUsage(rawValue: 1)
+    /// `continuous_usage_stats`: in every chunk.
+    package static let continuous = AskedUsage(rawValue: 2)
+}
+
+/// What one event of a stream is, and what to do with it.
+package struct StreamEvent: Sendable, Equatable {
+    package enum Kind: UInt8, Sendable {
+        /// Something for the client to read; it may finish as well.
+        case content
+        /// Who speaks, without a word.
+        case roleOnly
+        /// The reason of the end, without a word.
+        case finish
+        /// The usage, and no choices.
+        case usageOnly
+        /// `[DONE]`.
+        case done
+        case error
+        /// All else, also what is not JSON.
+        case other
+    }
+    package enum Action: Sendable, Equatable {
+        case pass
+        /// The client did not ask for it.
+        case drop
+        /// Pass on the data without these bytes; what stays is valid JSON.
+        case cut(Range<Int>)
+    }
+
+    package var kind: Kind
+    /// Choices that got something: tokens, as far as can be seen without usage.
+    package var pieces = 0
+    package var action = Action.pass
+}
+
+/// Follows one stream of a generating dialect, event by event: what it is worth, where it ends, and what
+/// the client must not see of it because only the gateway asked.
+package struct StreamReader: Sendable {
+    private let asked: AskedUsage
+    private let scope: UsageScope
+    /// In the scope `.answer` the last one, else the sum.
+    private var reported: Usage?
+
+    /// Choices that got something, over all events: a stand-in for the output tokens.
+    package private(set) var counted = Tokens.zero
+    package private(set) var sawDone = false
+    package private(set) var sawError = false
+    /// Some choice has said why it ends.
+    package private(set) var sawFinish = false
+
+    package init(
+        _ dialect: Dialect, asked: AskedUsage, scope: UsageScope
+    ) {
+        self.asked = asked
+        self.scope = scope
+    }
+
+    /// The usage as far as the engine has reported it.
+    package var usage: Usage? {
+        guard var usage = reported else { return nil }
+        if case .choice(let perPrompt) = scope {
+            // Each choice brought its prompt along.
+            let shared = max(perPrompt, 1)
+            usage.input = Tokens((usage.input.count + shared - 1) / shared)
+            usage.cachedInput = Tokens(usage.cachedInput.count / shared)
+        }
+        return usage
+    }
+
+    /// Takes the data of one event: the joined values of its `data` fields.
+    package mutating func read(_ data: RawSpan) -> StreamEvent {
+        if StreamReader.isDone(data) {
+            sawDone = true
+            return StreamEvent(kind: .done)
+        }
+        var chunk = AnswerChunk()
+        guard (try? chunk.read(data)) != nil else { return StreamEvent(kind: .other) }
+        if let usage = chunk.usage { take(usage) }
+        counted += Tokens(chunk.produced)
+        if chunk.isError { sawError = true }
+        if chunk.finishes { sawFinish = true }
+        return StreamEvent(
+            kind: StreamReader.kind(chunk), pieces: chunk.produced, action: action(chunk))
+    }
+
+    private static func kind(_ chunk: AnswerChunk) -> StreamEvent.Kind {
+        if chunk.isError { return .error }
+        if chunk.produced > 0 { return .content }
+        if chunk.finishes { return .finish }
+        if chunk.choices > 0 { return chunk.hasRole ? .roleOnly : .other }
+        return chunk.usage == nil ? .other : .usageOnly
+    }
+
+    private func action(_ chunk: AnswerChunk) -> StreamEvent.Action {
+        if chunk.usages == 0 || chunk.isError { return .pass }
+        let endsWithUsage = chunk.choices == 0 && chunk.usage != nil
+        if asked.contains(.atEnd) || asked.contains(.continuous) && !endsWithUsage { return .pass }
+        // Two members cannot be cut at once, and no engine sends them.
+        return endsWithUsage || chunk.usages > 1 ? .drop : .cut(chunk.usageCut)
+    }
+
+    private mutating func take(_ usage: Usage) {
+        guard case .choice = scope, let before = reported else {
+            reported = usage
+            return
+        }
+        reported = Usage(
+            input: before.input + usage.input,
+            cachedInput: before.cachedInput + usage.cachedInput,
+            output: before.output + usage.output, reasoning: before.reasoning + usage.reasoning)
+    }
+
+    private static func isDone(_ data: RawSpan) -> Bool {
+        var end = data.byteCount
+        while end > 0, data.octet(end - 1) <= 0x20 { end -= 1 }
+        var start = 0
+        while start < end, data.octet(start) <= 0x20 { start += 1 }
+        return JSONString(range: start..<end, isEscaped: false).equals("[DONE]", in: data)
+    }
+}

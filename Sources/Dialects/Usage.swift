@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+import Wire
+
+/// What an engine says that an answer took.
+package struct Usage: Sendable, Equatable {
+    /// All prompt tokens, cached ones included.
+    package var input: Tokens
+    package var cachedInput: Tokens
+    /// All generated tokens, reasoning included.
+    package var output: Tokens
+    package var reasoning: Tokens
+
+    package init(
+        input: Tokens, cachedInput: Tokens = .zero, output: Tokens, reasoning: Tokens = .zero
+    ) {
+        self.input = input
+        self.cachedInput = cachedInput
+        self.output = output
+        self.reasoning = reasoning
+    }
+}
+
+/// What one usage object speaks of.
+package enum UsageScope: Sendable, Equatable {
+    /// All choices of the request.
+    case answer
+    /// One choice: llama.cpp gives the first one's in an answer, and one object a choice in a stream.
+    /// `perPrompt` is how many choices share a prompt, at least 1.
+    case choice(perPrompt: Int)
+}
+
+/// The usage in a complete JSON answer; nil when it has none that makes sense, or is not JSON.
+///
+/// Where the object speaks of the first choice alone, it is taken for each of them.
+package func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
+    var chunk = AnswerChunk()
+    guard (try? chunk.read(body)) != nil, var usage = chunk.usage else { return nil }
+    if case .choice(let perPrompt) = scope {
+        let choices = max(chunk.choices, 1)
+        let prompts = max(choices / max(perPrompt, 1), 1)
+        usage.input = Tokens(usage.input.count * prompts)
+        usage.cachedInput = Tokens(usage.cachedInput.count * prompts)
+        usage.output = Tokens(usage.output.count * choices)
+        usage.reasoning = Tokens(usage.reasoning.count * choices)
+    }
+    return usage
+}

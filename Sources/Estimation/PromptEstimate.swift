@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+
+/// What a prompt will cost before the engine has said: its texts and what the template puts around them.
+///
+/// The constants are those of vendors' chat templates: about 5 tokens a message and 8 once, about 80
+/// once where tools are declared, and for an image of unknown size what Qwen-type models take at most.
+package struct PromptEstimate: Sendable, Equatable {
+    package static let perMessage = 5
+    package static let base = 8
+    package static let toolsOnce = 80
+    package static let perImage = 1_280
+
+    /// The contents.
+    package var text: Tokens
+    /// Messages of a chat; 0 for a bare prompt, which has no template.
+    package var messages: Int
+    /// The compact JSON of the declared tools; nil without any.
+    package var tools: Tokens?
+    /// Images and other media whose size is not known.
+    package var images: Int
+    /// Tokens that the client sent as ids: exact.
+    package var ids: Int
+
+    package init(
+        text: Tokens, messages: Int = 0, tools: Tokens? = nil, images: Int = 0, ids: Int = 0
+    ) {
+        self.text = text
+        self.messages = messages
+        self.tools = tools
+        self.images = images
+        self.ids = ids
+    }
+
+    /// All of it, at least 1.
+    package var tokens: Tokens {
+        var count = text.count + ids + images * PromptEstimate.perImage
+        if messages > 0 { count += messages * PromptEstimate.perMessage + PromptEstimate.base }
+        if let tools { count += tools.count + PromptEstimate.toolsOnce }
+        return Tokens(max(count, 1))
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Synchronization
+import Transport
+import Units
+import Wire
+
+/// The operators' door: what is asked, who may ask, and the answer's frame.
+extension Control {
+    /// What the admin listener knows.
+    enum AdminRoute: Equatable {
+        case healthz, readyz, metrics, index, tenants, throttles, pools, endpoints, queues
+        case config, reload
+        case tenant(String)
+        case drain(String, Bool)
+    }
+
+    /// Drives an operator's connection until it has nothing more to say.
+    func pump(_ server: HTTP1ServerConnection) {
+        while true {
+            switch server.next() {
+            case .none: return
+            case .head: server.inviteBody()
+            case .request: answer(server)
+            case .fault(let fault):
+                text.removeAll()
+                text.append("{\"error\": \"the request cannot be read\"}")
+                respond(server, fault.status, "application/json")
+            case .drained, .left: continue
+            case .closed:
+                servers.remove(server.key)
+                return
+            }
+        }
+    }
+
+    private func answer(_ server: HTTP1ServerConnection) {
+        let target = String(decoding: unsafe server.target, as: UTF8.self)
+        let parts = target.split(separator: "?", maxSplits: 1)
+        let path = parts.first.map(String.init) ?? "/"
+        let query = parts.count > 1 ? String(parts[1]) : ""
+        guard let (route, methods) = Self.route(path) else {
+            return fail(server, 404, "there is nothing at this path")
+        }
+        guard methods.contains(server.method) else {
+            return fail(server, 405, "the method is not allowed here")
+        }
+        guard isOpen(route) || isOperator(server) else {
+            return fail(server, 401, "the admin token is needed: Authorization: Bearer")
+        }
+        text.removeAll()
+        switch route {
+        case .healthz:
+            text.append("ok\n")
+            respond(server, 200, "text/plain; charset=utf-8")
+        case .readyz: ready(server)
+        case .metrics:
+            MetricsPage(self).write(to: &text)
+            respond(server, 200, "text/plain; version=0.0.4; charset=utf-8")
+        case .index:
+            text.append(AdminPages.index)
+            respond(server, 200, "text/plain; charset=utf-8")
+        case .config:
+            text.append(effective)
+            respond(server, 200, "application/json")
+        case .reload: reloadNow(server)
+        case .drain(let endpoint, let draining): drain(server, endpoint, draining)
+        case .tenants, .throttles, .pools, .endpoints, .queues, .tenant:
+            guard AdminPages(self).write(route, query: query, to: &text) else {
+                return fail(server, 404, "there is no such tenant")
+            }
+            respond(server, 200, "application/json")
+        }
+    }
+
+    private static func route(_ path: String) -> (AdminRoute, [Method])? {
+        let read: [Method] = [.get, .head]
+        switch path {
+        case "/": return (.index, read)
+        case "/healthz": return (.healthz, read)
+        case "/readyz": return (.readyz, read)
+        case "/metrics": return (.metrics, read)
+        case "/admin/tenants": return (.tenants, read)
+        case "/admin/throttles": return (.throttles, read)
+        case "/admin/pools": return (.pools, read)
+        case "/admin/endpoints": return (.endpoints, read)
+        case "/admin/queues": return (.queues, read)
+        case "/admin/config": return (.config, read)
+        case "/admin/reload": return (.reload, [.post])
+        default: break
+        }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count >= 4, parts[1] == "admin" else { return nil }
+        if parts.count == 4, parts[2] == "tenants", !parts[3].isEmpty {
+            return (.tenant(decoded(parts[3])), read)
+        }
+        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain"
+        {
+            return (.drain(decoded(parts[3]), parts[4] == "drain"), [.post])
+        }
+        return nil
+    }
+
+    /// Percent-decoding; what is not an escape stays.
+    static func decoded(_ text: Substring) -> String {
+        var bytes: [UInt8] = []
+        let source = Array(text.utf8)
+        var place = 0
+        while place < source.count {
+            if source[place] == 0x25, place + 2 < source.count,
+                let value = UInt8(
+                    String(decoding: source[place + 1...place + 2], as: UTF8.self), radix: 16)
+            {
+                bytes.append(value)
+                place += 3
+            } else {
+                bytes.append(source[place])
+                place += 1
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Probes carry no token; metrics need none on loopback, where the door then stands.
+    private func isOpen(_ route: AdminRoute) -> Bool {
+        switch route {
+        case .healthz, .readyz: true
+        case .metrics: adminIsLocal || adminToken == nil
+        default: adminToken == nil
+        }
+    }
+
+    private var adminIsLocal: Bool {
+        SocketAddress(setup.fixed.admin.address)?.isLoopback ?? true
+    }
+
+    private func isOperator(_ server: HTTP1ServerConnection) -> Bool {
+        guard let adminToken else { return true }
+        guard case .key(let shown) = Credentials.find(in: server, digest: digest) else {
+            return false
+        }
+        return shown == adminToken
+    }
+
+    // MARK: answers
+
+    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and every pool has
+    /// an endpoint in rotation.
+    private func ready(_ server: HTTP1ServerConnection) {
+        var reasons: [String] = []
+        if shared.isDraining.load(ordering: .relaxed) { reasons.append("draining") }
+        if case .redis(let redis) = setup.fixed.store, redis.onFailure == .closed,
+            !shared.storeIsUp.load(ordering: .relaxed)
+        {
+            reasons.append("budget store is down")
+        }
+        let available = shared.decider.withLock { decider in
+            policy.pools.filter { !$0.removed }.map { pool in
+                (
+                    pool.name,
+                    pool.endpoints.contains { decider.state(of: $0).health.isAvailable }
+                )
+            }
+        }
+        for (pool, isAvailable) in available where !isAvailable {
+            reasons.append("pool \(pool) has no healthy endpoint")
+        }
+        text.append(reasons.isEmpty ? "ready\n" : reasons.joined(separator: "\n") + "\n")
+        respond(server, reasons.isEmpty ? 200 : 503, "text/plain; charset=utf-8")
+    }
+
+    private func reloadNow(_ server: HTTP1ServerConnection) {
+        let mistakes = reload()
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.member("outcome", mistakes.isEmpty ? "loaded" : "rejected")
+            json.member("generation", policy.generation)
+            json.key("mistakes")
+            json.beginArray()
+            for mistake in mistakes { json.string(mistake) }
+            json.endArray()
+            json.endObject()
+        }
+        respond(server, mistakes.isEmpty ? 200 : 400, "application/json")
+    }
+
+    private func drain(_ server: HTTP1ServerConnection, _ name: String, _ draining: Bool) {
+        let found = policy.endpoints.first { !$0.removed && $0.authority == name }
+        guard let endpoint = found else { return fail(server, 404, "there is no such endpoint") }
+        decide(.drained(endpoint.id, draining))
+        shared.log.write("endpoint \(name): \(draining ? "drained" : "back in rotation")")
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.member("endpoint", name)
+            json.member("draining", draining)
+            json.endObject()
+        }
+        respond(server, 200, "application/json")
+    }
+
+    private func fail(_ server: HTTP1ServerConnection, _ status: Int, _ message: String) {
+        text.removeAll()
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.member("error", message)
+            json.endObject()
+        }
+        respond(server, status, "application/json")
+    }
+
+    private func respond(_ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString) {
+        fields.removeAll()
+        fields.append("Content-Type: ")
+        fields.append(type)
+        fields.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n")
+        if status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
+        server.respond(status: status, fields: fields, length: .exact(text.count))
+        unsafe server.write(text.readable)
+        server.end()
+        server.flush()
+    }
+}

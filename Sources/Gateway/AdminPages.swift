@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Decision
+import Policy
+import Store
+import Telemetry
+import Units
+import Wire
+
+/// What operators read, as JSON. No page shows a key, a secret or a prompt.
+struct AdminPages {
+    static let index = """
+        Penstock
+
+        GET  /healthz  /readyz  /metrics
+        GET  /admin/tenants  /admin/tenants/{id}
+        GET  /admin/throttles?tenant=&reason=&since=&limit=
+        GET  /admin/pools  /admin/endpoints  /admin/queues
+        GET  /admin/config
+        POST /admin/reload
+        POST /admin/endpoints/{host:port}/drain  /undrain
+
+        """
+
+    let control: Control
+
+    init(_ control: Control) { self.control = control }
+
+    private var policy: Policy { control.policy }
+
+    /// False when there is nothing of that name.
+    func write(
+        _ route: Control.AdminRoute, query: String, to text: inout ByteBuffer
+    ) -> Bool {
+        switch route {
+        case .tenants: tenants(to: &text)
+        case .tenant(let name): return tenant(name, to: &text)
+        case .throttles: throttles(AdminQuery(query), to: &text)
+        case .pools: pools(to: &text)
+        case .endpoints: endpoints(to: &text)
+        case .queues: queues(to: &text)
+        default: return false
+        }
+        return true
+    }
+
+    // MARK: tenants
+
+    private func tenants(to text: inout ByteBuffer) {
+        let totals = control.totals()
+        let usage = control.usage()
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.key("tenants")
+            json.beginArray()
+            for tenant in policy.tenants where !tenant.removed {
+                write(tenant, totals, usage, to: &json)
+            }
+            json.endArray()
+            json.endObject()
+        }
+    }
+
+    private func tenant(_ name: String, to text: inout ByteBuffer) -> Bool {
+        guard let tenant = policy.tenants.first(where: { !$0.removed && $0.name == name }) else {
+            return false
+        }
+        let totals = control.totals()
+        let usage = control.usage()
+        JSONWriter.write(into: &text) { write(tenant, totals, usage, to: &$0) }
+        return true
+    }
+
+    private func write(
+        _ tenant: TenantPolicy, _ totals: RequestTotals, _ usage: [LimitsSnapshot?],
+        to json: inout JSONWriter
+    ) {
+        json.beginObject()
+        json.member("id", tenant.name)
+        json.key("classes")
+        json.beginArray()
+        for id in tenant.classes { json.string(policy.classes[id.index].name) }
+        json.endArray()
+        json.key("limits")
+        json.beginArray()
+        let snapshot = tenant.id.index < usage.count ? usage[tenant.id.index] : nil
+        for limit in tenant.limits.rates {
+            json.beginObject()
+            json.member("name", limit.kind.rawValue)
+            json.member("limit", limit.amount)
+            if let standing = snapshot?[limit.kind] {
+                json.member("used", standing.used)
+                json.member("remaining", standing.remaining)
+                json.member("reset_s", standing.reset.seconds)
+            }
+            json.endObject()
+        }
+        json.endArray()
+        counts(of: tenant, totals, to: &json)
+        json.endObject()
+    }
+
+    private func counts(
+        of tenant: TenantPolicy, _ totals: RequestTotals, to json: inout JSONWriter
+    ) {
+        var outcomes = [UInt64](repeating: 0, count: Outcome.allCases.count)
+        var refusals = [UInt64](repeating: 0, count: RefusalReason.allCases.count)
+        var input: UInt64 = 0
+        var output: UInt64 = 0
+        var cost = 0.0
+        for (place, labels) in totals.labels.enumerated() where labels.tenant == tenant.id {
+            let counters = totals.counters[place]
+            for outcome in outcomes.indices { outcomes[outcome] += counters.outcomes[outcome] }
+            for reason in refusals.indices { refusals[reason] += counters.refusals[reason] }
+            input += counters.input
+            output += counters.output
+            cost += counters.cost
+        }
+        json.key("requests")
+        json.beginObject()
+        for outcome in Outcome.allCases {
+            json.key(outcome.rawValue)
+            json.int(Int(outcomes[outcome.index]))
+        }
+        json.endObject()
+        json.key("tokens")
+        json.beginObject()
+        json.member("input", Int(input))
+        json.member("output", Int(output))
+        json.endObject()
+        json.member("cost", cost)
+        json.key("throttled")
+        json.beginObject()
+        for reason in RefusalReason.allCases
+        where reason.isThrottle && refusals[reason.number] > 0 {
+            json.key(reason.code)
+            json.int(Int(refusals[reason.number]))
+        }
+        json.endObject()
+    }
+
+    // MARK: throttles
+
+    private func throttles(_ query: AdminQuery, to text: inout ByteBuffer) {
+        let limit = min(max(query["limit"].flatMap { Int($0) } ?? 100, 1), policy.throttleHistory)
+        let since = query["since"].flatMap { Double($0) }
+        var written = 0
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.key("throttles")
+            json.beginArray()
+            for record in control.shared.throttles.recent() {
+                if written >= limit { break }
+                let tenant = policy.tenants[record.tenant.index].name
+                if let wanted = query["tenant"], wanted != tenant { continue }
+                if let wanted = query["reason"], wanted != record.refusal.reason.code { continue }
+                let seconds = Double(record.at.nanoseconds) / 1e9
+                if let since, seconds < since { break }
+                written += 1
+                write(record, tenant, to: &json)
+            }
+            json.endArray()
+            json.endObject()
+        }
+    }
+
+    private func write(
+        _ record: ThrottleRecord, _ tenant: String, to json: inout JSONWriter
+    ) {
+        json.beginObject()
+        json.member("time", LogTime.text(record.at))
+        json.member("time_s", Double(record.at.nanoseconds) / 1e9)
+        json.member("request_id", record.request.text)
+        json.member("tenant", tenant)
+        json.member("class", record.trafficClass.map { policy.classes[$0.index].name })
+        json.member("model", record.model.map { policy.models[$0.index].name })
+        json.member("reason", record.refusal.reason.code)
+        json.member("status", record.refusal.reason.status)
+        json.key("estimate")
+        json.beginObject()
+        json.member("input", record.input.count)
+        json.member("output_expected", record.output.count)
+        json.endObject()
+        for (name, value) in [
+            ("limit", record.refusal.limit), ("used", record.refusal.used),
+            ("requested", record.refusal.requested),
+        ] {
+            json.key(name)
+            if let value { json.double(value) } else { json.null() }
+        }
+        json.member(
+            "retry_after_ms", record.refusal.retryAfter.map { max(1, $0.millisecondsRoundedUp) })
+        json.endObject()
+    }
+
+    // MARK: pools
+
+    private func pools(to text: inout ByteBuffer) {
+        let states = control.endpointStates()
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.key("pools")
+            json.beginArray()
+            for pool in policy.pools where !pool.removed {
+                json.beginObject()
+                json.member("name", pool.name)
+                json.member("engine", pool.engine.rawValue)
+                json.key("models")
+                json.beginArray()
+                for model in pool.models { json.string(policy.models[model.index].name) }
+                json.endArray()
+                json.key("endpoints")
+                json.beginArray()
+                for id in pool.endpoints { write(id, states[id.index], to: &json) }
+                json.endArray()
+                json.endObject()
+            }
+            json.endArray()
+            json.endObject()
+        }
+    }
+
+    private func endpoints(to text: inout ByteBuffer) {
+        let states = control.endpointStates()
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.key("endpoints")
+            json.beginArray()
+            for endpoint in policy.endpoints where !endpoint.removed {
+                write(endpoint.id, states[endpoint.id.index], to: &json)
+            }
+            json.endArray()
+            json.endObject()
+        }
+    }
+
+    private func write(
+        _ id: EndpointID, _ state: EndpointState, to json: inout JSONWriter
+    ) {
+        let endpoint = policy.endpoints[id.index]
+        let probe = control.probes[id.index]
+        let now = control.loop.now
+        json.beginObject()
+        json.member("endpoint", endpoint.authority)
+        json.member("pool", policy.pools[endpoint.pool.index].name)
+        json.member("healthy", state.health.isHealthy)
+        json.member("available", state.health.isAvailable)
+        json.member("draining", state.health.isDraining)
+        json.member("sleeping", state.health.isSleeping)
+        json.key("kv")
+        json.beginObject()
+        json.member("capacity_tokens", state.ledger.capacity?.count)
+        json.member("scraped_tokens", state.ledger.reading?.usedTokens?.count)
+        json.member("projected_tokens", state.ledger.projection.count)
+        json.member("others_tokens", state.ledger.others.count)
+        json.key("projected_share")
+        if let share = state.ledger.share(adding: .zero, now: now) {
+            json.double(share)
+        } else {
+            json.null()
+        }
+        json.endObject()
+        json.member("running", state.ledger.reading?.running)
+        json.member("waiting", state.ledger.reading?.waiting)
+        json.member("own_sequences", state.ledger.sequences)
+        json.member("prefilling_tokens", state.ledger.prefilling.count)
+        json.key("time_per_output_token_ms")
+        if let pace = state.pace { json.double(pace.seconds * 1e3) } else { json.null() }
+        json.key("scrape_age_s")
+        if let readAt = state.ledger.readAt {
+            json.double((now - readAt).seconds)
+        } else {
+            json.null()
+        }
+        json.member("probe_failures", probe.failures)
+        json.member("last_fault", probe.lastFault)
+        json.endObject()
+    }
+
+    // MARK: queues
+
+    private func queues(to text: inout ByteBuffer) {
+        let queues = control.queueStates()
+        let now = control.loop.now
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.key("queues")
+            json.beginArray()
+            for trafficClass in policy.classes where !trafficClass.removed {
+                let queue = queues[trafficClass.id.index]
+                json.beginObject()
+                json.member("class", trafficClass.name)
+                json.member("pool", policy.pools[trafficClass.pool.index].name)
+                json.member("requests", queue.requests)
+                json.member("tokens", queue.tokens.count)
+                json.member("max_requests", trafficClass.queue.maxRequests)
+                json.member("max_tokens", trafficClass.queue.maxTokens.count)
+                json.key("oldest_s")
+                if let oldest = queue.oldest {
+                    json.double((now - oldest).seconds)
+                } else {
+                    json.null()
+                }
+                json.endObject()
+            }
+            json.endArray()
+            json.endObject()
+        }
+    }
+}
+
+/// The query of an admin request: names once, values percent-decoded.
+struct AdminQuery {
+    private let pairs: [(name: String, value: String)]
+
+    init(_ query: String) {
+        pairs = query.split(separator: "&").prefix(32).compactMap { pair in
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[1].isEmpty else { return nil }
+            return (String(parts[0]), Control.decoded(parts[1]))
+        }
+    }
+
+    subscript(name: String) -> String? { pairs.first { $0.name == name }?.value }
+}

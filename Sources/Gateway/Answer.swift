@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Decision
+import Dialects
+import Policy
+import Telemetry
+import Transport
+import Units
+import Wire
+
+/// The only place where a refusal or a fault becomes an answer.
+extension Worker {
+    /// Answers `exchange` itself: 200 with what stands in `text`.
+    func answer(_ exchange: Exchange, status: Int) {
+        guard let server = exchange.server else { return }
+        fields.removeAll()
+        fields.append("Content-Type: application/json\r\n")
+        requestFields(exchange.name)
+        respond(server, status: status)
+        exchange.arrival = nil
+        close(exchange, .completed)
+    }
+
+    /// Refuses a request that is known; the closing step included.
+    func refuse(_ exchange: Exchange, _ refusal: Refusal) {
+        text.removeAll()
+        Explanation.write(refusal, exchange.policy, exchange, to: &text)
+        refuse(exchange, refusal, parameter: Self.parameter(of: refusal, exchange.dialect))
+    }
+
+    func refuse(_ exchange: Exchange, _ fault: BodyFault) {
+        text.removeAll()
+        text.append(fault.message)
+        refuse(exchange, Refusal(.invalidRequest), parameter: fault.param)
+    }
+
+    private func refuse(_ exchange: Exchange, _ refusal: Refusal, parameter: String?) {
+        guard let server = exchange.server, exchange.state != .over else { return }
+        guard exchange.state != .answering else { return cut(exchange, .engineFailed) }
+        fields.removeAll()
+        refusalFields(refusal)
+        requestFields(exchange.name)
+        if let snapshot = exchange.snapshot {
+            RateLimitFields.write(snapshot, refused: refusal, to: &fields)
+        }
+        wrapError(refusal, parameter: parameter)
+        respond(server, status: refusal.reason.status)
+        note(exchange, refusal)
+        let outcome: Outcome =
+            switch refusal.reason {
+            case .upstreamFailed: .engineFailed
+            case .deadlineExceeded: .timedOut
+            default: .refused
+            }
+        close(exchange, outcome, refusal: refusal)
+    }
+
+    /// Refuses a request of which only the head is known.
+    func refuse(
+        _ server: HTTP1ServerConnection, _ name: RequestName, _ refusal: Refusal,
+        tenant: TenantID? = nil, allow: StaticString? = nil
+    ) {
+        fields.removeAll()
+        if let allow {
+            fields.append("Allow: ")
+            fields.append(allow)
+            fields.append("\r\n")
+        }
+        refusalFields(refusal)
+        requestFields(name)
+        text.removeAll()
+        Explanation.write(refusal, to: &text)
+        wrapError(refusal, parameter: nil)
+        respond(server, status: refusal.reason.status)
+        if let tenant, refusal.reason.isThrottle {
+            shared.throttles.append(
+                ThrottleRecord(
+                    at: loop.wall, request: name, tenant: tenant, trafficClass: nil, model: nil,
+                    input: .zero, output: .zero, refusal: refusal))
+        }
+    }
+
+    /// Answers what could not be read as a request; the connection closes after it.
+    func refuse(_ server: HTTP1ServerConnection, _ fault: ServerFault) {
+        if let exchange = exchange(of: server) {
+            text.removeAll()
+            Explanation.write(fault, to: &text)
+            return refuse(exchange, Refusal(fault), parameter: nil)
+        }
+        fields.removeAll()
+        let refusal = Refusal(fault)
+        requestFields(RequestName(random: &random))
+        fields.append("X-Penstock-Decision: ")
+        fields.append(refusal.reason.code)
+        fields.append("\r\nContent-Type: application/json\r\n")
+        text.removeAll()
+        Explanation.write(fault, to: &text)
+        wrapError(refusal, parameter: nil)
+        respond(server, status: fault.status)
+    }
+
+    // MARK: pieces
+
+    private func respond(_ server: ServerStream, status: Int) {
+        server.respond(status: status, fields: fields, length: .exact(text.count))
+        unsafe server.write(text.readable)
+        server.end()
+        server.flush()
+    }
+
+    /// Turns the message in `text` into the error body.
+    private func wrapError(_ refusal: Refusal, parameter: String?) {
+        edited.removeAll()
+        unsafe edited.append(text.readable)
+        text.removeAll()
+        unsafe ErrorShape.openAI.write(
+            message: edited.readable.bytes, type: refusal.reason.errorType, param: parameter,
+            code: refusal.reason.code, to: &text)
+    }
+
+    private func refusalFields(_ refusal: Refusal) {
+        fields.append("Content-Type: application/json\r\nX-Penstock-Decision: ")
+        fields.append(refusal.reason.code)
+        fields.append("\r\n")
+        if refusal.reason == .invalidAPIKey { fields.append("WWW-Authenticate: Bearer\r\n") }
+        if let wait = refusal.retryAfter {
+            let milliseconds = max(1, wait.millisecondsRoundedUp)
+            fields.append("Retry-After: ")
+            fields.append(decimal: (milliseconds + 999) / 1_000)
+            fields.append("\r\nretry-after-ms: ")
+            fields.append(decimal: milliseconds)
+            fields.append("\r\n")
+        }
+        if refusal.isFinal { fields.append("x-should-retry: false\r\n") }
+    }
+
+    private func requestFields(_ name: RequestName) {
+        fields.append("X-Request-Id: ")
+        name.append(to: &fields)
+        fields.append("\r\n")
+    }
+
+    /// What an admitted answer says of its admission.
+    func decisionFields(_ exchange: Exchange) {
+        requestFields(exchange.name)
+        fields.append("X-Penstock-Decision: ")
+        fields.append(
+            exchange.bound != nil ? "clamped" : exchange.wasQueued ? "queued" : "admitted")
+        fields.append("\r\n")
+        if let bound = exchange.bound {
+            fields.append("X-Penstock-Max-Tokens: ")
+            fields.append(decimal: bound.count)
+            fields.append("\r\n")
+        }
+        if let snapshot = exchange.snapshot {
+            RateLimitFields.write(snapshot, refused: nil, to: &fields)
+        }
+    }
+
+    /// Keeps a throttling decision for the operator.
+    private func note(_ exchange: Exchange, _ refusal: Refusal) {
+        guard refusal.reason.isThrottle else { return }
+        shared.throttles.append(
+            ThrottleRecord(
+                at: loop.wall, request: exchange.name, tenant: exchange.tenant,
+                trafficClass: exchange.trafficClass, model: exchange.model,
+                input: exchange.arrival?.input ?? .zero, output: exchange.ask?.output ?? .zero,
+                refusal: refusal))
+    }
+
+    private static func parameter(of refusal: Refusal, _ dialect: Dialect) -> String? {
+        switch refusal.reason {
+        case .contextLengthExceeded, .requestExceedsLimit:
+            switch dialect {
+            case .chatCompletions: "messages"
+            case .completions: "prompt"
+            case .embeddings: "input"
+            }
+        case .modelNotFound, .modelNotAllowed: "model"
+        default: nil
+        }
+    }
+}
+
+extension ServerFault {
+    /// The status of the answer, before the connection closes.
+    var status: Int {
+        switch self {
+        case .head(let fault): fault.status
+        case .chunk: 400
+        case .bodyTooLarge: 413
+        case .headTimeout, .bodyTimeout: 408
+        }
+    }
+}
+
+extension Refusal {
+    init(_ fault: ServerFault) {
+        switch fault {
+        case .bodyTooLarge(let limit): self.init(.requestTooLarge, limit: Double(limit))
+        case .head(let fault) where fault.status == 431: self.init(.headerTooLarge)
+        case .head, .chunk, .headTimeout, .bodyTimeout: self.init(.badRequest)
+        }
+    }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Decision
+import Dialects
+import EventLoop
+package import Policy
+import Store
+import Synchronization
+import Telemetry
+import Transport
+package import Units
+import Wire
+
+/// What a reload came to.
+package enum ReloadOutcome: Sendable {
+    case loaded(Policy, effective: String)
+    /// Every mistake with its place; nothing was changed.
+    case rejected([String])
+}
+
+/// The thread beside the workers: signals, probes of the engines, the operators' door, reload, snapshots, and
+/// the end. Whatever takes its time happens here, so that no request waits for it.
+final class Control {
+    enum Kind {
+        static let mailbox: UInt8 = 1
+        static let signals: UInt8 = 2
+        static let admin: UInt8 = 3
+        static let server: UInt8 = 4
+        static let client: UInt8 = 5
+        static let probe: UInt8 = 6
+    }
+
+    let shared: Shared
+    let loop: Loop
+    let digest = Digest()
+    let adminToken: KeyHash?
+    let setup: GatewaySetup
+    var policy: Policy
+    var effective: String
+    var reloads = (succeeded: 0, failed: 0)
+    var lastReload: [String] = []
+    let startedAt: WallTime
+    var servers = Slab<HTTP1ServerConnection>(limit: 256)
+    var clients = Slab<HTTP1ClientConnection>(limit: 4_096)
+    var probes: [Probe] = []
+    var actions: [Action] = []
+    var fields = ByteBuffer()
+    var text = ByteBuffer()
+    private let signals: SignalSource
+    private let door: Listener
+    private let resolver: Resolver
+    private var resolveAt = Instant(nanoseconds: 0)
+    private var snapshotAt = Instant(nanoseconds: 0)
+    private var endedWorkers = 0
+    private var cutRequests = 0
+    private var isDraining = false
+    private var stopAt = Instant.distantFuture
+
+    init(
+        shared: Shared, setup: GatewaySetup, signals: consuming SignalSource,
+        door: consuming Listener, resolver: Resolver
+    ) throws(SystemFault) {
+        self.shared = shared
+        self.setup = setup
+        self.signals = signals
+        self.door = door
+        self.resolver = resolver
+        policy = setup.policy
+        effective = setup.effective
+        startedAt = WallClock.now()
+        adminToken = setup.fixed.admin.token.map { [digest] token in
+            var text = token.revealed
+            return KeyHash(
+                words: text.withUTF8 { unsafe digest.sha256(UnsafeRawBufferPointer($0)) })
+        }
+        loop = try Loop(timers: 16_384, scratch: .kibi(256))
+    }
+
+    /// Runs until every worker has ended; says how many requests were cut.
+    func run() throws(SystemFault) -> Int {
+        let none = SlabKey(raw: 0)
+        try loop.poller.add(
+            shared.control.descriptor, .read, Token(kind: Kind.mailbox, key: none))
+        try loop.poller.add(signals.descriptor, .read, Token(kind: Kind.signals, key: none))
+        try loop.poller.add(door.descriptor, .read, Token(kind: Kind.admin, key: none))
+        snapshotAt = loop.now + snapshotInterval
+        prepareProbes()
+        var messages: [ControlMessage] = []
+        while endedWorkers < shared.mailboxes.count {
+            // Queued requests run out of patience to the hundredth of a second; idle, seldom is enough.
+            let rest: Duration =
+                shared.waiting.load(ordering: .relaxed) > 0
+                ? .milliseconds(5) : .milliseconds(100)
+            try turn(rest, &messages)
+        }
+        saveSnapshot()
+        return cutRequests
+    }
+
+    private func turn(
+        _ rest: Duration, _ messages: inout [ControlMessage]
+    ) throws(SystemFault) {
+        let ready = try loop.wait(atMost: rest)
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            switch token.kind {
+            case Kind.mailbox:
+                shared.control.drain(into: &messages)
+                for message in messages { handle(message) }
+                messages.removeAll(keepingCapacity: true)
+            case Kind.signals:
+                while let signal = signals.next() { handle(signal) }
+            case Kind.admin: accept()
+            case Kind.server:
+                guard let server = servers[token.key] else { continue }
+                server.ready(readiness)
+                pump(server)
+            case Kind.client:
+                guard let client = clients[token.key] else { continue }
+                client.ready(readiness)
+                pump(client)
+            default: continue
+            }
+        }
+        for token in loop.dueTimers() { fire(token) }
+        decide(.ticked)
+        chores()
+    }
+
+    private func fire(_ token: Token) {
+        switch token.kind {
+        case Kind.server:
+            guard let server = servers[token.key] else { return }
+            server.timerFired()
+            pump(server)
+        case Kind.client:
+            guard let client = clients[token.key] else { return }
+            client.timerFired()
+            pump(client)
+        case Kind.probe: probeDue(token.key.slot)
+        default: return
+        }
+    }
+
+    private func chores() {
+        if loop.now >= resolveAt {
+            resolveAt = loop.now + policy.upstream.resolveInterval
+            resolveNames()
+        }
+        if loop.now >= snapshotAt {
+            snapshotAt = loop.now + snapshotInterval
+            saveSnapshot()
+        }
+        if loop.now >= stopAt {
+            stopAt = .distantFuture
+            broadcast(.stop)
+        }
+    }
+
+    // MARK: the machine
+
+    func decide(_ event: Event) {
+        shared.decide(event, now: loop.now, into: &actions)
+        for action in actions {
+            let request: RequestID
+            switch action {
+            case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id),
+                .refuse(let id, _):
+                request = id
+            }
+            shared.mailboxes[request.worker].post(.action(action))
+        }
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    private func broadcast(_ message: WorkerMessage) {
+        for mailbox in shared.mailboxes { mailbox.post(message) }
+    }
+
+    private func handle(_ message: ControlMessage) {
+        switch message {
+        case .workerEnded(let cut):
+            endedWorkers += 1
+            cutRequests += cut
+        case .resolved(let endpoint, let addresses, let failed):
+            if failed {
+                shared.log.write(
+                    "resolve: \(policy.endpoints[endpoint.index].authority) has no address")
+                decide(.probeFailed(endpoint))
+            } else {
+                probes[endpoint.index].addresses = addresses
+                broadcast(.resolved(endpoint, addresses))
+            }
+        }
+    }
+
+    // MARK: signals, reload, end
+
+    private func handle(_ signal: ProcessSignal) {
+        switch signal {
+        case .reload: _ = reload()
+        case .terminate, .interrupt:
+            if isDraining {
+                stopAt = loop.now
+            } else {
+                drain()
+            }
+        }
+    }
+
+    /// Loads the configuration anew: all of it, or nothing and the mistakes.
+    func reload() -> [String] {
+        switch setup.reload(policy) {
+        case .loaded(let fresh, let effective):
+            policy = fresh
+            self.effective = effective
+            reloads.succeeded += 1
+            lastReload = []
+            decide(.reconfigured(fresh))
+            broadcast(.reconfigured(fresh))
+            prepareProbes()
+            resolveAt = loop.now
+            shared.log.write("reload: configuration \(fresh.generation) is in force")
+        case .rejected(let mistakes):
+            reloads.failed += 1
+            lastReload = mistakes
+            for mistake in mistakes { shared.log.write("reload refused: \(mistake)") }
+        }
+        return lastReload
+    }
+
+    private func drain() {
+        isDraining = true
+        shared.isDraining.store(true, ordering: .relaxed)
+        stopAt = loop.now + policy.http.drainTimeout
+        shared.log.write(
+            "drain: up to \(policy.http.drainTimeout) for what is in flight")
+        broadcast(.drain)
+    }
+
+    private var snapshotInterval: Duration {
+        if case .memory(let store) = setup.fixed.store { return store.snapshotInterval }
+        return .infinite
+    }
+
+    private func saveSnapshot() {
+        guard case .memory(let store) = setup.fixed.store, let path = store.snapshot,
+            let memory = shared.memory
+        else { return }
+        do throws(SystemFault) {
+            try Files.replaceFile(path, memory.snapshot(wall: loop.wall))
+        } catch {
+            shared.log.write("snapshot \(path): \(error)")
+        }
+    }
+
+    // MARK: names
+
+    private func resolveNames() {
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard case .name(let host, let port) = endpoint.address else { continue }
+            let control = shared.control
+            let id = endpoint.id
+            _ = resolver.resolve(host, port: port) { outcome in
+                switch outcome {
+                case .resolved(let addresses):
+                    control.post(.resolved(id, addresses, failed: false))
+                case .failed: control.post(.resolved(id, [], failed: true))
+                }
+            }
+        }
+    }
+
+    // MARK: the operators' door
+
+    private func accept() {
+        for _ in 0..<16 {
+            guard case .socket(let socket, _) = door.accept() else { return }
+            guard let key = servers.nextKey else { continue }
+            var limits = ServerLimits(policy.http)
+            limits.maxBody = 65_536
+            if let connection = try? HTTP1ServerConnection(
+                key: key, door: 0, token: Token(kind: Kind.server, key: key), socket: socket,
+                limits: limits, loop: loop)
+            {
+                _ = servers.insert(connection)
+            }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension Control: Sendable {}

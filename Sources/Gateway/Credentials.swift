@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Transport
+import Units
+import Wire
+
+/// Finds the key that a request carries: `Authorization: Bearer`, `x-api-key` or `api-key`.
+enum Credentials {
+    enum Found: Equatable {
+        case none
+        case key(KeyHash)
+        /// Several different keys, or a field that is no key: neither is silently used.
+        case unusable
+    }
+
+    /// The same key in two fields is one key.
+    static func find(in stream: ServerStream, digest: Digest) -> Found {
+        var found = Found.none
+        stream.forEachField { id, _, value in
+            guard id == .authorization || id == .xAPIKey || id == .apiKey else { return }
+            guard let key = unsafe id == .authorization ? bearer(value) : value,
+                unsafe !key.isEmpty
+            else {
+                found = .unusable
+                return
+            }
+            let hash = KeyHash(words: unsafe digest.sha256(key))
+            switch found {
+            case .none: found = .key(hash)
+            case .key(let other): if hash != other { found = .unusable }
+            case .unusable: break
+            }
+        }
+        return found
+    }
+
+    /// What follows `Bearer `, in any case of letters (RFC 6750 section 2.1, RFC 9110 section 11.1).
+    private static func bearer(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        let scheme: StaticString = "bearer "
+        guard value.count > scheme.utf8CodeUnitCount else { return nil }
+        for place in 0..<scheme.utf8CodeUnitCount {
+            guard unsafe value[place] | 0x20 == scheme.utf8Start[place] else { return nil }
+        }
+        var start = scheme.utf8CodeUnitCount
+        while start < value.count, unsafe value[start] == 0x20 { start += 1 }
+        return unsafe UnsafeRawBufferPointer(rebasing: value[start...])
+    }
+}

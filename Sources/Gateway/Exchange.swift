@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Decision
+import Dialects
+import Policy
+import Transport
+import Units
+import Wire
+
+/// One request from its head to its end: what couples a client's stream to an engine's.
+///
+/// The worker moves it from state to state; every way out goes through `Worker.close`, once.
+final class Exchange {
+    enum State: Equatable {
+        /// The head is known, the body is not; → budgeting, over.
+        case reading
+        /// The store was asked; → waiting, sending, over.
+        case budgeting
+        /// In a queue; → sending, over.
+        case waiting
+        /// With an endpoint, the answer's head not passed on; → sending (again), answering, over.
+        case sending
+        /// The answer flows; → over.
+        case answering
+        case over
+    }
+
+    /// How the answer is passed on.
+    enum Body: Equatable {
+        /// Nothing was decided yet.
+        case undecided
+        /// Bytes pass, a copy is kept to read the usage from.
+        case whole
+        /// Events pass one by one.
+        case events
+        /// Bytes pass unread: an engine's error.
+        case opaque
+    }
+
+    let id: RequestID
+    var state = State.reading
+    var server: ServerStream?
+    var client: ClientStream?
+    var policy: Policy
+    var dialect = Dialect.chatCompletions
+    var name: RequestName
+    var tenant: TenantID
+    var trafficClass: ClassID
+    var model = ModelID(0)
+    var inspection = Inspection()
+    var arrival: Arrival?
+    var ticket: Ticket?
+    var ask: BudgetAsk?
+    var reservation: ReservationID?
+    var snapshot: LimitsSnapshot?
+    var endpoint: EndpointID?
+    var bound: Tokens?
+    /// A kept connection died under this request before, and it was sent again.
+    var wasResent = false
+    var wasQueued = false
+
+    var body = Body.undecided
+    var reader: StreamReader?
+    var splitter = SSESplitter()
+    var usage: Usage?
+    /// Pieces of output seen, where no usage came.
+    var counted = Tokens.zero
+    var reported = Tokens.zero
+    var headHeld = false
+
+    var deadline = LazyDeadline()
+    var arrivedAt: Instant
+    var readAt: Instant
+    var forwardedAt: Instant?
+    var firstTokenAt: Instant?
+    var lastTokenAt: Instant?
+    var lastReportAt: Instant?
+    /// When the whole of it must be over.
+    var totalDeadline = Instant.distantFuture
+
+    /// The part of an event, or the whole of an answer, that has come.
+    private var heldBytes = ByteBuffer()
+
+    init(
+        id: RequestID, server: ServerStream, policy: Policy, name: RequestName,
+        tenant: TenantID, trafficClass: ClassID, now: Instant
+    ) {
+        self.id = id
+        self.server = server
+        self.policy = policy
+        self.name = name
+        self.tenant = tenant
+        self.trafficClass = trafficClass
+        arrivedAt = now
+        readAt = now
+    }
+
+    var heldCount: Int { heldBytes.count }
+    var held: UnsafeRawBufferPointer { unsafe heldBytes.readable }
+    func hold(_ bytes: UnsafeRawBufferPointer) { unsafe heldBytes.append(bytes) }
+    func dropHeld(_ count: Int) {
+        heldBytes.consume(count)
+        if heldBytes.isEmpty { heldBytes.release() }
+    }
+    func releaseHeld() { heldBytes.release() }
+}
+
+@available(*, unavailable)
+extension Exchange: Sendable {}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Telemetry
+import Transport
+import Units
+import Wire
+
+/// Which fields of a client's request an engine sees, and which are Penstock's own.
+///
+/// Dropped: what belongs to the one connection (RFC 9110 section 7.6.1), credentials, everything that Penstock
+/// gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and what would let a client
+/// steer an engine behind the gateway's back. All else passes as it came.
+enum ForwardFields {
+    static func write(
+        _ server: ServerStream, _ exchange: Exchange, key: Secret?, to fields: inout ByteBuffer
+    ) {
+        let nominated = ConnectionOptions(server)
+        server.forEachField { id, name, value in
+            guard passes(id) else { return }
+            guard unsafe id != .other || !nominated.contains(name) else { return }
+            unsafe fields.append(name)
+            fields.append(": ")
+            unsafe fields.append(value)
+            fields.append("\r\n")
+        }
+        fields.append("Content-Type: application/json\r\nVia: 1.1 penstock\r\nX-Request-Id: ")
+        exchange.name.append(to: &fields)
+        fields.append("\r\n")
+        if let key {
+            fields.append("Authorization: Bearer ")
+            fields.append(key.revealed)
+            fields.append("\r\n")
+        }
+    }
+
+    private static func passes(_ id: FieldName) -> Bool {
+        switch id {
+        case .other, .accept, .userAgent, .traceparent, .tracestate, .cacheControl,
+            .anthropicVersion, .xStainlessRetryCount, .xStainlessReadTimeout, .via, .lastEventID:
+            true
+        default: false
+        }
+    }
+}
+
+/// Which fields of an engine's answer a client sees. Framing, dates, limits and identifiers are Penstock's own.
+enum AnswerFields {
+    static func write(_ client: ClientStream, to fields: inout ByteBuffer) {
+        client.forEachField { id, name, value in
+            guard passes(id) else { return }
+            unsafe fields.append(name)
+            fields.append(": ")
+            unsafe fields.append(value)
+            fields.append("\r\n")
+        }
+    }
+
+    private static func passes(_ id: FieldName) -> Bool {
+        switch id {
+        case .other, .contentType, .contentEncoding, .cacheControl, .location, .xAccelBuffering,
+            .via, .endpointLoadMetrics:
+            true
+        default: false
+        }
+    }
+}
+
+/// The field names that `Connection` declares to be of this connection only.
+private struct ConnectionOptions {
+    private var options: [String] = []
+
+    init(_ server: ServerStream) {
+        guard server.count(.connection) > 0 else { return }
+        server.forEachField { id, _, value in
+            guard id == .connection else { return }
+            for unsafe option in unsafe value.split(separator: 0x2C) {
+                let text = String(decoding: unsafe option, as: UTF8.self)
+                let name = text.filter { $0 != " " && $0 != "\t" }.lowercased()
+                if !name.isEmpty, name != "close", name != "keep-alive" { options.append(name) }
+            }
+        }
+    }
+
+    func contains(_ name: UnsafeRawBufferPointer) -> Bool {
+        guard !options.isEmpty else { return false }
+        return options.contains(String(decoding: unsafe name, as: UTF8.self).lowercased())
+    }
+}

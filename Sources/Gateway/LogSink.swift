@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventLoop
+package import Logging
+import Synchronization
+
+/// Lines on their way to standard error: written by a thread of its own, so that no loop ever waits for
+/// a slow terminal or disk. What exceeds the queue is dropped and counted.
+package final class LogSink: Sendable {
+    private let lines: Mailbox<String>
+    private let dropped = Atomic<Int>(0)
+
+    package init() throws(SystemFault) {
+        lines = try Mailbox(limit: 4_096)
+        let lines = self.lines
+        _ = try LoopThread(name: "penstock-log") { Self.run(lines) }
+    }
+
+    /// Lines that found the queue full.
+    package var droppedLines: Int { dropped.load(ordering: .relaxed) }
+
+    package func write(_ line: String) {
+        if !lines.post(line) { dropped.add(1, ordering: .relaxed) }
+    }
+
+    private static func run(_ lines: Mailbox<String>) {
+        guard let poller = try? Poller(batch: 1) else { return }
+        let token = Token(kind: 0, key: .init(raw: 0))
+        guard (try? poller.add(lines.descriptor, .read, token)) != nil else { return }
+        var batch: [String] = []
+        while true {
+            _ = try? poller.wait(until: nil, now: MonotonicClock.now())
+            lines.drain(into: &batch)
+            if !batch.isEmpty {
+                StandardError.write(batch.joined(separator: "\n") + "\n")
+                batch.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+}
+
+/// Writes swift-log records as one line each: time, level, message, then sorted `key=value` pairs.
+package struct LineHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var logLevel = Logger.Level.info
+    private let sink: LogSink
+
+    package init(sink: LogSink) { self.sink = sink }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        var line = "\(LogTime.text(WallClock.now())) \(event.level) \(event.message)"
+        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+            line += " \(key)=\(Self.quoted("\(value)"))"
+        }
+        sink.write(line)
+    }
+
+    /// Values with blanks, quotes or control bytes are quoted: one record stays one line.
+    private static func quoted(_ value: String) -> String {
+        let plain = value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 < 0x7F }
+        if plain, !value.isEmpty { return value }
+        var quoted = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case let scalar where scalar.value < 0x20: quoted += " "
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Decision
+import Dialects
+import Policy
+import Synchronization
+import Telemetry
+import Units
+import Wire
+
+/// `/metrics`: the gateway's own counters with the prefix `penstock_`, and the engines' state under the
+/// canonical names, whatever the engine calls it.
+struct MetricsPage {
+    /// Tenants beyond this many share the label `other`.
+    static let tenantLabels = 1_000
+
+    let control: Control
+
+    init(_ control: Control) { self.control = control }
+
+    private var policy: Policy { control.policy }
+
+    func write(to text: inout ByteBuffer) {
+        var page = PrometheusWriter(into: &text)
+        let totals = control.totals()
+        requests(totals, to: &page)
+        histograms(totals, to: &page)
+        gateway(to: &page)
+        engines(to: &page)
+        text = page.finish()
+    }
+}

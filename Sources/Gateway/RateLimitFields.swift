@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Decision
+import Policy
+import Units
+
+/// The limits of a tenant as header fields, in OpenAI's form and in the IETF's
+/// (draft-ietf-httpapi-ratelimit-headers-10): of each unit the limit that is nearest to exhaustion.
+enum RateLimitFields {
+    private static let requestKinds: [LimitKind] = [.requestsPerMinute, .concurrentRequests]
+    private static let tokenKinds: [LimitKind] = [
+        .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute, .tokensPerDay,
+    ]
+
+    static func write(
+        _ snapshot: LimitsSnapshot, refused: Refusal?, to fields: inout ByteBuffer
+    ) {
+        let requests = tightest(snapshot, requestKinds)
+        let tokens = tightest(snapshot, tokenKinds)
+        if let requests { openAI(requests, "requests", to: &fields) }
+        if let tokens { openAI(tokens, "tokens", to: &fields) }
+        policies(requests, tokens, to: &fields)
+        standings(requests, tokens, refused, to: &fields)
+    }
+
+    private static func tightest(
+        _ snapshot: LimitsSnapshot, _ kinds: [LimitKind]
+    ) -> LimitStanding? {
+        var tightest: LimitStanding?
+        for kind in kinds {
+            guard let standing = snapshot[kind] else { continue }
+            if let present = tightest,
+                present.remaining * standing.limit <= standing.remaining * present.limit
+            {
+                continue
+            }
+            tightest = standing
+        }
+        return tightest
+    }
+
+    private static func openAI(
+        _ standing: LimitStanding, _ unit: StaticString, to fields: inout ByteBuffer
+    ) {
+        fields.append("x-ratelimit-limit-")
+        fields.append(unit)
+        fields.append(": ")
+        fields.append(decimal: whole(standing.limit))
+        fields.append("\r\nx-ratelimit-remaining-")
+        fields.append(unit)
+        fields.append(": ")
+        fields.append(decimal: whole(standing.remaining))
+        fields.append("\r\nx-ratelimit-reset-")
+        fields.append(unit)
+        fields.append(": ")
+        span(standing.reset, to: &fields)
+        fields.append("\r\n")
+    }
+
+    /// `RateLimit-Policy: "requests-per-minute";q=600;w=60, "tokens-per-minute";q=200000;qu="tokens";w=60`
+    private static func policies(
+        _ requests: LimitStanding?, _ tokens: LimitStanding?, to fields: inout ByteBuffer
+    ) {
+        guard requests != nil || tokens != nil else { return }
+        fields.append("RateLimit-Policy: ")
+        var isFirst = true
+        for standing in [requests, tokens] {
+            guard let standing else { continue }
+            if !isFirst { fields.append(", ") }
+            isFirst = false
+            fields.append(name(standing.kind))
+            fields.append(";q=")
+            fields.append(decimal: whole(standing.limit))
+            switch standing.kind {
+            case .concurrentRequests: fields.append(";qu=\"concurrent-requests\"")
+            case .requestsPerMinute: fields.append(";w=60")
+            case .tokensPerDay: fields.append(";qu=\"tokens\";w=86400")
+            default: fields.append(";qu=\"tokens\";w=60")
+            }
+        }
+        fields.append("\r\n")
+    }
+
+    /// `RateLimit: "tokens-per-minute";r=37040;t=14`. On a refusal `t` is the time until the request fits.
+    private static func standings(
+        _ requests: LimitStanding?, _ tokens: LimitStanding?, _ refused: Refusal?,
+        to fields: inout ByteBuffer
+    ) {
+        guard requests != nil || tokens != nil else { return }
+        fields.append("RateLimit: ")
+        var isFirst = true
+        for standing in [requests, tokens] {
+            guard let standing else { continue }
+            if !isFirst { fields.append(", ") }
+            isFirst = false
+            fields.append(name(standing.kind))
+            fields.append(";r=")
+            fields.append(decimal: whole(standing.remaining))
+            var reset = standing.reset
+            if let refused, refused.reason == standing.kind.refusal, let wait = refused.retryAfter
+            {
+                reset = wait
+            }
+            fields.append(";t=")
+            fields.append(decimal: (reset.millisecondsRoundedUp + 999) / 1_000)
+        }
+        fields.append("\r\n")
+    }
+
+    private static func name(_ kind: LimitKind) -> StaticString {
+        switch kind {
+        case .tokensPerMinute: "\"tokens-per-minute\""
+        case .inputTokensPerMinute: "\"input-tokens-per-minute\""
+        case .outputTokensPerMinute: "\"output-tokens-per-minute\""
+        case .requestsPerMinute: "\"requests-per-minute\""
+        case .concurrentRequests: "\"concurrent-requests\""
+        case .tokensPerDay: "\"tokens-per-day\""
+        case .costPerMonth: "\"cost-per-month\""
+        }
+    }
+
+    private static func whole(_ value: Double) -> Int { Int(min(max(0, value), 9e15)) }
+
+    /// OpenAI's form of a time: `12ms`, `1.574s`, `6m0s`, `1h2m3s`.
+    static func span(_ duration: Duration, to fields: inout ByteBuffer) {
+        let milliseconds = max(0, duration.millisecondsRoundedUp)
+        if milliseconds < 1_000 {
+            fields.append(decimal: milliseconds)
+            return fields.append("ms")
+        }
+        if milliseconds < 60_000 {
+            fields.append(decimal: milliseconds / 1_000)
+            let rest = milliseconds % 1_000
+            if rest > 0 {
+                fields.append(".")
+                fields.append(byte: UInt8(0x30 + rest / 100))
+                fields.append(byte: UInt8(0x30 + rest / 10 % 10))
+                fields.append(byte: UInt8(0x30 + rest % 10))
+            }
+            return fields.append("s")
+        }
+        let seconds = (milliseconds + 999) / 1_000
+        if seconds >= 3_600 {
+            fields.append(decimal: seconds / 3_600)
+            fields.append("h")
+        }
+        fields.append(decimal: seconds / 60 % 60)
+        fields.append("m")
+        fields.append(decimal: seconds % 60)
+        fields.append("s")
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Decision
+import EventLoop
+package import Policy
+import Store
+import Synchronization
+import Telemetry
+package import Units
+
+/// What control thread and workers tell a worker.
+enum WorkerMessage: Sendable {
+    /// A decision about one of its requests, made while another thread drove the machine.
+    case action(Action)
+    case reconfigured(Policy)
+    /// Where an endpoint's name leads to now.
+    case resolved(EndpointID, [SocketAddress])
+    /// No new connections; idle ones close, answers end theirs.
+    case drain
+    /// Whatever is left is cut.
+    case stop
+}
+
+/// What workers tell the control thread.
+enum ControlMessage: Sendable {
+    /// A worker has ended; it had this many requests cut.
+    case workerEnded(Int)
+    case resolved(EndpointID, [SocketAddress], failed: Bool)
+}
+
+/// The little that all threads share: the one decider, the log of refusals, and the ways to each other.
+final class Shared: Sendable {
+    /// Held for one decision at a time, never over a system call.
+    let decider: Mutex<Decider>
+    let throttles: ThrottleLog
+    let mailboxes: [Mailbox<WorkerMessage>]
+    let control: Mailbox<ControlMessage>
+    let metrics: [RequestMetrics]
+    let memory: MemoryStore?
+    let nonce: UInt64
+    let log: LogSink
+    /// Requests that wait in queues, so that the control thread knows whether to tick fast.
+    let waiting = Atomic<Int>(0)
+    let openConnections = Atomic<Int>(0)
+    let isDraining = Atomic<Bool>(false)
+    let storeIsUp = Atomic<Bool>(true)
+
+    init(
+        policy: Policy, workers: Int, memory: MemoryStore?, log: LogSink, seed: UInt64
+    ) throws(SystemFault) {
+        let limit = policy.http.maxConnections * workers
+        decider = Mutex(Decider(policy: policy, limit: limit, seed: seed))
+        throttles = ThrottleLog(limit: policy.throttleHistory)
+        var mailboxes: [Mailbox<WorkerMessage>] = []
+        var metrics: [RequestMetrics] = []
+        for _ in 0..<workers {
+            mailboxes.append(try Mailbox(limit: 2 * policy.http.maxConnections + 1_024))
+            metrics.append(
+                RequestMetrics(reasons: RefusalReason.allCases.count, limit: 4_096))
+        }
+        self.mailboxes = mailboxes
+        self.metrics = metrics
+        control = try Mailbox(limit: 65_536)
+        self.memory = memory
+        self.log = log
+        nonce = seed
+    }
+
+    /// Lets the machine handle one event, and adds what is to be done.
+    func decide(_ event: Event, now: Instant, into actions: inout [Action]) {
+        let waiting = decider.withLock { decider in
+            decider.handle(event, now: now, into: &actions)
+            return decider.waiting
+        }
+        self.waiting.store(waiting, ordering: .relaxed)
+    }
+}

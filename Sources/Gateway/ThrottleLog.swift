@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Decision
+import Synchronization
+package import Units
+
+/// One throttling decision, as the operator sees it.
+struct ThrottleRecord: Sendable {
+    var at: WallTime
+    var request: RequestName
+    var tenant: TenantID
+    var trafficClass: ClassID
+    var model: ModelID
+    var input: Tokens
+    var output: Tokens
+    var refusal: Refusal
+}
+
+/// The latest refusals, a fixed number of them: the oldest gives way.
+final class ThrottleLog: Sendable {
+    private struct Ring: Sendable {
+        var records: [ThrottleRecord] = []
+        var next = 0
+        var limit: Int
+    }
+    private let ring: Mutex<Ring>
+
+    init(limit: Int) { ring = Mutex(Ring(limit: max(1, limit))) }
+
+    func append(_ record: ThrottleRecord) {
+        ring.withLock { ring in
+            if ring.records.count < ring.limit {
+                ring.records.append(record)
+            } else {
+                ring.records[ring.next] = record
+            }
+            ring.next = (ring.next + 1) % ring.limit
+        }
+    }
+
+    /// Newest first.
+    func recent() -> [ThrottleRecord] {
+        ring.withLock { ring in
+            let start = ring.records.count < ring.limit ? 0 : ring.next
+            let ordered = ring.records[start...] + ring.records[..<start]
+            return ordered.reversed()
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventLoop
+import Units
+
+/// One worker's ways to the engines: where each endpoint is, and its kept connections, the last used first.
+struct Upstreams {
+    private var addresses: [[SocketAddress]]
+    private var turns: [Int]
+    private var idle: [[(client: SlabKey, since: Instant)]]
+
+    init(addresses: [[SocketAddress]]) {
+        self.addresses = addresses
+        turns = Array(repeating: 0, count: addresses.count)
+        idle = Array(repeating: [], count: addresses.count)
+    }
+
+    mutating func grow(to count: Int) {
+        while addresses.count < count {
+            addresses.append([])
+            turns.append(0)
+            idle.append([])
+        }
+    }
+
+    mutating func resolved(_ endpoint: EndpointID, _ found: [SocketAddress]) {
+        grow(to: endpoint.index + 1)
+        addresses[endpoint.index] = found
+    }
+
+    /// The next of the endpoint's addresses in turn; nil when its name has not been resolved.
+    mutating func address(of endpoint: EndpointID) -> SocketAddress? {
+        guard endpoint.index < addresses.count, !addresses[endpoint.index].isEmpty else {
+            return nil
+        }
+        let all = addresses[endpoint.index]
+        turns[endpoint.index] = (turns[endpoint.index] + 1) % all.count
+        return all[turns[endpoint.index]]
+    }
+
+    /// A kept connection that has not been idle for longer than `limit`; older ones are handed out in
+    /// `stale` to be closed.
+    mutating func take(
+        _ endpoint: EndpointID, idleAtMost limit: Duration, now: Instant, stale: inout [SlabKey]
+    ) -> SlabKey? {
+        guard let kept = idle[endpoint.index].popLast() else { return nil }
+        if now - kept.since <= limit { return kept.client }
+        // The last used is too old, and so are all others.
+        stale.append(kept.client)
+        for older in idle[endpoint.index] { stale.append(older.client) }
+        idle[endpoint.index].removeAll(keepingCapacity: true)
+        return nil
+    }
+
+    /// Keeps a connection for later; the one kept longest is handed back when there are too many.
+    mutating func keep(
+        _ client: SlabKey, to endpoint: EndpointID, atMost limit: Int, now: Instant
+    ) -> SlabKey? {
+        idle[endpoint.index].append((client, now))
+        return idle[endpoint.index].count > limit ? idle[endpoint.index].removeFirst().client : nil
+    }
+
+    /// A kept connection was closed by its engine.
+    mutating func forget(_ client: SlabKey, to endpoint: EndpointID) {
+        idle[endpoint.index].removeAll { $0.client == client }
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Decision
+import Dialects
+import EventLoop
+import Policy
+import Store
+import Synchronization
+import Transport
+import Units
+
+/// Between the requests and the machine that decides about them.
+extension Worker {
+    /// Tells the machine of one event and carries out what it wants, until nothing is left to do.
+    ///
+    /// Carrying out one action may bring the next event (a store that answers at once, a connection
+    /// that fails at once): its actions join the same list.
+    func decide(_ event: Event) {
+        shared.decide(event, now: loop.now, into: &actions)
+        performAll()
+    }
+
+    /// An action that another thread's event brought about.
+    func perform(later action: Action) {
+        actions.append(action)
+        performAll()
+    }
+
+    private func performAll() {
+        guard !isPerforming else { return }
+        isPerforming = true
+        var place = 0
+        while place < actions.count {
+            perform(actions[place])
+            place += 1
+        }
+        actions.removeAll(keepingCapacity: true)
+        isPerforming = false
+    }
+
+    private func perform(_ action: Action) {
+        let request: RequestID
+        switch action {
+        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _):
+            request = id
+        }
+        guard request.worker == index else {
+            shared.mailboxes[request.worker].post(.action(action))
+            return
+        }
+        guard let exchange = exchanges[request.key] else { return }
+        switch action {
+        case .reserve(_, let ticket, let ask): reserve(exchange, ticket, ask)
+        case .forward(_, let endpoint, let bound):
+            exchange.bound = bound
+            forward(exchange, to: endpoint)
+        case .queued:
+            exchange.state = .waiting
+            exchange.wasQueued = true
+        case .refuse(_, let refusal): refuse(exchange, refusal)
+        }
+    }
+
+    // MARK: the store
+
+    private func reserve(_ exchange: Exchange, _ ticket: Ticket, _ ask: BudgetAsk) {
+        exchange.ticket = ticket
+        exchange.ask = ask
+        let reservation = naming.next()
+        exchange.reservation = reservation
+        let tenant = exchange.policy.tenants[ask.tenant.index]
+        let answer = store.reserve(
+            ReserveRequest(
+                request: exchange.id, reservation: reservation, tenant: ask.tenant,
+                tenantName: tenant.name, limits: tenant.limits,
+                demand: Demand(input: ask.input, output: ask.output, cost: ask.cost)),
+            now: loop.now, wall: loop.wall)
+        if let answer { budgeted(exchange, answer) }
+    }
+
+    private func budgeted(_ exchange: Exchange, _ answer: ReserveAnswer) {
+        guard let ticket = exchange.ticket else { return }
+        switch answer {
+        case .outcome(.reserved(let snapshot)):
+            exchange.snapshot = snapshot
+            exchange.isReserved = true
+            decide(.budgeted(ticket, .reserved))
+        case .outcome(.refused(let refusal)):
+            exchange.snapshot = refusal.snapshot
+            decide(
+                .budgeted(
+                    ticket,
+                    .refused(
+                        refusal.kind, limit: refusal.limit, used: refusal.used,
+                        requested: refusal.requested, wait: refusal.wait)))
+        case .outcome(.neverFits(let kind, let limit, let requested)):
+            decide(.budgeted(ticket, .neverFits(kind, limit: limit, requested: requested)))
+        case .outcome(.alreadySettled), .outcome(.full):
+            decide(.budgeted(ticket, .unavailable(retryAfter: .seconds(1))))
+        case .unlimited:
+            exchange.isReserved = false
+            decide(.budgeted(ticket, .reserved))
+        case .unavailable(let retryAfter):
+            decide(.budgeted(ticket, .unavailable(retryAfter: retryAfter)))
+        }
+    }
+
+    /// Answers of a store that is a network away.
+    func drainStore() {
+        for answer in store.takeAnswers() {
+            guard let exchange = exchanges[answer.request.key],
+                exchange.reservation == answer.reservation
+            else {
+                // The client left meanwhile: what the store reserved is given back.
+                if case .outcome(.reserved) = answer.answer {
+                    store.settle(
+                        Settlement(
+                            reservation: answer.reservation, tenant: answer.tenant,
+                            tenantName: policy.tenants[answer.tenant.index].name, use: .nothing),
+                        now: loop.now, wall: loop.wall)
+                }
+                continue
+            }
+            budgeted(exchange, answer.answer)
+        }
+    }
+
+    /// Gives the reservation back for what was really used.
+    func settle(_ exchange: Exchange, _ use: SettledUse) {
+        guard exchange.isReserved, let reservation = exchange.reservation else { return }
+        exchange.isReserved = false
+        store.settle(
+            Settlement(
+                reservation: reservation, tenant: exchange.tenant,
+                tenantName: exchange.policy.tenants[exchange.tenant.index].name, use: use),
+            now: loop.now, wall: loop.wall)
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Decision
+import Dialects
+import Policy
+import Telemetry
+import Transport
+import Units
+import Wire
+
+/// The ways out of a request. Every one of them ends in `close`.
+extension Worker {
+    /// Settles, counts and forgets: the one closing step of every request, whatever happened to it.
+    func close(_ exchange: Exchange, _ outcome: Outcome, refusal: Refusal? = nil) {
+        guard exchange.state != .over else { return }
+        let wasForwarded = exchange.forwardedAt != nil && exchange.endpoint != nil
+        exchange.state = .over
+        exchange.deadline.cancel(loop)
+        releaseBody(exchange)
+        if let client = exchange.client {
+            client.tag = nil
+            clients.remove(client.key)
+            client.close()
+            exchange.client = nil
+        }
+        let used = use(exchange, wasForwarded: wasForwarded, outcome)
+        let price = exchange.policy.models.isEmpty
+            ? nil : exchange.policy.models[exchange.model.index].price
+        let cost = Decider.cost(price, usage: used)
+        settle(
+            exchange,
+            wasForwarded
+                ? .used(Demand(input: used.input, output: used.output, cost: cost)) : .nothing)
+        if let ticket = exchange.ticket {
+            decide(
+                .ended(
+                    ticket,
+                    Ending(
+                        output: used.output, generating: exchange.generating,
+                        isComplete: outcome == .completed,
+                        isEngineFault: exchange.isEngineFault)))
+        }
+        count(exchange, outcome, refusal, used, cost)
+        exchange.server?.tag = nil
+        exchange.server = nil
+        exchanges.remove(exchange.id.key)
+    }
+
+    /// What the engine said it used; where it said nothing, what was counted.
+    private func use(_ exchange: Exchange, wasForwarded: Bool, _ outcome: Outcome) -> Usage {
+        if let usage = exchange.usage ?? exchange.reader?.usage { return usage }
+        guard wasForwarded, exchange.status == 200 || exchange.counted > .zero else {
+            return Usage(input: .zero, cachedInput: .zero, output: .zero)
+        }
+        return Usage(
+            input: exchange.arrival?.input ?? .zero, cachedInput: .zero, output: exchange.counted)
+    }
+
+    private func count(
+        _ exchange: Exchange, _ outcome: Outcome, _ refusal: Refusal?, _ used: Usage,
+        _ cost: Double
+    ) {
+        guard exchange.arrival != nil || refusal != nil else { return }
+        let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+        var record = RequestRecord(
+            tenant: exchange.tenant, trafficClass: exchange.trafficClass, model: exchange.model,
+            pool: pool)
+        record.outcome = outcome
+        record.refusal = refusal?.reason.number
+        record.input = used.input
+        record.cachedInput = used.cachedInput
+        record.output = used.output
+        record.cost = cost
+        if let forwarded = exchange.forwardedAt {
+            record.queueWait = forwarded - exchange.readAt
+            if let first = exchange.firstTokenAt, exchange.body == .events {
+                record.timeToFirstToken = first - exchange.arrivedAt
+                let steps = used.output.count - 1
+                if steps > 0, exchange.generating > .zero {
+                    record.timePerOutputToken = Duration(
+                        nanoseconds: exchange.generating.nanoseconds / Int64(steps))
+                }
+            }
+        }
+        if let arrival = exchange.arrival, exchange.usage != nil, used.input > .zero {
+            record.estimateRatio = Double(arrival.input.count) / Double(used.input.count)
+        }
+        shared.metrics[index].count(record)
+    }
+
+    /// The request's bytes are not needed any more.
+    func releaseBody(_ exchange: Exchange) {
+        heldBodies -= exchange.heldBody
+        exchange.heldBody = 0
+        exchange.server?.dropRequest()
+    }
+
+    /// Breaks an answer off so that the client can tell that it is not complete.
+    func cut(_ exchange: Exchange, _ outcome: Outcome) {
+        guard let server = exchange.server else { return }
+        server.abort()
+        close(exchange, outcome)
+        if let connection = servers[server.key] { pump(connection) }
+    }
+
+    // MARK: time
+
+    /// A deadline has passed: of the first token, between tokens, or of the whole.
+    func expire(_ exchange: Exchange) {
+        let isTotal = exchange.totalDeadline <= loop.now
+        switch exchange.state {
+        case .over: return
+        case .reading, .budgeting, .waiting, .sending:
+            let isPaid = exchange.state == .sending
+            exchange.isEngineFault = isPaid && !isTotal
+            refuse(exchange, Refusal(.deadlineExceeded, isFinal: isPaid || isTotal))
+        case .answering where isTotal && exchange.body == .events:
+            endEarly(exchange)
+        case .answering:
+            if exchange.server?.isCongested ?? false {
+                // The client is the slow one: its own write timeout decides.
+                exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+                return
+            }
+            exchange.isEngineFault = !isTotal
+            cut(exchange, .timedOut)
+        }
+    }
+
+    /// The hard time budget of a stream is spent: the client gets what there is, and a valid end.
+    private func endEarly(_ exchange: Exchange) {
+        guard let server = exchange.server, let reader = exchange.reader else { return }
+        text.removeAll()
+        reader.writeEarlyEnd(
+            requestID: exchange.name.text, model: exchange.policy.models[exchange.model.index].name,
+            createdAt: Int(loop.wall.nanoseconds / 1_000_000_000),
+            usage: Usage(
+                input: exchange.arrival?.input ?? .zero, cachedInput: .zero,
+                output: exchange.counted), to: &text)
+        unsafe server.write(text.readable)
+        server.end()
+        server.flush()
+        close(exchange, .timedOut)
+        if let connection = servers[server.key] { pump(connection) }
+    }
+}

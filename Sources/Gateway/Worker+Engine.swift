@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Decision
+import Dialects
+import EventLoop
+import Policy
+import Transport
+import Units
+import Wire
+
+/// The engine's side: from an admission to the last byte of the answer.
+extension Worker {
+    // MARK: sending
+
+    func forward(_ exchange: Exchange, to endpoint: EndpointID) {
+        exchange.endpoint = endpoint
+        exchange.state = .sending
+        send(exchange, fresh: false)
+    }
+
+    /// Sends the request over a kept connection, or over a new one.
+    private func send(_ exchange: Exchange, fresh: Bool) {
+        guard let endpoint = exchange.endpoint, let server = exchange.server else { return }
+        guard let client = fresh ? connect(endpoint) : kept(endpoint) ?? connect(endpoint) else {
+            return bounce(exchange)
+        }
+        exchange.client = client
+        client.tag = exchange.id.key
+        exchange.forwardedAt = loop.now
+        let timeouts = exchange.policy.classes[exchange.trafficClass.index].timeouts
+        exchange.deadline.set(
+            min(exchange.totalDeadline, loop.now + timeouts.firstToken), token(exchange), loop)
+        fields.removeAll()
+        let pool = exchange.policy.pools[
+            exchange.policy.endpoints[endpoint.index].pool.index]
+        ForwardFields.write(server, exchange, key: pool.key, to: &fields)
+        unsafe client.request(
+            method: .post, target: exchange.dialect.path,
+            authority: exchange.policy.endpoints[endpoint.index].authority, fields: fields,
+            body: edit(exchange, server, pool))
+        if let connection = clients[client.key] { pump(connection) }
+    }
+
+    /// The body as the engine gets it: the client's own bytes where nothing has to change.
+    private func edit(
+        _ exchange: Exchange, _ server: ServerStream, _ pool: PoolPolicy
+    ) -> UnsafeRawBufferPointer {
+        var edits = BodyEdits()
+        let model = exchange.policy.models[exchange.model.index]
+        if exchange.namesAlias(of: model, in: unsafe server.body) { edits.model = model.name }
+        edits.bound = exchange.bound
+        edits.askUsage = exchange.inspection.stream && !exchange.inspection.includeUsage
+            && exchange.dialect != .embeddings
+        edits.engine = pool.engine
+        edited.removeAll()
+        let changed = unsafe edits.apply(
+            to: server.body.bytes, inspection: exchange.inspection, dialect: exchange.dialect,
+            into: &edited)
+        return unsafe changed ? edited.readable : server.body
+    }
+
+    private func kept(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
+        var stale: [SlabKey] = []
+        let key = upstreams.take(
+            endpoint, idleAtMost: policy.upstream.idleTimeout, now: loop.now, stale: &stale)
+        for old in stale { drop(old) }
+        return key.flatMap { clients[$0] }
+    }
+
+    private func connect(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
+        guard let key = clients.nextKey, let address = upstreams.address(of: endpoint) else {
+            return nil
+        }
+        do throws(SystemFault) {
+            let client = try HTTP1ClientConnection(
+                key: key, destination: endpoint.index,
+                token: Token(kind: Kind.client, key: key), address: address,
+                limits: clientLimits, loop: loop)
+            _ = clients.insert(client)
+            return client
+        } catch {
+            return nil
+        }
+    }
+
+    private func drop(_ key: SlabKey) { clients.remove(key)?.close() }
+
+    /// Nothing reached an engine: the machine may choose another.
+    private func bounce(_ exchange: Exchange) {
+        exchange.endpoint = nil
+        guard let ticket = exchange.ticket else { return }
+        exchange.state = .waiting
+        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+        decide(.bounced(ticket))
+    }
+
+    // MARK: the answer
+
+    /// Drives an engine's connection until it has nothing more to say.
+    func pump(_ client: HTTP1ClientConnection) {
+        while true {
+            switch unsafe client.next() {
+            case .none: return flushServer(of: client)
+            case .connected: continue
+            case .head:
+                guard let exchange = exchange(of: client) else { return drop(client.key) }
+                begin(exchange, client)
+            case .payload(let bytes):
+                guard let exchange = exchange(of: client) else { return drop(client.key) }
+                unsafe take(exchange, bytes)
+            case .end:
+                guard let exchange = exchange(of: client) else { return drop(client.key) }
+                release(client, exchange)
+                return finish(exchange)
+            case .fault(let fault):
+                let exchange = exchange(of: client)
+                clients.remove(client.key)
+                if let exchange { fail(exchange, client, fault) }
+                return
+            case .closed:
+                upstreams.forget(client.key, to: EndpointID(client.destination))
+                clients.remove(client.key)
+                return
+            }
+        }
+    }
+
+    private func exchange(of client: ClientStream) -> Exchange? {
+        client.tag.flatMap { exchanges[$0] }
+    }
+
+    /// What was written in this turn goes out; a client that does not keep up stops its engine.
+    private func flushServer(of client: HTTP1ClientConnection) {
+        guard let exchange = exchange(of: client), let server = exchange.server else { return }
+        server.flush()
+        if server.isCongested { client.pauseReading() }
+        if let connection = servers[server.key] { pump(connection) }
+    }
+
+    /// The head of the engine's answer. A stream's head waits for its first event, so that an engine that
+    /// answers at once but never begins can still be told from one that works.
+    private func begin(_ exchange: Exchange, _ client: ClientStream) {
+        let isStream = client.value(.contentType).map { unsafe $0.startsWith("text/event-stream") }
+        if client.status == 200, isStream ?? false {
+            exchange.body = .events
+            exchange.reader = StreamReader(
+                dialect: exchange.dialect,
+                clientAskedUsage: exchange.inspection.includeUsage,
+                clientAskedContinuous: exchange.inspection.continuousUsage,
+                usagePerChoice: exchange.engine == .llamacpp)
+        } else {
+            exchange.body = client.status == 200 ? .whole : .opaque
+        }
+        text.removeAll()
+        AnswerFields.write(client, to: &text)
+        exchange.keepFields(text)
+        exchange.status = client.status
+        exchange.answerLength = client.announcedLength
+        if exchange.body != .events { respond(exchange) }
+    }
+
+    /// Passes the head on: from here on there is no way back to another engine.
+    private func respond(_ exchange: Exchange) {
+        guard exchange.state == .sending, let server = exchange.server else { return }
+        exchange.state = .answering
+        releaseBody(exchange)
+        fields.removeAll()
+        unsafe fields.append(exchange.keptFields)
+        exchange.dropFields()
+        decisionFields(exchange)
+        let length: AnswerLength =
+            exchange.body == .events
+            ? .unknown : exchange.answerLength.map { .exact($0) } ?? .unknown
+        server.respond(status: exchange.status, fields: fields, length: length)
+    }
+
+    private func take(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) {
+        switch exchange.body {
+        case .events: unsafe takeEvents(exchange, bytes)
+        case .whole:
+            noteToken(exchange)
+            if exchange.heldCount + bytes.count <= policy.upstream.maxBufferedAnswer.count {
+                unsafe exchange.hold(bytes)
+            }
+            unsafe exchange.server?.write(bytes)
+        case .opaque, .undecided:
+            unsafe exchange.server?.write(bytes)
+        }
+    }
+
+    // MARK: events
+
+    private func takeEvents(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) {
+        if exchange.heldCount == 0 {
+            let used = unsafe passEvents(exchange, bytes)
+            if used < bytes.count {
+                unsafe exchange.hold(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+            }
+        } else {
+            unsafe exchange.hold(bytes)
+            let used = unsafe passEvents(exchange, exchange.held)
+            exchange.dropHeld(used)
+        }
+        if exchange.heldCount > policy.upstream.maxEvent.count {
+            // An event without an end is no stream any more.
+            cut(exchange, .engineFailed)
+        }
+    }
+
+    /// Passes on every complete event in `bytes`, neighbours in one piece; says how many bytes that were.
+    private func passEvents(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) -> Int {
+        var start = 0
+        var passed = 0
+        while let end = unsafe exchange.splitter.nextBlockEnd(bytes.bytes, from: start) {
+            let block = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+            switch unsafe judge(exchange, block) {
+            case .pass: break
+            case .drop:
+                unsafe write(exchange, bytes, passed..<start)
+                passed = end
+            case .cut(let range):
+                unsafe write(exchange, bytes, passed..<start + range.lowerBound)
+                passed = start + range.upperBound
+            }
+            start = end
+        }
+        unsafe write(exchange, bytes, passed..<start)
+        if start > 0 { report(exchange) }
+        return start
+    }
+
+    private enum Verdict {
+        case pass
+        case drop
+        /// This part of the block is left out.
+        case cut(Range<Int>)
+    }
+
+    private func judge(_ exchange: Exchange, _ block: UnsafeRawBufferPointer) -> Verdict {
+        let view = unsafe SSEBlock(block.bytes)
+        guard case .data = view.kind, let data = view.data else {
+            // Comments keep a stream alive; fields without data make clients stumble.
+            return view.kind == .comment ? .pass : .drop
+        }
+        guard var reader = exchange.reader.take() else { return .pass }
+        let event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data.range]).bytes)
+        exchange.reader = reader
+        if event.producedPieces > 0 {
+            exchange.counted += Tokens(event.producedPieces)
+            noteToken(exchange)
+        }
+        switch event.action {
+        case .pass: return .pass
+        case .drop: return .drop
+        case .rewrite(let range):
+            return .cut(
+                data.range.lowerBound + range.range.lowerBound..<data.range.lowerBound
+                    + range.range.upperBound)
+        }
+    }
+
+    private func write(
+        _ exchange: Exchange, _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>
+    ) {
+        guard !range.isEmpty else { return }
+        respond(exchange)
+        unsafe exchange.server?.write(UnsafeRawBufferPointer(rebasing: bytes[range]))
+    }
+
+    /// A token has come: the clocks of the stream start anew.
+    private func noteToken(_ exchange: Exchange) {
+        if exchange.firstTokenAt == nil { exchange.firstTokenAt = loop.now }
+        exchange.lastTokenAt = loop.now
+        let between = exchange.policy.classes[exchange.trafficClass.index].timeouts.betweenTokens
+        exchange.deadline.set(
+            min(exchange.totalDeadline, loop.now + between), token(exchange), loop)
+    }
+
+    /// Lets the ledger follow a stream: its first token at once, then a few times a second.
+    private func report(_ exchange: Exchange) {
+        guard let ticket = exchange.ticket, exchange.counted > exchange.reported else { return }
+        if let last = exchange.lastReportAt, loop.now - last < .milliseconds(100) { return }
+        exchange.lastReportAt = loop.now
+        exchange.reported = exchange.counted
+        shared.decide(.streamed(ticket, output: exchange.counted), now: loop.now, into: &actions)
+    }
+
+    // MARK: ends
+
+    private func release(_ client: HTTP1ClientConnection, _ exchange: Exchange) {
+        client.tag = nil
+        exchange.client = nil
+        guard client.isReusable, let endpoint = exchange.endpoint, !isDraining else {
+            return drop(client.key)
+        }
+        let surplus = upstreams.keep(
+            client.key, to: endpoint, atMost: policy.upstream.maxIdle, now: loop.now)
+        if let surplus { drop(surplus) }
+    }
+
+    /// The engine's answer is complete.
+    private func finish(_ exchange: Exchange) {
+        guard let server = exchange.server else { return }
+        if exchange.body == .events {
+            if exchange.heldCount > 0 {
+                // The engine's last event lacks its blank line: passed on as it is.
+                respond(exchange)
+                unsafe server.write(exchange.held)
+            }
+            exchange.usage = exchange.reader?.usage
+        } else if exchange.body == .whole {
+            exchange.usage = unsafe usage(
+                inAnswer: exchange.held.bytes, choices: exchange.usageChoices)
+        }
+        respond(exchange)
+        server.end()
+        server.flush()
+        close(exchange, exchange.status == 200 ? .completed : .engineFailed)
+        if let connection = servers[server.key] { pump(connection) }
+    }
+
+    /// The engine's connection broke. Before a byte was sent to the client it may be tried again, if the
+    /// engine cannot have begun; after it the client must see that the answer is not complete.
+    private func fail(_ exchange: Exchange, _ client: ClientStream, _ fault: ClientFault) {
+        exchange.client = nil
+        if exchange.state == .sending {
+            switch fault {
+            case .connect, .connectTimeout: return bounce(exchange)
+            case .closedEarly, .reset:
+                // The engine closed a kept connection while the request was under way to it.
+                if client.wasReused, client.isUnanswered, !exchange.wasResent {
+                    exchange.wasResent = true
+                    return send(exchange, fresh: true)
+                }
+            case .head, .chunk, .unexpectedBytes: break
+            }
+            exchange.isEngineFault = true
+            return refuse(exchange, Refusal(.upstreamFailed, isFinal: true))
+        }
+        exchange.isEngineFault = true
+        cut(exchange, .engineFailed)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Compares without regard to the case of letters.
+    func startsWith(_ text: StaticString) -> Bool {
+        guard count >= text.utf8CodeUnitCount else { return false }
+        for place in 0..<text.utf8CodeUnitCount {
+            let byte = unsafe self[place]
+            let lower = (0x41...0x5A).contains(byte) ? byte | 0x20 : byte
+            guard unsafe lower == text.utf8Start[place] else { return false }
+        }
+        return true
+    }
+}

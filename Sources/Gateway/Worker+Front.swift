@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Decision
+import Dialects
+import Estimation
+import Policy
+import Store
+import Synchronization
+import Transport
+import Units
+import Wire
+
+/// The client's side: from a head to a request that the decider can judge.
+extension Worker {
+    /// Drives a connection until it has nothing more to say.
+    func pump(_ server: HTTP1ServerConnection) {
+        while true {
+            switch server.next() {
+            case .none: return
+            case .head: begin(server)
+            case .request: arrive(server)
+            case .fault(let fault): refuse(server, fault)
+            case .drained:
+                if let exchange = exchange(of: server) { exchange.client?.resumeReading() }
+            case .left:
+                if let exchange = exchange(of: server) { close(exchange, .clientLeft) }
+            case .closed:
+                servers.remove(server.key)
+                shared.openConnections.subtract(1, ordering: .relaxed)
+                wakeDoors()
+                return
+            }
+        }
+    }
+
+    func exchange(of stream: ServerStream) -> Exchange? {
+        stream.tag.flatMap { exchanges[$0] }
+    }
+
+    // MARK: head
+
+    /// Route, identity, class: what can be said before the body is read.
+    private func begin(_ server: HTTP1ServerConnection) {
+        server.tag = nil
+        let name =
+            server.value(.xRequestID).flatMap { unsafe RequestName($0) }
+            ?? RequestName(random: &random)
+        guard let route = unsafe Route.route(method: server.method, target: server.target.bytes)
+        else { return refuse(server, name, Refusal(.notFound)) }
+        if case .wrongMethod(let allowed) = route {
+            return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed)
+        }
+        guard let tenant = identify(server) else {
+            return refuse(server, name, Refusal(.invalidAPIKey))
+        }
+        switch route {
+        case .generate(let dialect):
+            open(server, name, dialect, tenant)
+        case .models, .model:
+            // Answered when the request is complete: a body is not expected, but may come.
+            open(server, name, nil, tenant)
+        case .wrongMethod: return
+        }
+    }
+
+    private func open(
+        _ server: HTTP1ServerConnection, _ name: RequestName, _ dialect: Dialect?,
+        _ tenant: TenantID
+    ) {
+        let trafficClass: ClassID
+        switch resolveClass(server, tenant) {
+        case .success(let found): trafficClass = found
+        case .failure(let refusal): return refuse(server, name, refusal, tenant: tenant)
+        }
+        if isDraining {
+            return refuse(server, name, Refusal(.draining, retryAfter: .seconds(1)))
+        }
+        if let length = server.announcedLength, length > policy.http.maxBody.count {
+            return refuse(
+                server, name,
+                Refusal(
+                    .requestTooLarge, limit: Double(policy.http.maxBody.count),
+                    requested: Double(length)), tenant: tenant)
+        }
+        if heldBodies > policy.http.maxBufferedBodies.count {
+            return refuse(
+                server, name, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)),
+                tenant: tenant)
+        }
+        guard let key = exchanges.nextKey else {
+            return refuse(server, name, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)))
+        }
+        let exchange = Exchange(
+            id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
+            tenant: tenant, trafficClass: trafficClass, now: loop.now)
+        exchange.route = dialect
+        _ = exchanges.insert(exchange)
+        server.tag = key
+        server.inviteBody()
+    }
+
+    /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
+    private func identify(_ server: HTTP1ServerConnection) -> TenantID? {
+        if let tenant = doorTenants[server.door] { return tenant }
+        switch Credentials.find(in: server, digest: digest) {
+        case .none: return policy.anonymous
+        case .key(let hash): return policy.tenant(hash)
+        case .unusable: return nil
+        }
+    }
+
+    private enum ClassChoice {
+        case success(ClassID)
+        case failure(Refusal)
+    }
+
+    private func resolveClass(_ server: HTTP1ServerConnection, _ tenant: TenantID) -> ClassChoice {
+        let allowed = policy.tenants[tenant.index].classes
+        guard let asked = server.value(.xTrafficClass) else {
+            guard let first = allowed.first else { return .failure(Refusal(.classNotAllowed)) }
+            return .success(first)
+        }
+        guard let found = unsafe policy.trafficClass(asked.bytes) else {
+            return .failure(Refusal(.unknownClass))
+        }
+        guard allowed.contains(found) else { return .failure(Refusal(.classNotAllowed)) }
+        return .success(found)
+    }
+
+    // MARK: body
+
+    /// The request is complete: one pass over its body, and the decider is told.
+    private func arrive(_ server: HTTP1ServerConnection) {
+        guard let exchange = exchange(of: server) else { return }
+        exchange.readAt = loop.now
+        heldBodies += server.heldRequestBytes
+        exchange.heldBody = server.heldRequestBytes
+        guard let dialect = exchange.route else { return list(server, exchange) }
+        var text = PromptMeter()
+        var tools = PromptMeter()
+        do throws(BodyFault) {
+            try unsafe inspect(
+                server.body.bytes, dialect,
+                limits: InspectionLimits(maxDepth: policy.http.maxJSONDepth), meter: &text,
+                tools: &tools, into: &exchange.inspection)
+        } catch {
+            return refuse(exchange, error)
+        }
+        guard let model = model(of: exchange, server) else { return }
+        exchange.model = model
+        let estimate = PromptEstimate(
+            exchange.inspection.shape, text: text.tokens, tools: tools.tokens)
+        let arrival = Arrival(
+            tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
+            input: estimate.tokens, bound: exchange.inspection.bound,
+            choices: exchange.inspection.choices, isForced: exchange.inspection.isForced,
+            isOutputless: dialect == .embeddings, deadline: patience(server))
+        exchange.arrival = arrival
+        exchange.state = .budgeting
+        let total = policy.classes[exchange.trafficClass.index].timeouts.total
+        exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
+        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+        decide(.arrived(exchange.id, arrival))
+    }
+
+    /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
+    private func model(of exchange: Exchange, _ server: HTTP1ServerConnection) -> ModelID? {
+        let found: ModelID?
+        let range = exchange.inspection.model
+        if exchange.inspection.isModelEscaped {
+            text.removeAll()
+            unsafe decodeModel(server.body, range)
+            found = unsafe policy.model(text.readable.bytes)
+        } else {
+            found = unsafe policy.model(
+                UnsafeRawBufferPointer(rebasing: server.body[range.range]).bytes)
+        }
+        guard let model = found else {
+            refuse(exchange, Refusal(.modelNotFound))
+            return nil
+        }
+        let pool = policy.classes[exchange.trafficClass.index].pool
+        guard policy.tenants[exchange.tenant.index].models.contains(model) else {
+            exchange.model = model
+            refuse(exchange, Refusal(.modelNotAllowed))
+            return nil
+        }
+        guard policy.pools[pool.index].models.contains(model) else {
+            exchange.model = model
+            refuse(exchange, Refusal(.modelNotFound))
+            return nil
+        }
+        return model
+    }
+
+    private func decodeModel(_ body: UnsafeRawBufferPointer, _ range: ByteRange) {
+        unsafe JSONString.decode(
+            UnsafeRawBufferPointer(rebasing: body[range.range]).bytes, into: &text)
+    }
+
+    /// When the client will have hung up: its stated budget, or its read timeout, whichever is shorter.
+    private func patience(_ server: HTTP1ServerConnection) -> Instant {
+        var deadline = Instant.distantFuture
+        if let milliseconds = unsafe number(server.value(.xPenstockDeadlineMS)) {
+            deadline = loop.now + .milliseconds(milliseconds)
+        }
+        if let seconds = unsafe number(server.value(.xStainlessReadTimeout)) {
+            // A margin before the client gives up, so that the answer still reaches it.
+            let span = Duration.seconds(seconds)
+            deadline = min(deadline, loop.now + span - min(.seconds(1), Duration(
+                nanoseconds: span.nanoseconds / 10)))
+        }
+        return deadline
+    }
+
+    /// A whole positive number of at most nine digits.
+    private func number(_ value: UnsafeRawBufferPointer?) -> Int? {
+        guard let value, (1...9).contains(value.count) else { return nil }
+        var number = 0
+        for unsafe digit in unsafe value {
+            guard (0x30...0x39).contains(digit) else { return nil }
+            number = number * 10 + Int(digit - 0x30)
+        }
+        return number > 0 ? number : nil
+    }
+
+    func token(_ exchange: Exchange) -> Token {
+        Token(kind: Kind.exchange, key: exchange.id.key)
+    }
+
+    // MARK: models
+
+    /// `GET /v1/models` and `/v1/models/{model}`: what the tenant may use, answered here.
+    private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
+        let tenant = policy.tenants[exchange.tenant.index]
+        guard case .model(let range)? = unsafe Route.route(
+            method: server.method, target: server.target.bytes)
+        else {
+            ModelList.write(tenant.models.map { policy.models[$0.index] }, to: &text)
+            return answer(exchange, status: 200)
+        }
+        let name = unsafe UnsafeRawBufferPointer(rebasing: server.target[range.range])
+        guard let model = unsafe policy.model(name.bytes), tenant.models.contains(model) else {
+            return refuse(exchange, Refusal(.modelNotFound))
+        }
+        ModelList.write(policy.models[model.index], to: &text)
+        answer(exchange, status: 200)
+    }
+}

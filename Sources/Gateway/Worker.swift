@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Decision
+import EventLoop
+package import Policy
+import Store
+import Synchronization
+import Telemetry
+import Transport
+package import Units
+import Wire
+
+/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by another thread.
+final class Worker {
+    /// What the tokens of this worker's poller and wheel stand for.
+    enum Kind {
+        static let mailbox: UInt8 = 1
+        static let door: UInt8 = 2
+        static let server: UInt8 = 3
+        static let client: UInt8 = 4
+        static let exchange: UInt8 = 5
+        static let store: UInt8 = 6
+    }
+
+    let index: Int
+    let shared: Shared
+    let loop: Loop
+    let digest = Digest()
+    var policy: Policy
+    var serverLimits: ServerLimits
+    var clientLimits: ClientLimits
+    var doors: [Door]
+    var servers: Slab<HTTP1ServerConnection>
+    var clients: Slab<HTTP1ClientConnection>
+    var exchanges: Slab<Exchange>
+    var upstreams: Upstreams
+    var store: BudgetStore
+    var naming: ReservationNaming
+    var random: SplitMix64
+    var actions: [Action] = []
+    var isPerforming = false
+    var isDraining = false
+    var isStopping = false
+    /// Request bodies held, in bytes.
+    var heldBodies = 0
+    /// Scratch for heads, bodies and edits of the turn.
+    var fields = ByteBuffer()
+    var text = ByteBuffer()
+    var edited = ByteBuffer()
+
+    init(
+        index: Int, shared: Shared, policy: Policy, doors: [Door], store: BudgetStore,
+        addresses: [[SocketAddress]]
+    ) throws(SystemFault) {
+        self.index = index
+        self.shared = shared
+        self.policy = policy
+        self.doors = doors
+        self.store = store
+        let connections = policy.http.maxConnections
+        loop = try Loop(timers: 4 * connections + 64)
+        servers = Slab(limit: connections)
+        clients = Slab(limit: connections + 4_096)
+        exchanges = Slab(limit: connections)
+        upstreams = Upstreams(addresses: addresses)
+        naming = ReservationNaming(nonce: shared.nonce, worker: index)
+        random = SplitMix64(seed: shared.nonce &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15)
+        serverLimits = ServerLimits(policy.http)
+        clientLimits = ClientLimits(policy.upstream)
+    }
+
+    /// Runs until it has been told to drain and has nothing left.
+    func run() throws(SystemFault) {
+        let mailbox = shared.mailboxes[index]
+        try loop.poller.add(
+            mailbox.descriptor, .read, Token(kind: Kind.mailbox, key: SlabKey(raw: 0)))
+        for door in doors {
+            try loop.poller.add(
+                door.listener.descriptor, .read,
+                Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.index))))
+        }
+        try attachStore()
+        var messages: [WorkerMessage] = []
+        while !isStopping, !(isDraining && servers.count == 0) {
+            try turn(mailbox, &messages)
+        }
+        close()
+    }
+
+    private func turn(
+        _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
+    ) throws(SystemFault) {
+        let ready = try loop.wait()
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            switch token.kind {
+            case Kind.server:
+                guard let server = servers[token.key] else { continue }
+                server.ready(readiness)
+                pump(server)
+            case Kind.client:
+                guard let client = clients[token.key] else { continue }
+                client.ready(readiness)
+                pump(client)
+            case Kind.door: accept(doors[token.key.slot])
+            case Kind.mailbox:
+                mailbox.drain(into: &messages)
+                for message in messages { handle(message) }
+                messages.removeAll(keepingCapacity: true)
+            case Kind.store: storeReady(readiness)
+            default: continue
+            }
+        }
+        for token in loop.dueTimers() { fire(token) }
+        drainStore()
+    }
+
+    private func fire(_ token: Token) {
+        switch token.kind {
+        case Kind.server:
+            guard let server = servers[token.key] else { return }
+            server.timerFired()
+            pump(server)
+        case Kind.client:
+            guard let client = clients[token.key] else { return }
+            client.timerFired()
+            pump(client)
+        case Kind.exchange:
+            guard let exchange = exchanges[token.key] else { return }
+            if exchange.deadline.fired(token, loop) { expire(exchange) }
+        case Kind.store: storeDue()
+        default: return
+        }
+    }
+
+    private func handle(_ message: WorkerMessage) {
+        switch message {
+        case .action(let action): perform(later: action)
+        case .reconfigured(let policy):
+            self.policy = policy
+            serverLimits = ServerLimits(policy.http)
+            clientLimits = ClientLimits(policy.upstream)
+            upstreams.grow(to: policy.endpoints.count)
+        case .resolved(let endpoint, let addresses):
+            upstreams.resolved(endpoint, addresses)
+        case .drain: drain()
+        case .stop: isStopping = true
+        }
+    }
+
+    // MARK: doors
+
+    /// Takes what waits at the door, a handful a turn so that no stream starves meanwhile.
+    private func accept(_ door: Door) {
+        for _ in 0..<32 {
+            switch door.listener.accept() {
+            case .none: return
+            case .exhausted(let fault):
+                // Without descriptors the listener would stay ready and the loop spin: it rests for a turn of
+                // the wheel, as does the backlog.
+                shared.log.write("accept: \(fault)")
+                rest(door)
+                return
+            case .socket(let socket, _):
+                guard let key = servers.nextKey else {
+                    // Full: closing at once is the only answer that costs nothing.
+                    _ = consume socket
+                    continue
+                }
+                open(socket, key, door)
+            }
+        }
+    }
+
+    private func open(_ socket: consuming Socket, _ key: SlabKey, _ door: Door) {
+        do throws(SystemFault) {
+            let connection = try HTTP1ServerConnection(
+                key: key, door: door.index, token: Token(kind: Kind.server, key: key),
+                socket: socket, limits: serverLimits, loop: loop)
+            _ = servers.insert(connection)
+            shared.openConnections.add(1, ordering: .relaxed)
+            if isDraining { connection.closeAfterAnswer() }
+        } catch {
+            shared.log.write("register connection: \(error)")
+        }
+    }
+
+    private func rest(_ door: Door) {
+        door.isResting = true
+        loop.poller.remove(door.listener.descriptor)
+    }
+
+    /// A connection has closed: a door that rested may take one again.
+    func wakeDoors() {
+        for door in doors where door.isResting && !isDraining {
+            door.isResting = false
+            try? loop.poller.add(
+                door.listener.descriptor, .read,
+                Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.index))))
+        }
+    }
+
+    // MARK: the end
+
+    private func drain() {
+        guard !isDraining else { return }
+        isDraining = true
+        for door in doors where !door.isResting { loop.poller.remove(door.listener.descriptor) }
+        doors.removeAll()
+        servers.forEach { _, server in
+            server.closeAfterAnswer()
+            pump(server)
+        }
+    }
+
+    private func close() {
+        let cut = exchanges.count
+        servers.forEach { _, server in
+            server.abort()
+            pump(server)
+        }
+        clients.forEach { _, client in client.close() }
+        drainStore()
+        shared.control.post(.workerEnded(cut))
+    }
+}
+
+@available(*, unavailable)
+extension Worker: Sendable {}
+
+/// One listening socket of one worker.
+final class Door {
+    let listener: Listener
+    let index: Int
+    /// Whose every request through it is, keys ignored.
+    let tenant: TenantID?
+    private var resting = false
+    var isResting: Bool {
+        get { resting }
+        set { resting = newValue }
+    }
+
+    init(listener: consuming Listener, index: Int, tenant: TenantID?) {
+        self.listener = listener
+        self.index = index
+        self.tenant = tenant
+    }
+}

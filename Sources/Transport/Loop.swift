@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import EventLoop
+package import Units
+
+/// What the connections of one thread share: poller, timers, the turn's time, and one read buffer.
+///
+/// Owned by one thread and never handed to another.
+@safe
+package final class Loop {
+    package let poller: Poller
+    private var wheel: TimerWheel
+    private var current: Instant
+    private var wallOffset: Int64
+    private var fired: [Token] = []
+    private var buffers = BufferPool(blockSize: 8_192, limit: 256)
+    private var date = HTTPDate()
+    /// Where engines' answers are read into, to be passed on within the same turn.
+    let scratch: UnsafeMutableRawBufferPointer
+
+    /// At most `timers` deadlines at once.
+    package init(timers: Int, scratch scratchSize: Bytes = .kibi(64)) throws(SystemFault) {
+        poller = try Poller()
+        current = MonotonicClock.now()
+        wheel = TimerWheel(now: current, limit: timers)
+        wallOffset = WallClock.now().nanoseconds &- Int64(current.nanoseconds)
+        unsafe scratch = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: scratchSize.count, alignment: 64)
+    }
+
+    deinit { unsafe scratch.deallocate() }
+
+    /// The time at which this turn began.
+    package var now: Instant { current }
+    /// The same on the wall clock.
+    package var wall: WallTime {
+        WallTime(nanoseconds: wallOffset &+ Int64(current.nanoseconds))
+    }
+
+    /// Sleeps until something is ready or due, reads the clock, and says how many events there are.
+    package func wait(atMost limit: Duration? = nil) throws(SystemFault) -> Int {
+        var deadline = wheel.nextDeadline
+        if let limit {
+            let latest = current + limit
+            deadline = deadline.map { min($0, latest) } ?? latest
+        }
+        let ready = try poller.wait(until: deadline, now: current)
+        current = MonotonicClock.now()
+        wallOffset = WallClock.now().nanoseconds &- Int64(current.nanoseconds)
+        return ready
+    }
+
+    /// The tokens whose deadlines have passed, each once. Valid until the next call.
+    package func dueTimers() -> [Token] {
+        fired.removeAll(keepingCapacity: true)
+        wheel.expire(now: current, into: &fired)
+        return fired
+    }
+
+    /// An empty buffer with a block of room, to be given back.
+    func lend() -> ByteBuffer { buffers.lend() }
+    func takeBack(_ buffer: inout ByteBuffer) { buffers.takeBack(&buffer) }
+    /// The `Date` field of this second.
+    var dateLine: UnsafeRawBufferPointer { unsafe date.line(wall) }
+
+    package func schedule(_ token: Token, at deadline: Instant) -> TimerKey? {
+        wheel.schedule(token, at: deadline)
+    }
+
+    package func cancel(_ key: TimerKey) { wheel.cancel(key) }
+}
+
+@available(*, unavailable)
+extension Loop: Sendable {}
+
+/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves closer.
+package struct LazyDeadline {
+    private var key: TimerKey?
+    private var armed = Instant.distantFuture
+    private var deadline = Instant.distantFuture
+
+    package init() {}
+
+    /// The deadline that counts.
+    package var current: Instant { deadline }
+
+    /// Sets the deadline; `distantFuture` switches it off.
+    package mutating func set(_ instant: Instant, _ token: Token, _ loop: Loop) {
+        deadline = instant
+        if instant < armed { arm(token, loop) }
+    }
+
+    /// To be called when the wheel fires the token: true when the deadline has really passed.
+    package mutating func fired(_ token: Token, _ loop: Loop) -> Bool {
+        key = nil
+        armed = .distantFuture
+        if deadline <= loop.now {
+            deadline = .distantFuture
+            return true
+        }
+        if deadline != .distantFuture { arm(token, loop) }
+        return false
+    }
+
+    package mutating func cancel(_ loop: Loop) {
+        if let key { loop.cancel(key) }
+        key = nil
+        armed = .distantFuture
+        deadline = .distantFuture
+    }
+
+    private mutating func arm(_ token: Token, _ loop: Loop) {
+        if let key { loop.cancel(key) }
+        key = loop.schedule(token, at: deadline)
+        armed = key == nil ? .distantFuture : deadline
+    }
+}

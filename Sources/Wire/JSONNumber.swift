@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A JSON number read exactly: `7`, `7.0` and `70e-1` are all seven.
+package enum JSONNumber: Sendable, Equatable {
+    case whole(Int)
+    /// It has a fraction.
+    case fractional
+    /// Whole, but beyond `Int`.
+    case tooLarge
+
+    /// Reads the number that a scanner found at `range`.
+    package init(_ range: Range<Int>, in text: RawSpan) {
+        let parts = Decimal(range, in: text)
+        guard let digits = parts.digits else {
+            self = parts.exponent < 0 ? .fractional : .tooLarge
+            return
+        }
+        if digits == 0 {
+            self = .whole(0)
+        } else if parts.exponent < 0 {
+            self = .fractional
+        } else if let value = parts.scaled(digits) {
+            self = .whole(value)
+        } else {
+            self = .tooLarge
+        }
+    }
+
+    /// The nearest double; beyond the largest one it is infinite.
+    package static func double(_ range: Range<Int>, in text: RawSpan) -> Double {
+        let parts = Decimal(range, in: text)
+        // Exact operands make the one division or multiplication exactly rounded (Clinger, 1990).
+        if let digits = parts.digits, digits < 1 << 53, abs(parts.exponent) <= 22 {
+            var power = 1.0
+            for _ in 0..<abs(parts.exponent) { power *= 10 }
+            let magnitude = parts.exponent < 0 ? Double(digits) / power : Double(digits) * power
+            return parts.negative ? -magnitude : magnitude
+        }
+        return Double(text.text(range)) ?? 0
+    }
+}
+
+/// ± digits × 10^exponent, without zeros at the end of the digits.
+private struct Decimal {
+    var negative = false
+    /// Nil when they do not fit.
+    var digits: UInt64? = 0
+    var exponent = 0
+
+    init(_ range: Range<Int>, in text: RawSpan) {
+        var at = range.lowerBound
+        var behindPoint = false
+        var zeros = 0
+        var scale = 0
+        scan: while at < range.upperBound {
+            let byte = text.octet(at)
+            at += 1
+            switch byte {
+            case JSONByte.minus: negative = true
+            case JSONByte.point: behindPoint = true
+            case JSONByte.zero...JSONByte.nine:
+                if behindPoint { scale -= 1 }
+                take(byte &- JSONByte.zero, &zeros)
+            default: break scan
+            }
+        }
+        exponent = scale + zeros + Decimal.exponent(at..<range.upperBound, text)
+    }
+
+    private mutating func take(_ digit: UInt8, _ zeros: inout Int) {
+        if digit == 0 {
+            zeros += 1
+            return
+        }
+        var value = digits
+        for _ in 0..<(digits == 0 ? 0 : min(zeros, 20)) { value = Decimal.shifted(value, 0) }
+        digits = Decimal.shifted(value, UInt64(digit))
+        zeros = 0
+    }
+
+    private static func shifted(_ value: UInt64?, _ digit: UInt64) -> UInt64? {
+        guard let value else { return nil }
+        let (product, over) = value.multipliedReportingOverflow(by: 10)
+        let (sum, overSum) = product.addingReportingOverflow(digit)
+        return over || overSum ? nil : sum
+    }
+
+    /// Saturates far outside of what any number here can mean.
+    private static func exponent(_ range: Range<Int>, _ text: RawSpan) -> Int {
+        var value = 0
+        var negative = false
+        for at in range {
+            let byte = text.octet(at)
+            if byte == JSONByte.minus { negative = true }
+            guard byte &- JSONByte.zero < 10 else { continue }
+            value = min(value * 10 + Int(byte &- JSONByte.zero), 1 << 40)
+        }
+        return negative ? -value : value
+    }
+
+    /// The value as an `Int`; the exponent is not negative.
+    func scaled(_ digits: UInt64) -> Int? {
+        guard exponent <= 18, var value = Int(exactly: digits) else { return nil }
+        for _ in 0..<exponent {
+            let (product, over) = value.multipliedReportingOverflow(by: 10)
+            if over { return nil }
+            value = product
+        }
+        return negative ? -value : value
+    }
+}
