@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Routing
 import Admission
-package import Policy
+import Policy
 import Scheduling
-package import Units
+import Units
 
 /// Queue, choice, admission and what follows from them.
 ///

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Admission
+import Admission
 import Budget
-package import Estimation
+import Estimation
 package import Policy
-package import Routing
-package import Scheduling
+import Routing
+import Scheduling
 package import Units
 
 /// Decides about every request of the process: events in, actions out, no clock, no chance, no I/O.

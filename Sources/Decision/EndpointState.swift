@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Admission
-package import Policy
+import Policy
 package import Routing
 package import Units
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Admission
-package import Budget
+import Budget
 package import Policy
 package import Units
 

@@ -79,3 +79,11 @@ package enum RefusalReason: String, Sendable, CaseIterable {
     /// Refused although nothing is wrong with the request: a throttling decision, which operators see.
     package var isThrottle: Bool { status == 429 || status == 503 }
 }
+
+extension RefusalReason {
+    /// The place of this reason in tables, the same as in `allCases`.
+    package var number: Int { Self.numbers[rawValue] ?? 0 }
+
+    private static let numbers = [String: Int](
+        uniqueKeysWithValues: allCases.enumerated().map { ($1.rawValue, $0) })
+}

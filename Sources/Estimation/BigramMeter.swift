@@ -29,8 +29,8 @@ package struct BigramMeter: TextMeter, Sendable {
             unsafe table.classes.withUnsafeBufferPointer { classes in
                 unsafe text.withUnsafeBytes { octets in
                     // Classes are below 64, so the index is below 4,096.
-                    for unsafeoctet in unsafe octets {
-                        let present = unsafe Int(classes[Int(octet)])
+                    for at in octets.indices {
+                        let present = unsafe Int(classes[Int(octets[at])])
                         unsafe cost &+= Int(entries[last << 6 | present])
                         last = present
                     }

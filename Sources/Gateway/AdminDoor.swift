@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Decision
 import Policy
 import Synchronization
 import Transport
@@ -35,8 +36,8 @@ extension Control {
         }
     }
 
-    private func answer(_ server: HTTP1ServerConnection) {
-        let target = String(decoding: unsafe server.target, as: UTF8.self)
+    private func answunsafe er(_ server: HTTP1ServerConnection) {
+        let target = unsafe String(decoding: unsafe server.target, as: UTF8.self)
         let parts = target.split(separator: "?", maxSplits: 1)
         let path = parts.first.map(String.init) ?? "/"
         let query = parts.count > 1 ? String(parts[1]) : ""

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Admission
+import Routing
+import Transport
 import Budget
 import Decision
 import Policy

@@ -111,12 +111,12 @@ extension Worker {
 
     /// Turns the message in `text` into the error body.
     private func wrapError(_ refusal: Refusal, parameter: String?) {
-        edited.removeAll()
-        unsafe edited.append(text.readable)
+        let message = unsafe String(decoding: unsafe text.readable, as: UTF8.self)
         text.removeAll()
-        unsafe ErrorShape.openAI.write(
-            message: edited.readable.bytes, type: refusal.reason.errorType, param: parameter,
-            code: refusal.reason.code, to: &text)
+        ErrorShape.openAI.write(
+            ErrorDetail(
+                message: message, type: refusal.reason.errorType, param: parameter,
+                code: refusal.reason.code), into: &text)
     }
 
     private func refusalFields(_ refusal: Refusal) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Decision
+import Decision
 import Dialects
 import EventLoop
 package import Policy
@@ -8,7 +8,7 @@ import Store
 import Synchronization
 import Telemetry
 import Transport
-package import Units
+import Units
 import Wire
 
 /// What a reload came to.

@@ -17,7 +17,7 @@ enum Credentials {
     /// The same key in two fields is one key.
     static func find(in stream: ServerStream, digest: Digest) -> Found {
         var found = Found.none
-        stream.forEachField { id, _, value in
+        unsafe stream.forEachField { id, _, value in
             guard id == .authorization || id == .xAPIKey || id == .apiKey else { return }
             guard let key = unsafe id == .authorization ? bearer(value) : value,
                 unsafe !key.isEmpty

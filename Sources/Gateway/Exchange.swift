@@ -43,6 +43,8 @@ final class Exchange {
     var server: ServerStream?
     var client: ClientStream?
     var policy: Policy
+    /// Nil for the list of models, which the gateway answers itself.
+    var route: Dialect?
     var dialect = Dialect.chatCompletions
     var name: RequestName
     var tenant: TenantID
@@ -59,6 +61,16 @@ final class Exchange {
     /// A kept connection died under this request before, and it was sent again.
     var wasResent = false
     var wasQueued = false
+    /// The store holds a reservation that has to be settled.
+    var isReserved = false
+    /// The engine broke off, or was silent for too long.
+    var isEngineFault = false
+    /// Request bytes counted against the worker's bound.
+    var heldBody = 0
+    /// Of the engine's answer.
+    var status = 0
+    var answerLength: Int?
+    var trailers: [UInt8] = []
 
     var body = Body.undecided
     var reader: StreamReader?
@@ -67,7 +79,6 @@ final class Exchange {
     /// Pieces of output seen, where no usage came.
     var counted = Tokens.zero
     var reported = Tokens.zero
-    var headHeld = false
 
     var deadline = LazyDeadline()
     var arrivedAt: Instant
@@ -81,6 +92,7 @@ final class Exchange {
 
     /// The part of an event, or the whole of an answer, that has come.
     private var heldBytes = ByteBuffer()
+    private var answerFields = ByteBuffer()
 
     init(
         id: RequestID, server: ServerStream, policy: Policy, name: RequestName,
@@ -104,6 +116,20 @@ final class Exchange {
         if heldBytes.isEmpty { heldBytes.release() }
     }
     func releaseHeld() { heldBytes.release() }
+
+    /// The answer's fields, while its head is not passed on.
+    var keptFields: UnsafeRawBufferPointer { unsafe answerFields.readable }
+    func keepFields(_ fields: borrowing ByteBuffer) {
+        answerFields.removeAll()
+        unsafe answerFields.append(fields.readable)
+    }
+    func dropFields() { answerFields.release() }
+
+    /// From the first token to the last.
+    var generating: Duration {
+        guard let first = firstTokenAt, let last = lastTokenAt else { return .zero }
+        return last - first
+    }
 }
 
 @available(*, unavailable)

@@ -16,7 +16,7 @@ enum ForwardFields {
         _ server: ServerStream, _ exchange: Exchange, key: Secret?, to fields: inout ByteBuffer
     ) {
         let nominated = ConnectionOptions(server)
-        server.forEachField { id, name, value in
+        unsafe server.forEachField { id, name, value in
             guard passes(id) else { return }
             guard unsafe id != .other || !nominated.contains(name) else { return }
             unsafe fields.append(name)
@@ -47,7 +47,7 @@ enum ForwardFields {
 /// Which fields of an engine's answer a client sees. Framing, dates, limits and identifiers are Penstock's own.
 enum AnswerFields {
     static func write(_ client: ClientStream, to fields: inout ByteBuffer) {
-        client.forEachField { id, name, value in
+        unsafe client.forEachField { id, name, value in
             guard passes(id) else { return }
             unsafe fields.append(name)
             fields.append(": ")
@@ -72,10 +72,10 @@ private struct ConnectionOptions {
 
     init(_ server: ServerStream) {
         guard server.count(.connection) > 0 else { return }
-        server.forEachField { id, _, value in
+        unsafe server.forEachField { id, _, value in
             guard id == .connection else { return }
             for unsafe option in unsafe value.split(separator: 0x2C) {
-                let text = String(decoding: unsafe option, as: UTF8.self)
+                let text = unsafe String(decoding: unsafe option, as: UTF8.self)
                 let name = text.filter { $0 != " " && $0 != "\t" }.lowercased()
                 if !name.isEmpty, name != "close", name != "keep-alive" { options.append(name) }
             }
@@ -84,6 +84,6 @@ private struct ConnectionOptions {
 
     func contains(_ name: UnsafeRawBufferPointer) -> Bool {
         guard !options.isEmpty else { return false }
-        return options.contains(String(decoding: unsafe name, as: UTF8.self).lowercased())
+        return unsafe options.contains(String(decoding: unsafe name, as: UTF8.self).lowercased())
     }
 }

@@ -4,7 +4,7 @@ import Decision
 package import EventLoop
 package import Policy
 import Store
-package import Units
+import Units
 
 /// All that a gateway is started with.
 package struct GatewaySetup: Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
+import Units
+package import EventLoop
 package import Logging
 import Synchronization
 

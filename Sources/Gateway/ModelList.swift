@@ -8,22 +8,20 @@ import Wire
 enum ModelList {
     static func write(_ models: [ModelPolicy], to text: inout ByteBuffer) {
         text.removeAll()
-        var json = JSONWriter()
-        json.beginObject()
-        json.member("object", "list")
-        json.key("data")
-        json.beginArray()
-        for model in models where !model.removed { write(model, to: &json) }
-        json.endArray()
-        json.endObject()
-        unsafe text.append(json.readable)
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.member("object", "list")
+            json.key("data")
+            json.beginArray()
+            for model in models where !model.removed { write(model, to: &json) }
+            json.endArray()
+            json.endObject()
+        }
     }
 
     static func write(_ model: ModelPolicy, to text: inout ByteBuffer) {
         text.removeAll()
-        var json = JSONWriter()
-        write(model, to: &json)
-        unsafe text.append(json.readable)
+        JSONWriter.write(into: &text) { write(model, to: &$0) }
     }
 
     private static func write(_ model: ModelPolicy, to json: inout JSONWriter) {

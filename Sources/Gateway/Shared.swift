@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Decision
+import Decision
 import EventLoop
-package import Policy
+import Policy
 import Store
 import Synchronization
 import Telemetry
-package import Units
+import Units
 
 /// What control thread and workers tell a worker.
 enum WorkerMessage: Sendable {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Decision
+import Decision
 import Synchronization
-package import Units
+import Units
 
 /// One throttling decision, as the operator sees it.
 struct ThrottleRecord: Sendable {
     var at: WallTime
     var request: RequestName
     var tenant: TenantID
-    var trafficClass: ClassID
-    var model: ModelID
+    var trafficClass: ClassID?
+    var model: ModelID?
     var input: Tokens
     var output: Tokens
     var refusal: Refusal

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Telemetry
 import Decision
 import Dialects
 import EventLoop
@@ -35,28 +36,33 @@ extension Worker {
             exchange.policy.endpoints[endpoint.index].pool.index]
         ForwardFields.write(server, exchange, key: pool.key, to: &fields)
         unsafe client.request(
-            method: .post, target: exchange.dialect.path,
+            method: .post, target: path(exchange.dialect),
             authority: exchange.policy.endpoints[endpoint.index].authority, fields: fields,
-            body: edit(exchange, server, pool))
+            body: edit(exchange, server))
         if let connection = clients[client.key] { pump(connection) }
     }
 
     /// The body as the engine gets it: the client's own bytes where nothing has to change.
     private func edit(
-        _ exchange: Exchange, _ server: ServerStream, _ pool: PoolPolicy
+        _ exchange: Exchange, _ server: ServerStream
     ) -> UnsafeRawBufferPointer {
         var edits = BodyEdits()
-        let model = exchange.policy.models[exchange.model.index]
-        if exchange.namesAlias(of: model, in: unsafe server.body) { edits.model = model.name }
+        let name = exchange.policy.models[exchange.model.index].name
+        let asked = exchange.inspection.model
+        var isAlias = asked.isEscaped || asked.range.count != name.utf8.count
+        if !isAlias {unsafe 
+            isAlias = !unsafe unsafe UnsafeRawBufferPointer(rebasing: server.body[asked.range])
+                .elementsEqual(name.utf8)
+        }
+        if isAlias { edits.model = name }
         edits.bound = exchange.bound
-        edits.askUsage = exchange.inspection.stream && !exchange.inspection.includeUsage
+        edits.askUsage =
+            exchange.inspection.stream && !exchange.inspection.includeUsage
             && exchange.dialect != .embeddings
-        edits.engine = pool.engine
         edited.removeAll()
-        let changed = unsafe edits.apply(
-            to: server.body.bytes, inspection: exchange.inspection, dialect: exchange.dialect,
-            into: &edited)
-        return unsafe changed ? edited.readable : server.body
+        let outcome = unsafe apply(
+            body: server.body.bytes, inspection: exchange.inspection, edits: edits, into: &edited)
+        return unsafe outcome == .edited ? edited.readable : server.body
     }
 
     private func kept(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
@@ -110,6 +116,7 @@ extension Worker {
                 unsafe take(exchange, bytes)
             case .end:
                 guard let exchange = exchange(of: client) else { return drop(client.key) }
+                exchange.trailers = client.trailers
                 release(client, exchange)
                 return finish(exchange)
             case .fault(let fault):
@@ -139,15 +146,15 @@ extension Worker {
 
     /// The head of the engine's answer. A stream's head waits for its first event, so that an engine that
     /// answers at once but never begins can still be told from one that works.
-    private func begin(_ exchange: Exchange, _ client: ClientStream) {
-        let isStream = client.value(.contentType).map { unsafe $0.startsWith("text/event-stream") }
+    private func begin(unsafe _ exchange: Exchange, _ client: ClientStream) {
+        let isStream = unsafe client.value(.contentType).map { unsafe $0.startsWith("text/event-stream") }
         if client.status == 200, isStream ?? false {
             exchange.body = .events
+            var asked: AskedUsage = []
+            if exchange.inspection.includeUsage { asked.insert(.atEnd) }
+            if exchange.inspection.continuousUsage { asked.insert(.continuous) }
             exchange.reader = StreamReader(
-                dialect: exchange.dialect,
-                clientAskedUsage: exchange.inspection.includeUsage,
-                clientAskedContinuous: exchange.inspection.continuousUsage,
-                usagePerChoice: exchange.engine == .llamacpp)
+                exchange.dialect, asked: asked, scope: usageScope(exchange))
         } else {
             exchange.body = client.status == 200 ? .whole : .opaque
         }
@@ -238,25 +245,48 @@ extension Worker {
 
     private func judge(_ exchange: Exchange, _ block: UnsafeRawBufferPointer) -> Verdict {
         let view = unsafe SSEBlock(block.bytes)
-        guard case .data = view.kind, let data = view.data else {
+        guard case .data = view.kind else {
             // Comments keep a stream alive; fields without data make clients stumble.
             return view.kind == .comment ? .pass : .drop
         }
         guard var reader = exchange.reader.take() else { return .pass }
-        let event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data.range]).bytes)
-        exchange.reader = reader
-        if event.producedPieces > 0 {
-            exchange.counted += Tokens(event.producedPieces)
-            noteToken(exchange)
+        defer { exchange.reader = reader }
+        guard let data = view.singleData else {
+            // Data over several lines: read joined, and passed on whole or not at all.
+            text.removeAll()
+            unsafe view.appendData(of: block.bytes, to: &text)
+            let event = unsafe reader.read(text.readable.bytes)
+            note(exchange, event)
+            return event.action == .drop ? .drop : .pass
         }
+        let event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data]).bytes)
+        note(exchange, event)
         switch event.action {
         case .pass: return .pass
         case .drop: return .drop
-        case .rewrite(let range):
-            return .cut(
-                data.range.lowerBound + range.range.lowerBound..<data.range.lowerBound
-                    + range.range.upperBound)
+        case .cut(let range):
+            return .cut(data.lowerBound + range.lowerBound..<data.lowerBound + range.upperBound)
         }
+    }
+
+    private func note(_ exchange: Exchange, _ event: StreamEvent) {
+        guard event.pieces > 0 else { return }
+        exchange.counted += Tokens(event.pieces)
+        noteToken(exchange)
+    }
+
+    /// llama.cpp's usage speaks of one choice, all others' of the whole answer.
+    private func usageScope(_ exchange: Exchange) -> UsageScope {
+        guard let endpoint = exchange.endpoint else { return .answer }
+        let pool = exchange.policy.pools[exchange.policy.endpoints[endpoint.index].pool.index]
+        return pool.engine == .llamacpp
+            ? .choice(perPrompt: exchange.inspection.choicesPerPrompt) : .answer
+    }
+
+    private func path(_ dialect: Dialect) -> UnsafeRawBufferPointer {
+        let path = dialect.path
+        return unsafe UnsafeRawBufferPointer(
+            start: path.utf8Start, count: path.utf8CodeUnitCount)
     }
 
     private func write(
@@ -310,10 +340,10 @@ extension Worker {
             exchange.usage = exchange.reader?.usage
         } else if exchange.body == .whole {
             exchange.usage = unsafe usage(
-                inAnswer: exchange.held.bytes, choices: exchange.usageChoices)
+                inAnswer: exchange.held.bytes, scope: usageScope(exchange))
         }
         respond(exchange)
-        server.end()
+        server.end(trailers: exchange.trailers)
         server.flush()
         close(exchange, exchange.status == 200 ? .completed : .engineFailed)
         if let connection = servers[server.key] { pump(connection) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Telemetry
 import Decision
 import Dialects
 import Estimation
@@ -42,13 +43,14 @@ extension Worker {
     /// Route, identity, class: what can be said before the body is read.
     private func begin(_ server: HTTP1ServerConnection) {
         server.tag = nil
-        let name =
-            server.value(.xRequestID).flatMap { unsafe RequestName($0) }
+        let unsafe name =
+            unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
             ?? RequestName(random: &random)
-        guard let route = unsafe Route.route(method: server.method, target: server.target.bytes)
+        guard let route = unsafe Route.route(
+            method: server.methodName.bytes, target: server.target.bytes)
         else { return refuse(server, name, Refusal(.notFound)) }
-        if case .wrongMethod(let allowed) = route {
-            return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed)
+        if case .methodNotAllowed(let allowed) = route {
+            return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
         }
         guard let tenant = identify(server) else {
             return refuse(server, name, Refusal(.invalidAPIKey))
@@ -59,7 +61,7 @@ extension Worker {
         case .models, .model:
             // Answered when the request is complete: a body is not expected, but may come.
             open(server, name, nil, tenant)
-        case .wrongMethod: return
+        case .methodNotAllowed: return
         }
     }
 
@@ -94,6 +96,7 @@ extension Worker {
             id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
             tenant: tenant, trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
+        exchange.dialect = dialect ?? .chatCompletions
         _ = exchanges.insert(exchange)
         server.tag = key
         server.inviteBody()
@@ -115,7 +118,7 @@ extension Worker {
     }
 
     private func resolveClass(_ server: HTTP1ServerConnection, _ tenant: TenantID) -> ClassChoice {
-        let allowed = policy.tenants[tenant.index].classes
+        let allowed = poliunsafe cy.tenants[tenant.index].classes
         guard let asked = server.value(.xTrafficClass) else {
             guard let first = allowed.first else { return .failure(Refusal(.classNotAllowed)) }
             return .success(first)
@@ -136,24 +139,27 @@ extension Worker {
         heldBodies += server.heldRequestBytes
         exchange.heldBody = server.heldRequestBytes
         guard let dialect = exchange.route else { return list(server, exchange) }
-        var text = PromptMeter()
-        var tools = PromptMeter()
+        textMeter.reset()
+        toolMeter.reset()
         do throws(BodyFault) {
             try unsafe inspect(
                 server.body.bytes, dialect,
-                limits: InspectionLimits(maxDepth: policy.http.maxJSONDepth), meter: &text,
-                tools: &tools, into: &exchange.inspection)
+                limits: InspectionLimits(maxDepth: policy.http.maxJSONDepth),
+                meter: &textMeter, tools: &toolMeter, into: &exchange.inspection)
         } catch {
             return refuse(exchange, error)
         }
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
+        let found = exchange.inspection
         let estimate = PromptEstimate(
-            exchange.inspection.shape, text: text.tokens, tools: tools.tokens)
+            text: textMeter.tokens, messages: found.messages,
+            tools: found.tools ? toolMeter.tokens : nil,
+            images: found.images + found.otherMedia, ids: found.promptTokenIDs)
         let arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: estimate.tokens, bound: exchange.inspection.bound,
-            choices: exchange.inspection.choices, isForced: exchange.inspection.isForced,
+            input: estimate.tokens, bound: found.bound, choices: found.choices,
+            isForced: found.ignoreEOS || found.bound.map { found.minTokens >= $0 } ?? false,
             isOutputless: dialect == .embeddings, deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
@@ -166,14 +172,14 @@ extension Worker {
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
     private func model(of exchange: Exchange, _ server: HTTP1ServerConnection) -> ModelID? {
         let found: ModelID?
-        let range = exchange.inspection.model
-        if exchange.inspection.isModelEscaped {
+        let name = exchange.inspection.model
+        if name.isEscaped {
             text.removeAll()
-            unsafe decodeModel(server.body, range)
+            unsafe name.append(to: &text, from: server.body.bytes)
             found = unsafe policy.model(text.readable.bytes)
         } else {
             found = unsafe policy.model(
-                UnsafeRawBufferPointer(rebasing: server.body[range.range]).bytes)
+                UnsafeRawBufferPointer(rebasing: server.body[name.range]).bytes)
         }
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
@@ -193,11 +199,6 @@ extension Worker {
         return model
     }
 
-    private func decodeModel(_ body: UnsafeRawBufferPointer, _ range: ByteRange) {
-        unsafe JSONString.decode(
-            UnsafeRawBufferPointer(rebasing: body[range.range]).bytes, into: &text)
-    }
-
     /// When the client will have hung up: its stated budget, or its read timeout, whichever is shorter.
     private func patience(_ server: HTTP1ServerConnection) -> Instant {
         var deadline = Instant.distantFuture
@@ -214,10 +215,11 @@ extension Worker {
     }
 
     /// A whole positive number of at most nine digits.
-    private func number(_ value: UnsafeRawBufferPointer?) -> Int? {
-        guard let value, (1...9).contains(value.count) else { return nil }
+    private func nunsafe umber(_ value: UnsafeRawBufferPointer?) -> Int? {
+        guard let unsafe value, (1...9).contains(value.count) else { return nil }
         var number = 0
-        for unsafe digit in unsafe value {
+        for place in value.indices {
+            let digit = unsafe value[place]
             guard (0x30...0x39).contains(digit) else { return nil }
             number = number * 10 + Int(digit - 0x30)
         }
@@ -234,13 +236,14 @@ extension Worker {
     private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
         let tenant = policy.tenants[exchange.tenant.index]
         guard case .model(let range)? = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+            method: server.methodName.bytes, target: server.target.bytes)
         else {
             ModelList.write(tenant.models.map { policy.models[$0.index] }, to: &text)
             return answer(exchange, status: 200)
         }
-        let name = unsafe UnsafeRawBufferPointer(rebasing: server.target[range.range])
-        guard let model = unsafe policy.model(name.bytes), tenant.models.contains(model) else {
+        guard let name = unsafe Route.modelName(range, in: server.target.bytes),
+            let model = unsafe policy.model(name.utf8Span.span.bytes), tenant.models.contains(model)
+        else {
             return refuse(exchange, Refusal(.modelNotFound))
         }
         ModelList.write(policy.models[model.index], to: &text)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Decision
+import Decision
+import Estimation
 import EventLoop
-package import Policy
+import Policy
 import Store
 import Synchronization
 import Telemetry
 import Transport
-package import Units
+import Units
 import Wire
 
 /// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by another thread.
@@ -43,6 +44,11 @@ final class Worker {
     var isStopping = false
     /// Request bodies held, in bytes.
     var heldBodies = 0
+    /// Price the texts of the request under inspection.
+    var textMeter = BigramMeter()
+    var toolMeter = BigramMeter()
+    /// Whose every request through a door is, by door.
+    let doorTenants: [TenantID?]
     /// Scratch for heads, bodies and edits of the turn.
     var fields = ByteBuffer()
     var text = ByteBuffer()
@@ -56,6 +62,7 @@ final class Worker {
         self.shared = shared
         self.policy = policy
         self.doors = doors
+        doorTenants = doors.map(\.tenant)
         self.store = store
         let connections = policy.http.maxConnections
         loop = try Loop(timers: 4 * connections + 64)

@@ -5,7 +5,7 @@ import Units
 /// Blocks of one size that the connections of a loop lend each other: an idle connection holds none.
 @safe
 struct BufferPool: ~Copyable {
-    private var blocks: [UnsafeMutableRawBufferPointer] = []
+    private var blocks: [UnsafeMutableRawBufferPointer] = unsafe []
     private let blockSize: Int
     private let limit: Int
 

@@ -30,6 +30,7 @@ package enum ClientFault: Error, Sendable, Equatable {
 }
 
 /// What an engine's stream has to say after it was driven. Ask until `.none`.
+@unsafe
 package enum ClientEvent {
     case none
     case connected
@@ -72,12 +73,14 @@ package class ClientStream {
     package func next() -> ClientEvent { abstract() }
 
     package var status: Int { abstract() }
-    package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { unsafe abstract() }
+    package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { abstract() }
     package func forEachField(
         _ body: (FieldName, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) { abstract() }
     /// The length that the answer's body will have; nil when only its end will tell.
     package var announcedLength: Int? { abstract() }
+    /// The trailer section that followed the answer's body, as complete field lines.
+    package var trailers: [UInt8] { abstract() }
     /// The answer has no body by its nature.
     package var isBodiless: Bool { abstract() }
 

@@ -25,7 +25,7 @@ package final class Digest {
     /// The digest of `bytes` as four big-endian words.
     package func sha256(_ bytes: UnsafeRawBufferPointer) -> [4 of UInt64] {
         var words: [4 of UInt64] = [0, 0, 0, 0]
-        withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { digest in
+        unsafe withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { digest in
             var length: UInt32 = 0
             let good =
                 unsafe EVP_DigestInit_ex(context, algorithm, nil) == 1

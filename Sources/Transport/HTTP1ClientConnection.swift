@@ -24,7 +24,8 @@ package final class HTTP1ClientConnection: ClientStream {
     private let loop: Loop
     private let token: Token
     private let limits: ClientLimits
-    private var socket: Socket
+    private var socket: Socket?
+    private let descriptor: Int32
     private var interest: Interest = [.read, .write, .peerClosed]
     private var phase = Phase.connecting
     private var parser: ResponseParser
@@ -49,8 +50,8 @@ package final class HTTP1ClientConnection: ClientStream {
         var reset = false
         var answered = false
         var reused = false
-        var paused = false
         var reading = true
+        var detached = false
         var bodyEnded = false
         var faultTold = false
         var expired = false
@@ -65,13 +66,15 @@ package final class HTTP1ClientConnection: ClientStream {
         self.loop = loop
         self.token = token
         self.limits = limits
-        socket = try Socket.connect(to: address)
+        let socket = try Socket.connect(to: address)
+        descriptor = socket.descriptor
+        self.socket = consume socket
         parser = ResponseParser(limits: limits.head)
         decoder = ChunkedDecoder(
             maxExtensions: limits.maxChunkExtensions, maxTrailers: limits.maxTrailers,
             maxFields: limits.head.maxFields)
         super.init(key: key, destination: destination)
-        try loop.poller.add(socket.descriptor, interest, token)
+        try loop.poller.add(descriptor, interest, token)
         connectDeadline.set(loop.now + limits.connectTimeout, token, loop)
     }
 
@@ -95,7 +98,7 @@ package final class HTTP1ClientConnection: ClientStream {
         output.append(authority)
         output.append("\r\n")
         unsafe output.append(fields.readable)
-        if !body.isEmpty || method == .post || method == .put {
+        if unsafe !body.isEmpty || method == .post || method == .put {
             output.append("Content-Length: ")
             output.append(decimal: body.count)
             output.append("\r\n")
@@ -115,7 +118,7 @@ package final class HTTP1ClientConnection: ClientStream {
             return flush()
         }
         let headBytes = output.count
-        switch unsafe socket.send(output.readable, body) {
+        switch unsafe socket?.send(output.readable, body) ?? .closed {
         case .bytes(let count) where count >= headBytes:
             output.removeAll()
             unsafe output.append(UnsafeRawBufferPointer(rebasing: body[(count - headBytes)...]))
@@ -134,7 +137,7 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func flush() {
         while !output.isEmpty {
-            switch unsafe socket.send(output.readable) {
+            switch unsafe socket?.send(output.readable) ?? .closed {
             case .bytes(let count): output.consume(count)
             case .wouldBlock: return settleInterest()
             case .closed, .failed:
@@ -168,6 +171,9 @@ package final class HTTP1ClientConnection: ClientStream {
         case .chunked, .untilClose: nil
         }
     }
+    package override var trailers: [UInt8] {
+        head.framing == .chunked ? decoder.trailers : []
+    }
     package override var isBodiless: Bool { head.framing == .none }
 
     /// Valid during the turn in which `.head` was told.
@@ -188,7 +194,14 @@ package final class HTTP1ClientConnection: ClientStream {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .failed, phase != .connecting else { return }
         if readiness.contains(.writable) { flush() }
-        guard state.reading || readiness.contains(.failed) else { return }
+        guard state.reading else {
+            // Nobody reads, and the kernel would tell of the end again and again: off the poller.
+            if !readiness.isDisjoint(with: [.hungUp, .failed]), !state.detached {
+                state.detached = true
+                loop.poller.remove(descriptor)
+            }
+            return
+        }
         if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { receive() }
     }
 
@@ -198,7 +211,7 @@ package final class HTTP1ClientConnection: ClientStream {
     }
 
     private func finishConnecting(_ readiness: Readiness) {
-        if let fault = socket.connectOutcome() {
+        if let fault = socket?.connectOutcome() {
             state.connectFault = fault
             return
         }
@@ -209,17 +222,17 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func receive() {
         invariant(pending.isEmpty, "a turn's bytes are dealt with in the turn")
-        let taken: Transfer
+        let taken: Transfer?
         if carry.isEmpty {
-            taken = unsafe socket.receive(loop.scratch)
+            taken = unsafe socket?.receive(loop.scratch)
             pendingInCarry = false
         } else {
             let room = unsafe carry.room(8_192)
-            taken = unsafe socket.receive(
+            taken = unsafe socket?.receive(
                 UnsafeMutableRawBufferPointer(rebasing: room[..<8_192]))
             pendingInCarry = true
         }
-        switch taken {
+        switch taken ?? .closed {
         case .bytes(let count):
             if pendingInCarry { carry.wrote(count) }
             pending = 0..<(pendingInCarry ? carry.count : count)
@@ -234,30 +247,30 @@ package final class HTTP1ClientConnection: ClientStream {
 
     package override func next() -> ClientEvent {
         while true {
-            if phase == .failed { return .none }
+            if phase == .failed { return unsafe .none }
             if let fault = state.connectFault { return unsafe fail(.connect(fault)) }
             if state.expired { return unsafe fail(.connectTimeout) }
             switch phase {
             case .connecting, .failed:
-                return .none
+                return unsafe .none
             case .idle:
                 if !state.connectedTold {
                     state.connectedTold = true
-                    return .connected
+                    return unsafe .connected
                 }
                 if !pending.isEmpty { return unsafe fail(.unexpectedBytes) }
                 if state.endOfInput {
                     close()
-                    return .closed
+                    return unsafe .closed
                 }
-                return .none
+                return unsafe .none
             case .awaiting:
                 state.connectedTold = true
                 if let event = unsafe readHead() { return unsafe event }
-                return .none
+                return unsafe .none
             case .body:
                 if let event = unsafe readBody() { return unsafe event }
-                return .none
+                return unsafe .none
             }
         }
     }
@@ -281,7 +294,7 @@ package final class HTTP1ClientConnection: ClientStream {
             }
             if head.status / 100 == 1 { continue }
             beginBody()
-            return .head
+            return unsafe .head
         }
         guard state.endOfInput else { return nil }
         return unsafe fail(state.reset ? .reset : .closedEarly)
@@ -294,17 +307,14 @@ package final class HTTP1ClientConnection: ClientStream {
         case .length(let count):
             bodyLeft = count
             state.bodyEnded = count == 0
-        case .chunked:
-            decoder = ChunkedDecoder(
-                maxExtensions: limits.maxChunkExtensions, maxTrailers: limits.maxTrailers,
-                maxFields: limits.head.maxFields)
+        case .chunked: decoder.reset()
         case .untilClose: break
         }
     }
 
     private func readBody() -> ClientEvent? {
         while true {
-            if state.bodyEnded { return finish() }
+            if state.bodyEnded { return unsafe finish() }
             if pending.isEmpty { break }
             let rest = unsafe UnsafeRawBufferPointer(rebasing: arrived[pending])
             switch head.framing {
@@ -336,7 +346,7 @@ package final class HTTP1ClientConnection: ClientStream {
         guard state.endOfInput else { return nil }
         if head.framing == .untilClose, !state.reset {
             state.bodyEnded = true
-            return finish()
+            return unsafe finish()
         }
         return unsafe fail(state.reset ? .reset : .closedEarly)
     }
@@ -353,7 +363,7 @@ package final class HTTP1ClientConnection: ClientStream {
         } else {
             carry.release()
         }
-        return .end
+        return unsafe .end
     }
 
     // MARK: ends and leaves
@@ -367,7 +377,13 @@ package final class HTTP1ClientConnection: ClientStream {
         settleInterest()
     }
     package override func resumeReading() {
+        guard phase != .failed else { return }
         state.reading = true
+        if state.detached {
+            state.detached = false
+            interest = [.read, .peerClosed]
+            try? loop.poller.add(descriptor, interest, token)
+        }
         settleInterest()
     }
 
@@ -375,8 +391,8 @@ package final class HTTP1ClientConnection: ClientStream {
         guard phase != .failed else { return }
         phase = .failed
         connectDeadline.cancel(loop)
-        loop.poller.remove(socket.descriptor)
-        socket.close()
+        if !state.detached { loop.poller.remove(descriptor) }
+        socket = nil
         loop.takeBack(&output)
         carry.release()
         pending = 0..<0
@@ -384,7 +400,7 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func fail(_ fault: ClientFault) -> ClientEvent {
         close()
-        return .fault(fault)
+        return unsafe .fault(fault)
     }
 
     private func advance(_ count: Int) {
@@ -406,12 +422,12 @@ package final class HTTP1ClientConnection: ClientStream {
     }
 
     private func settleInterest() {
-        guard phase != .failed else { return }
+        guard phase != .failed, !state.detached else { return }
         var wanted: Interest = state.reading ? [.read, .peerClosed] : []
         if phase == .connecting || !output.isEmpty { wanted.insert(.write) }
         if wanted != interest {
             interest = wanted
-            loop.poller.change(socket.descriptor, wanted, token)
+            try? loop.poller.change(descriptor, wanted, token)
         }
     }
 }

@@ -36,7 +36,8 @@ package final class HTTP1ServerConnection: ServerStream {
     private let loop: Loop
     private let token: Token
     private var limits: ServerLimits
-    private var socket: Socket
+    private var socket: Socket?
+    private let descriptor: Int32
     private var interest: Interest = [.read, .peerClosed]
     private var phase = Phase.head
     private var answer = Answer.none
@@ -77,19 +78,23 @@ package final class HTTP1ServerConnection: ServerStream {
         self.loop = loop
         self.token = token
         self.limits = limits
-        self.socket = socket
+        descriptor = socket.descriptor
+        self.socket = consume socket
         parser = RequestParser(limits: limits.head)
         decoder = ChunkedDecoder(
             maxExtensions: limits.maxChunkExtensions, maxTrailers: limits.maxTrailers,
             maxFields: limits.head.maxFields)
         super.init(key: key, door: door)
-        try loop.poller.add(self.socket.descriptor, interest, token)
+        try loop.poller.add(descriptor, interest, token)
         deadline.set(loop.now + limits.headTimeout, token, loop)
     }
 
     // MARK: the request
 
     package override var method: Method { head.method }
+    package override var methodName: UnsafeRawBufferPointer {
+        unsafe bytes(head.methodName)
+    }
     package override var target: UnsafeRawBufferPointer { unsafe bytes(head.target) }
     package override func value(_ id: FieldName) -> UnsafeRawBufferPointer? {
         unsafe head.first(id).map { unsafe bytes($0.value) }
@@ -201,9 +206,9 @@ package final class HTTP1ServerConnection: ServerStream {
         if readiness.contains(.readable), wanted > 0 {
             if input.capacity == 0 { input = loop.lend() }
             let room = unsafe input.room(wanted)
-            let taken = unsafe socket.receive(
+            let taken = unsafe socket?.receive(
                 UnsafeMutableRawBufferPointer(rebasing: room[..<wanted]))
-            switch taken {
+            switch taken ?? .closed {
             case .bytes(let count):
                 input.wrote(count)
                 if phase == .body { bodyReceived += count }
@@ -266,10 +271,7 @@ package final class HTTP1ServerConnection: ServerStream {
         switch head.framing {
         case .length(let count):
             if count > limits.maxBody { return fault(.bodyTooLarge(limit: limits.maxBody)) }
-        case .chunked:
-            decoder = ChunkedDecoder(
-                maxExtensions: limits.maxChunkExtensions, maxTrailers: limits.maxTrailers,
-                maxFields: limits.head.maxFields)
+        case .chunked: decoder.reset()
         case .none, .untilClose: break
         }
         return .head
@@ -387,14 +389,13 @@ package final class HTTP1ServerConnection: ServerStream {
     }
 
     package override func write(_ payload: UnsafeRawBufferPointer) {
-        guard !payload.isEmpty, phase != .closed else { return }
+        guard unsafe !payload.isEmpty, phase != .closed else { return }
         switch answer {
         case .chunked:
             borrowOutput()
-            output.append(hexadecimal: payload.count)
-            output.append("\r\n")
+            output.appendChunkHeader(payload.count)
             unsafe output.append(payload)
-            output.append("\r\n")
+            output.appendChunkEnd()
         case .length(let left):
             invariant(payload.count <= left, "an answer as long as announced")
             borrowOutput()
@@ -412,12 +413,12 @@ package final class HTTP1ServerConnection: ServerStream {
         }
     }
 
-    package override func end() {
+    package override func end(trailers: [UInt8] = []) {
         guard phase != .closed else { return }
         if case .length(let left) = answer, left > 0 { return abort() }
         if answer == .chunked {
             borrowOutput()
-            output.append("0\r\n\r\n")
+            unsafe output.appendLastChunk(trailers: trailers.span.bytes)
         }
         answer = .none
         state.told = false
@@ -437,7 +438,7 @@ package final class HTTP1ServerConnection: ServerStream {
         guard phase != .closed else { return }
         flush()
         // Without framing only a reset tells the client that the answer is not complete.
-        if answer == .untilClose { socket.resetOnClose() }
+        if answer == .untilClose { socket?.resetOnClose() }
         state.told = false
         tearDown()
     }
@@ -452,7 +453,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     package override func flush() {
         while !output.isEmpty {
-            switch unsafe socket.send(output.readable) {
+            switch unsafe socket?.send(output.readable) ?? .closed {
             case .bytes(let count):
                 output.consume(count)
                 if state.writeBlocked {
@@ -535,7 +536,7 @@ package final class HTTP1ServerConnection: ServerStream {
         phase = .lingering
         input.removeAll()
         lingered = 0
-        socket.shutdownWrite()
+        socket?.shutdownWrite()
         deadline.set(loop.now + limits.lingerTimeout, token, loop)
     }
 
@@ -543,8 +544,8 @@ package final class HTTP1ServerConnection: ServerStream {
         guard phase != .closed else { return }
         phase = .closed
         deadline.cancel(loop)
-        loop.poller.remove(socket.descriptor)
-        socket.close()
+        loop.poller.remove(descriptor)
+        socket = nil
         loop.takeBack(&input)
         loop.takeBack(&output)
     }
@@ -558,7 +559,7 @@ package final class HTTP1ServerConnection: ServerStream {
         if !output.isEmpty { wanted.insert(.write) }
         if wanted != interest, phase != .closed {
             interest = wanted
-            loop.poller.change(socket.descriptor, wanted, token)
+            try? loop.poller.change(descriptor, wanted, token)
         }
         return .none
     }

@@ -19,7 +19,7 @@ package struct HTTPDate: ~Copyable {
             Self.append(now, to: &line)
             line.append("\r\n")
         }
-        return line.readable
+        return unsafe line.readable
     }
 
     private static func append(_ seconds: Int64, to line: inout ByteBuffer) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
+import EventLoop
 package import Units
 package import Wire
 
@@ -83,9 +83,10 @@ package class ServerStream {
     }
 
     package var method: Method { abstract() }
-    package var target: UnsafeRawBufferPointer { unsafe abstract() }
+    package var methodName: UnsafeRawBufferPointer { abstract() }
+    package var target: UnsafeRawBufferPointer { abstract() }
     /// The first field of that name.
-    package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { unsafe abstract() }
+    package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { abstract() }
     package func count(_ id: FieldName) -> Int { abstract() }
     /// Calls `body` with each field's identity, name as received, and value.
     package func forEachField(
@@ -93,7 +94,7 @@ package class ServerStream {
     ) { abstract() }
     /// The announced length of the body; nil when it is chunked.
     package var announcedLength: Int? { abstract() }
-    package var body: UnsafeRawBufferPointer { unsafe abstract() }
+    package var body: UnsafeRawBufferPointer { abstract() }
     /// Bytes of request held in memory.
     package var heldRequestBytes: Int { abstract() }
 
@@ -110,7 +111,8 @@ package class ServerStream {
     /// Adds payload to an answer under way.
     package func write(_ payload: UnsafeRawBufferPointer) { abstract() }
     /// Ends the answer; a stream of unknown length gets its proper end here and nowhere else.
-    package func end() { abstract() }
+    /// `trailers`: complete field lines, sent where the framing has a place for them.
+    package func end(trailers: [UInt8] = []) { abstract() }
     /// Cuts the answer so that the client can tell that it is not complete.
     package func abort() { abstract() }
     /// Hands what was written to the kernel as far as it takes it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Host and perhaps port, as the Host field and targets hold them (RFC 3986 section 3.2): a name, an
-/// IPv4 address, or an IPv6 address in brackets. User information, zone identifiers and address
+/// Host and perhaps port, as the Host field and targets hold them (RFC 3986 section 3.2): a name,
+/// an IPv4 address, or an IPv6 address in brackets. User information, zone identifiers and address
 /// formats of the future are refused, as is an empty host.
 struct Authority: Sendable, Equatable {
     let host: ByteRange

@@ -2,9 +2,9 @@
 
 /// Scanning eight bytes at a time.
 ///
-/// A byte is flagged by its highest bit. Subtracting the lower bound of a range from every byte sets
-/// that bit where the byte is below it; the borrow can flag a neighbour wrongly, but only above a
-/// byte that is flagged rightly, so the lowest flag of a little-endian word is always true.
+/// A byte is flagged by its highest bit. Subtracting the lower bound of a range from every byte
+/// sets that bit where the byte is below it; the borrow can flag a neighbour wrongly, but only
+/// above a byte that is flagged rightly, so the lowest flag of a little-endian word is always true.
 private let ones: UInt64 = 0x0101_0101_0101_0101
 private let highs: UInt64 = 0x8080_8080_8080_8080
 private let cases: UInt64 = 0x2020_2020_2020_2020
@@ -145,7 +145,8 @@ extension RawSpan {
         return at
     }
 
-    /// The first place from `start` on whose byte no field value may hold; `end` when there is none.
+    /// The first place from `start` on whose byte no field value may hold; `end` when there is
+    /// none.
     @inline(__always)
     func textEnd(from start: Int, to end: Int, _ alphabet: Alphabet) -> Int {
         var at = start
@@ -179,9 +180,19 @@ extension RawSpan {
         return at
     }
 
-    /// Whether the bytes of `range` are `text` but for case; `text` is lowercase letters, digits
-    /// and hyphens.
-    func equals(_ range: ByteRange, ignoringCase text: StaticString) -> Bool {
+    /// Whether the bytes of `range` are `text`.
+    package func equals(_ range: ByteRange, _ text: StaticString) -> Bool {
+        guard range.count == text.utf8CodeUnitCount else { return false }
+        for offset in 0..<range.count {
+            guard unsafe byte(Int(range.start) + offset) == text.utf8Start[offset] else {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Whether the bytes of `range` are `text` but for the case of letters; `text` has no capitals.
+    package func equals(_ range: ByteRange, ignoringCase text: StaticString) -> Bool {
         guard range.count == text.utf8CodeUnitCount else { return false }
         for offset in 0..<range.count {
             let byte = byte(Int(range.start) + offset)

@@ -195,8 +195,8 @@ package struct ChunkedDecoder: Sendable {
         return true
     }
 
-    /// RFC 9110 section 6.5.1: nothing that decides framing, routing, identity or how the content is
-    /// read. Of the names with a meaning here only a load report (ORCA) may come that late.
+    /// RFC 9110 section 6.5.1: nothing that decides framing, routing, identity or how the content
+    /// is read. Of the names with a meaning here only a load report (ORCA) may come that late.
     private static func mayTrail(_ id: FieldName) -> Bool {
         id == .other || id == .endpointLoadMetrics || id == .endpointLoadMetricsFormat
     }

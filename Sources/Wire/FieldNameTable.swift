@@ -11,8 +11,8 @@ struct FieldNameKey: Sendable {
     private let fourth: UInt64
     private let length: Int
 
-    /// `range` holds token bytes: on those, setting bit 5 makes capitals small and maps nothing else
-    /// onto a letter, digit or hyphen.
+    /// `range` holds token bytes: on those, setting bit 5 makes capitals small and maps nothing
+    /// else onto a letter, digit or hyphen.
     @inline(__always)
     init(_ bytes: RawSpan, _ range: ByteRange) {
         let start = Int(range.start)

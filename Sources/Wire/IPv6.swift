@@ -2,8 +2,8 @@
 
 /// The textual form of IPv6 addresses (RFC 3986 section 3.2.2).
 enum IPv6 {
-    /// Whether the bytes are eight groups of one to four hexadecimal digits, of which one run may be
-    /// left out by `::`, and the last two may be an IPv4 address.
+    /// Whether the bytes are eight groups of one to four hexadecimal digits, of which one run may
+    /// be left out by `::`, and the last two may be an IPv4 address.
     static func isAddress(_ bytes: RawSpan, _ start: Int, _ end: Int) -> Bool {
         var at = start
         var groups = 0

@@ -10,7 +10,7 @@ package enum JSONNumber: Sendable, Equatable {
 
     /// Reads the number that a scanner found at `range`.
     package init(_ range: Range<Int>, in text: RawSpan) {
-        let parts = Decimal(range, in: text)
+        let parts = JSONDecimal(range, in: text)
         guard let digits = parts.digits else {
             self = parts.exponent < 0 ? .fractional : .tooLarge
             return
@@ -28,7 +28,7 @@ package enum JSONNumber: Sendable, Equatable {
 
     /// The nearest double; beyond the largest one it is infinite.
     package static func double(_ range: Range<Int>, in text: RawSpan) -> Double {
-        let parts = Decimal(range, in: text)
+        let parts = JSONDecimal(range, in: text)
         // Exact operands make the one division or multiplication exactly rounded (Clinger, 1990).
         if let digits = parts.digits, digits < 1 << 53, abs(parts.exponent) <= 22 {
             var power = 1.0
@@ -41,7 +41,7 @@ package enum JSONNumber: Sendable, Equatable {
 }
 
 /// ± digits × 10^exponent, without zeros at the end of the digits.
-private struct Decimal {
+private struct JSONDecimal {
     var negative = false
     /// Nil when they do not fit.
     var digits: UInt64? = 0
@@ -64,7 +64,7 @@ private struct Decimal {
             default: break scan
             }
         }
-        exponent = scale + zeros + Decimal.exponent(at..<range.upperBound, text)
+        exponent = scale + zeros + JSONDecimal.exponent(at..<range.upperBound, text)
     }
 
     private mutating func take(_ digit: UInt8, _ zeros: inout Int) {
@@ -73,8 +73,8 @@ private struct Decimal {
             return
         }
         var value = digits
-        for _ in 0..<(digits == 0 ? 0 : min(zeros, 20)) { value = Decimal.shifted(value, 0) }
-        digits = Decimal.shifted(value, UInt64(digit))
+        for _ in 0..<(digits == 0 ? 0 : min(zeros, 20)) { value = JSONDecimal.shifted(value, 0) }
+        digits = JSONDecimal.shifted(value, UInt64(digit))
         zeros = 0
     }
 

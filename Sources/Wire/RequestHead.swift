@@ -8,8 +8,8 @@ package enum TargetForm: UInt8, Sendable {
     case absolute
     /// CONNECT: host and port.
     case authority
-    /// OPTIONS for the server as a whole, also when asked by a URI without a path: `target` need not
-    /// be looked at.
+    /// OPTIONS for the server as a whole, also when asked by a URI without a path: `target` need
+    /// not be looked at.
     case asterisk
 }
 

@@ -38,8 +38,9 @@ package struct RequestParser: Sendable {
     /// Bytes that the head takes, or nil when more are needed.
     ///
     /// Call again with the same bytes and more behind them, and the same `head`: it keeps its place
-    /// and does not look twice at what it has seen. After a head it is ready for the next one, which
-    /// begins at the front of what it is then given. After a fault the connection cannot be read on.
+    /// and does not look twice at what it has seen. After a head it is ready for the next one,
+    /// which begins at the front of what it is then given. After a fault the connection cannot be
+    /// read on.
     package mutating func parse(
         _ bytes: RawSpan, into head: inout RequestHead
     ) throws(HeadFault) -> Int? {

@@ -28,8 +28,8 @@ extension RequestHead {
         // User information in an authority is refused by its `@`: RFC 9110 section 4.2.4.
         guard Authority(bytes, authority) != nil else { throw .invalidHost }
         guard at < end else {
-            // A URI without a path asks for "/", which stands before the authority; with OPTIONS for
-            // the whole server (RFC 9112 section 3.2.4).
+            // A URI without a path asks for "/", which stands before the authority; with OPTIONS
+            // for the whole server (RFC 9112 section 3.2.4).
             target = ByteRange(start - 1, start)
             targetForm = method == .options ? .asterisk : .absolute
             return

@@ -34,9 +34,9 @@ package struct ResponseParser: Sendable {
     /// Bytes that the head takes, or nil when more are needed.
     ///
     /// Call again with the same bytes and more behind them, and the same `head`: it keeps its place
-    /// and does not look twice at what it has seen. After a head it is ready for the next one, which
-    /// after an interim status (1xx) answers the same request. After a fault the connection cannot
-    /// be read on.
+    /// and does not look twice at what it has seen. After a head it is ready for the next one,
+    /// which after an interim status (1xx) answers the same request. After a fault the connection
+    /// cannot be read on.
     package mutating func parse(
         _ bytes: RawSpan, requestMethod: Method, into head: inout ResponseHead
     ) throws(HeadFault) -> Int? {

@@ -13,8 +13,8 @@ extension ResponseHead {
         let tunnels = requestMethod == .connect && status < 300
         if neverHasContent || tunnels || status == 304 || requestMethod == .head {
             framing = .none
-            // RFC 9110 section 8.6 and RFC 9112 section 6.1 forbid the announcement: who makes it may
-            // send the content as well, and those bytes must not pass for the next response.
+            // RFC 9110 section 8.6 and RFC 9112 section 6.1 forbid the announcement: who makes it
+            // may send the content as well, and those bytes must not pass for the next response.
             if neverHasContent, declared != .none, declared != .length(0) { keepAlive = false }
         } else if declared == .none {
             framing = .untilClose

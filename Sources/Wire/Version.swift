@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `HTTP/1.x` (RFC 9112 section 2.3), eight bytes that are told apart from anything else at the first
-/// one that differs.
+/// `HTTP/1.x` (RFC 9112 section 2.3), eight bytes that are told apart from anything else at the
+/// first one that differs.
 enum Version {
     static let length = 8
 

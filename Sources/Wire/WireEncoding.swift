@@ -4,7 +4,8 @@ package import Units
 
 /// What Penstock writes of HTTP/1.1.
 extension ByteBuffer {
-    /// The line before a chunk's data; `size` is above zero, since a chunk of size zero ends the body.
+    /// The line before a chunk's data; `size` is above zero, since a chunk of size zero ends the
+    /// body.
     package mutating func appendChunkHeader(_ size: Int) {
         invariant(size > 0, "a chunk that is not the last has content")
         append(hexadecimal: size)
@@ -12,7 +13,8 @@ extension ByteBuffer {
     }
     /// The CR LF behind a chunk's data.
     package mutating func appendChunkEnd() { append("\r\n") }
-    /// The chunk that ends the body, and an empty trailer section. Only for a body known to be whole.
+    /// The chunk that ends the body, and an empty trailer section. Only for a body known to be
+    /// whole.
     package mutating func appendLastChunk() { append("0\r\n\r\n") }
     /// The same with field lines, each with its CR LF, as a `ChunkedDecoder` gives them.
     package mutating func appendLastChunk(trailers: RawSpan) {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import CPlatform
+import Glibc
+import Units
+
+/// What `Listener.accept` found.
+package enum Accepted: ~Copyable {
+    /// A connection and its other end.
+    case socket(Socket, SocketAddress)
+    /// No connection waits now.
+    case none
+    /// No descriptor or memory left. Connections keep waiting, so the listener stays ready: the caller
+    /// takes it out of the poller for a while.
+    case exhausted(SystemFault)
+}
+
+/// A bound, listening socket.
+///
+/// TCP listeners share their port (SO_REUSEPORT), so that every worker binds one of its own and the kernel
+/// spreads connections over them. A Unix path is bound once and `duplicate`d for the other workers.
+package struct Listener: ~Copyable {
+    private let handle: Descriptor
+    /// After binding to port 0: with the port that the kernel chose.
+    package let address: SocketAddress
+    /// The file that this listener made and removes; nil for TCP and for duplicates.
+    private let file: UnixFile?
+
+    private init(
+        handle: consuming Descriptor, address: SocketAddress, file: UnixFile?
+    ) {
+        self.handle = handle
+        self.address = address
+        self.file = file
+    }
+
+    deinit { file?.remove() }
+
+    /// For registration with a `Poller` only.
+    package var descriptor: Int32 { handle.raw }
+
+    /// Binds and listens; `backlog` connections wait at most, cut at `net.core.somaxconn`.
+    ///
+    /// A Unix socket file whose owner is gone is replaced; a live one is `addressInUse`.
+    package static func bind(
+        _ address: SocketAddress, backlog: Int
+    ) throws(SystemFault) -> Listener {
+        let handle = try Descriptor(
+            checking: System.once { penstock_stream_socket(address.family) })
+        if let path = address.unixPath {
+            let file = try UnixFile.bind(handle, address, path)
+            let listener = Listener(handle: handle, address: address, file: file)
+            try listener.listen(backlog)
+            return listener
+        }
+        try prepare(handle, address)
+        try System.check(handle.bind(address))
+        let bound = handle.localAddress() ?? address
+        let listener = Listener(handle: handle, address: bound, file: nil)
+        try listener.listen(backlog)
+        return listener
+    }
+
+    /// Takes one waiting connection.
+    ///
+    /// A connection that failed while it waited counts as none: a listener with more stays ready.
+    package borrowing func accept() -> Accepted {
+        let raw = handle.raw
+        var peer: SocketAddress?
+        let result = unsafe SocketAddress.filled(by: { system, length in
+            System.retrying { unsafe penstock_accept(raw, system, length) }
+        }, &peer)
+        if result >= 0 {
+            let socket = Socket(taking: Descriptor(Int32(result)))
+            return .socket(socket, peer ?? address)
+        }
+        switch Int32(-result) {
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+            return .exhausted(SystemFault(code: Int32(-result)))
+        // EAGAIN, and the errors of the connection itself that Linux reports here (accept(2)).
+        default: return .none
+        }
+    }
+
+    /// A second listener on the same queue of connections, for another worker.
+    package borrowing func duplicate() throws(SystemFault) -> Listener {
+        Listener(handle: try handle.duplicate(), address: address, file: nil)
+    }
+
+    private borrowing func listen(_ backlog: Int) throws(SystemFault) {
+        let raw = handle.raw
+        try System.check(System.once { Glibc.listen(raw, Int32(clamping: backlog)) })
+    }
+
+    private static func prepare(
+        _ handle: borrowing Descriptor, _ address: SocketAddress
+    ) throws(SystemFault) {
+        let raw = handle.raw
+        try System.check(System.once { penstock_set_reuse_address(raw) })
+        try System.check(System.once { penstock_set_reuse_port(raw) })
+        // Accepted sockets inherit it, which saves a call for each.
+        try System.check(System.once { penstock_set_no_delay(raw) })
+        if address.family == AF_INET6 {
+            try System.check(System.once { penstock_set_v6_only(raw) })
+        }
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Policy
+package import Units
+
+/// What the gateway asks of a budget store. Nothing here blocks.
+package protocol BudgetStoring {
+    /// Charges all limits of the tenant or none. Nil: the answer comes through `drain`, exactly
+    /// once, at most 100 ms later, unless the reservation is settled before.
+    func reserve(_ request: ReserveRequest, now: Instant, wall: WallTime) -> ReserveAnswer?
+
+    /// Replaces a reservation by what was used. Every `reserved` answer needs one; more than one
+    /// counts once.
+    ///
+    /// A request that ends while its answer is outstanding settles at once, with `.nothing`: no
+    /// answer will come.
+    func settle(_ settlement: Settlement, now: Instant, wall: WallTime)
+
+    /// Moves the answers that have arrived behind those in `answers`.
+    func drain(into answers: inout [StoreAnswer])
+
+    /// How the limits of `tenants` stand, for people. Nil: the answer comes through `drain`.
+    func usage(
+        of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
+    ) -> UsageAnswer?
+}

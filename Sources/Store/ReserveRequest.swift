@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Budget
+package import Policy
+package import Units
+
+/// One request's question to the budget store.
+package struct ReserveRequest: Sendable {
+    /// Where the answer belongs.
+    package let request: RequestID
+    package let reservation: ReservationID
+    package let tenant: TenantID
+    /// The tenant's name in the store.
+    package let tenantName: String
+    package let limits: LimitSet
+    package let demand: Demand
+    /// How long such requests take in the mean; zero when unknown. See `BudgetOrder`.
+    package let serviceTime: Duration
+
+    package init(
+        request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
+        serviceTime: Duration = .zero
+    ) {
+        self.request = request
+        self.reservation = reservation
+        self.tenant = tenant.id
+        self.tenantName = tenant.name
+        self.limits = LimitSet(tenant.limits)
+        self.demand = demand
+        self.serviceTime = serviceTime
+    }
+
+    var order: BudgetOrder {
+        BudgetOrder(
+            id: reservation, tenant: tenant, limits: limits, demand: demand,
+            serviceTime: serviceTime)
+    }
+}
+
+/// The end of a reservation.
+package struct Settlement: Sendable {
+    package let reservation: ReservationID
+    package let tenant: TenantID
+    package let tenantName: String
+    package let limits: LimitSet
+    package let holder: ReservationHolder
+    package let use: SettledUse
+
+    /// `holder`: as the answer to the reservation said; while that is outstanding, `.store`.
+    package init(
+        reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
+        use: SettledUse
+    ) {
+        self.reservation = reservation
+        self.tenant = tenant.id
+        self.tenantName = tenant.name
+        self.limits = LimitSet(tenant.limits)
+        self.holder = holder
+        self.use = use
+    }
+}

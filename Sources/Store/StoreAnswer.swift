@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Budget
+package import Policy
+package import Units
+
+/// Who holds a reservation, and so who has to hear of its settlement.
+package enum ReservationHolder: UInt8, Sendable {
+    /// The store that all replicas share, or the only one.
+    case store
+    /// This replica's own memory, while the shared store is away.
+    case replica
+    /// Nobody: the store is away, and requests are admitted without a budget.
+    case nobody
+}
+
+/// What the budget store says to one request.
+package enum ReserveAnswer: Sendable, Equatable {
+    case reserved(LimitsSnapshot, ReservationHolder)
+    /// At least one limit has no room at present.
+    case refused(BudgetRefusal)
+    /// Larger than a limit can ever hold.
+    case neverFits(kind: LimitKind, limit: Double, requested: Double)
+    /// The store is away, or full, and requests are refused meanwhile.
+    case unavailable(retryAfter: Duration)
+
+    init(_ outcome: BudgetOutcome, holder: ReservationHolder) {
+        switch outcome {
+        case .reserved(let snapshot): self = .reserved(snapshot, holder)
+        case .refused(let refusal): self = .refused(refusal)
+        case .neverFits(let kind, let limit, let requested):
+            self = .neverFits(kind: kind, limit: limit, requested: requested)
+        case .full: self = .unavailable(retryAfter: .seconds(1))
+        }
+    }
+}
+
+/// An answer that could not be given at once.
+package enum StoreAnswer: Sendable, Equatable {
+    case reserve(RequestID, ReservationID, ReserveAnswer)
+    case usage(RequestID, UsageAnswer)
+}
+
+/// How tenants' limits stand in the store.
+package enum UsageAnswer: Sendable, Equatable {
+    /// One for each tenant asked for, in that order.
+    case usage([LimitsSnapshot], ReservationHolder)
+    case unavailable
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Configuration
+import EventLoop
+import Gateway
+import Policy
+
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Runs the gateway.",
+        discussion: """
+            SIGHUP reloads the configuration, SIGTERM and SIGINT drain and end; a second one ends at once.
+            """)
+
+    @Option(name: .long, help: "The configuration, a YAML file.")
+    var config: String
+
+    func run() throws {
+        let loaded = try ConfigurationLoading.load(config, previous: nil)
+        try GatewayRunning.run(
+            GatewaySetup(
+                fixed: loaded.fixed, policy: loaded.policy, effective: loaded.effectiveJSON,
+                reload: ConfigurationLoading.reload(config, fixed: loaded.fixed)),
+            announce: { process in
+                process.addresses.map { "listening on \($0)" }
+                    + ["admin on \(process.adminAddress)"]
+            })
+    }
+}
+
+/// Starts a gateway in this process and stays until it ends.
+enum GatewayRunning {
+    static func run(
+        _ setup: GatewaySetup, announce: (GatewayProcess) -> [String]
+    ) throws {
+        _ = Limits.raiseOpenFiles()
+        do {
+            let log = try LogSink()
+            let process = try GatewayProcess(setup, log: log)
+            for line in announce(process) { log.write(line) }
+            let cut = try process.run()
+            if cut > 0 { log.write("ended with \(cut) requests cut") }
+            log.flush()
+        } catch let fault as GatewayFault {
+            throw Failure.environment("\(fault)")
+        } catch let fault as SystemFault {
+            throw Failure.environment("\(fault)")
+        }
+    }
+}
+
+/// The configuration from its file, and again at each reload.
+enum ConfigurationLoading {
+    static func load(_ path: String, previous: Policy?) throws -> LoadedConfiguration {
+        do throws(ConfigurationFault) {
+            return try ConfigurationFile.load(
+                path: path, environment: Environment.value, previous: previous)
+        } catch {
+            throw Failure.input(error.mistakes.map { "\($0)" })
+        }
+    }
+
+    static func reload(
+        _ path: String, fixed: FixedPolicy
+    ) -> @Sendable (Policy) -> ReloadOutcome {
+        { previous in
+            do throws(ConfigurationFault) {
+                let loaded = try ConfigurationFile.load(
+                    path: path, environment: Environment.value, previous: previous)
+                let changes = ConfigurationFile.changesNeedingRestart(
+                    from: fixed, to: loaded.fixed)
+                guard changes.isEmpty else {
+                    return .rejected(changes.map { "\($0) changes only with a restart" })
+                }
+                return .loaded(loaded.policy, effective: loaded.effectiveJSON)
+            } catch {
+                return .rejected(error.mistakes.map { "\($0)" })
+            }
+        }
+    }
+}
