@@ -110,7 +110,9 @@ extension EngineModel {
     /// time linear in the sequences.
     package var blocksAreConserved: Bool {
         var own = 0
-        sequences.forEach { _, sequence in own += heldBlocks(sequence) }
+        for id in decoding.map(\.id) + prefilling {
+            own += sequences[id.key].map(heldBlocks) ?? 0
+        }
         let shared = unitBlocks * (prefixes.used + prefixes.unused)
         return freeBlocks + shared + own == profile.blocks
     }

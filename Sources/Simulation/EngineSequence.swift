@@ -93,9 +93,9 @@ struct EngineStep {
 }
 
 extension Instant {
-    /// The first whole nanosecond not before `seconds`.
+    /// The nearest whole nanosecond.
     init(engineSeconds seconds: Double) {
-        let scaled = (seconds * 1e9).rounded(.up)
+        let scaled = (seconds * 1e9).rounded()
         self = scaled < 9.2e18 ? Instant(nanoseconds: UInt64(max(0, scaled))) : .distantFuture
     }
     var engineSeconds: Double { Double(nanoseconds) / 1e9 }

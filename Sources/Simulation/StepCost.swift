@@ -42,6 +42,18 @@ package enum StepCost: Sendable, Equatable {
         package var perPair: Double
         /// AD: decode attention, per cached token.
         package var perContextToken: Double
+
+        package init(
+            fixed: Double, perSequence: Double, weights: Double, perToken: Double,
+            perPair: Double, perContextToken: Double
+        ) {
+            self.fixed = fixed
+            self.perSequence = perSequence
+            self.weights = weights
+            self.perToken = perToken
+            self.perPair = perPair
+            self.perContextToken = perContextToken
+        }
     }
 
     package struct Linear: Sendable, Equatable {
@@ -50,6 +62,16 @@ package enum StepCost: Sendable, Equatable {
         package var perDecodingSequence: Double
         /// Per token resident in the KV cache, of decoding and begun sequences.
         package var perResidentToken: Double
+
+        package init(
+            fixed: Double, perPrefillToken: Double, perDecodingSequence: Double,
+            perResidentToken: Double
+        ) {
+            self.fixed = fixed
+            self.perPrefillToken = perPrefillToken
+            self.perDecodingSequence = perDecodingSequence
+            self.perResidentToken = perResidentToken
+        }
     }
 
     /// The time of one step, in seconds; above zero.
