@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Offsets into the buffer that a head was parsed from.
+package struct ByteRange: Sendable, Equatable {
+    package var start: UInt32
+    package var end: UInt32
+
+    /// An empty range at the front.
+    package init() {
+        start = 0
+        end = 0
+    }
+
+    /// `start` is not above `end`, and both fit 32 bits: heads are bounded far below that.
+    package init(_ start: Int, _ end: Int) {
+        self.start = UInt32(truncatingIfNeeded: start)
+        self.end = UInt32(truncatingIfNeeded: end)
+    }
+
+    package var count: Int { Int(end) - Int(start) }
+    package var isEmpty: Bool { start == end }
+    package var range: Range<Int> { Int(start)..<Int(end) }
+}

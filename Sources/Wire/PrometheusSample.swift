@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One label of a sample, as offsets into the text.
+package struct PrometheusLabel: Sendable, Equatable {
+    package var name: ByteRange
+    /// Between the quotes, as received.
+    package var value: ByteRange
+    /// Whether `value` holds escapes: `\\`, `\"` or `\n`.
+    package var isEscaped: Bool
+
+    /// The value with its escapes resolved and malformed UTF-8 repaired.
+    package func text(_ bytes: RawSpan) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity(value.count)
+        var isEscape = false
+        for offset in value.range {
+            let byte = bytes.byte(offset)
+            if isEscape {
+                text.append(byte == UInt8(ascii: "n") ? Byte.lineFeed : byte)
+                isEscape = false
+            } else if byte == Byte.backslash {
+                isEscape = true
+            } else {
+                text.append(byte)
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
+
+/// One line with a value, as offsets into the text. Reused: its array keeps its capacity.
+package struct PrometheusSample: Sendable, Equatable {
+    package var name = ByteRange()
+    package var labels: [PrometheusLabel] = []
+    /// May be infinite or not a number.
+    package var value = 0.0
+
+    package init() {}
+
+    /// The label of that name.
+    package func label(_ name: StaticString, _ bytes: RawSpan) -> PrometheusLabel? {
+        for index in labels.indices where bytes.equals(labels[index].name, name) {
+            return labels[index]
+        }
+        return nil
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A response's status line and fields, as offsets into the buffer it was parsed from.
+///
+/// Reused between messages: its array keeps its capacity.
+package struct ResponseHead: Sendable, Equatable {
+    /// 100 to 599; below 200 another head follows.
+    package var status = 0
+    /// May be empty, and may hold obs-text.
+    package var reason = ByteRange()
+    /// 0 or 1; a higher minor version is read as 1 (RFC 9110 section 2.5).
+    package var minorVersion: UInt8 = 1
+    package var fields: [Field] = []
+    package var framing = Framing.none
+    /// Whether the connection can take another request after this response.
+    package var keepAlive = true
+
+    package init() {}
+
+    /// The first field of that name.
+    package func first(_ id: FieldName) -> Field? { fields.first(id) }
+    /// How many field lines have that name.
+    package func count(_ id: FieldName) -> Int { fields.count(id) }
+
+    mutating func clear() {
+        status = 0
+        reason = ByteRange()
+        minorVersion = 1
+        fields.removeAll(keepingCapacity: true)
+        framing = .none
+        keepAlive = true
+    }
+}
