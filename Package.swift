@@ -98,7 +98,7 @@ let package = Package(
             swiftSettings: settings),
         tests("Units", ["Units"]),
         tests("Wire", ["Wire", "Units"]),
-        tests("Dialects", ["Dialects", "Wire", "Units"]),
+        tests("Dialects", ["Dialects", "Wire", "Units"], exclude: ["Fixtures"]),
         tests("Estimation", ["Estimation", "Policy", "Units"]),
         tests("Budget", ["Budget", "Policy", "Units"]),
         tests("Admission", ["Admission", "Policy", "Units"]),
