@@ -20,10 +20,11 @@ def test_the_real_tool_renders_the_same(base, objects):
     if not tool:
         pytest.skip("no kubectl or kustomize on PATH")
     done = subprocess.run(
-        [*tool, str(base)], capture_output=True, text=True, timeout=60, check=True
+        [*tool, str(base)], capture_output=True, text=True, timeout=60, check=False
     )
-    if "unknown field" in done.stderr:
+    if done.returncode and "unknown field" in done.stderr:
         pytest.skip(f"this {tool[0]} is too old")
+    assert done.returncode == 0, done.stderr
     assert by_name(objects) == by_name(yaml.safe_load_all(done.stdout))
 
 
