@@ -72,6 +72,8 @@ def test_the_result_has_the_libraries_that_the_build_links(stages):
     for library, development in LIBRARIES.items():
         assert development in built
         assert re.search(rf"\b{library}[0-9.-]*\b(?!-dev)", result), library
+    # The static Swift runtime is written in C++ in part.
+    assert "libstdc++6" in result
     assert "-dev" not in result
     assert "--static-swift-stdlib" in built
 
