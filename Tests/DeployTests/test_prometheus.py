@@ -84,7 +84,7 @@ def test_the_list_is_the_contracts(metrics):
         assert metric.type in ("counter", "gauge", "histogram"), name
         assert (metric.type == "counter") == name.endswith("_total"), name
         if metric.type == "histogram":
-            assert name.endswith("_seconds"), name
+            assert name.endswith(("_seconds", "_ratio")), name
         if not name.startswith("penstock_"):
             assert metric.labels == {"pool", "endpoint", "model"}, name
 

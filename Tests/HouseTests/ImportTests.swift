@@ -43,6 +43,7 @@ struct ImportTests {
         ("Sources/penstock/A.swift", "import ArgumentParser"),
         ("Sources/Wire/A.swift", "// import Foundation"),
         ("Tests/WireTests/A.swift", "import Testing"),
+        ("Tests/ConfigurationTests/A.swift", "import Foundation"),
     ])
     func aRightArrowIsNot(path: String, text: String) {
         let source = SwiftSource(SourceFile(path: path, text: text))

@@ -66,7 +66,7 @@ enum SourceTree {
         "swift", "c", "h", "modulemap", "py", "sh", "lua", "yaml", "yml", "ini", "service", "conf",
         "txt", "md", "Makefile", "Containerfile", "run",
     ]
-    private static let foreign: Set<String> = ["Fixtures", "__pycache__", "LICENSE"]
+    private static let foreign: Set<String> = ["Fixtures", "Golden", "__pycache__", "LICENSE"]
 
     private static func read(under folder: String) -> [SourceFile] {
         var found: [SourceFile] = []

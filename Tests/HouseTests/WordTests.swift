@@ -66,7 +66,10 @@ struct WordTests {
         #expect(WordRule.clockReadings(in: sample(of: text)).count == 1)
     }
 
-    @Test(arguments: ["loop.now", "self.now - start", "worker().now", "let now = a", "nowhere"])
+    @Test(arguments: [
+        "loop.now", "self.now - start", "worker().now", "let now = a", "nowhere",
+        "MonotonicClock.now()",
+    ])
     func thePassedOnTimeIsNotAClockReading(text: String) {
         #expect(WordRule.clockReadings(in: sample(of: text)).isEmpty)
     }
