@@ -48,6 +48,7 @@ package struct StreamEvent: Sendable, Equatable {
 /// Follows one stream of a generating dialect, event by event: what it is worth, where it ends, and
 /// what the client must not see of it because only the gateway asked.
 package struct StreamReader: Sendable {
+    private let dialect: Dialect
     private let asked: AskedUsage
     private let scope: UsageScope
     /// In the scope `.answer` the last one, else the sum.
@@ -62,9 +63,8 @@ package struct StreamReader: Sendable {
     /// Some choice has said why it ends.
     package private(set) var sawFinish = false
 
-    package init(
-        _ dialect: Dialect, asked: AskedUsage, scope: UsageScope
-    ) {
+    package init(_ dialect: Dialect, asked: AskedUsage, scope: UsageScope) {
+        self.dialect = dialect
         self.asked = asked
         self.scope = scope
     }
@@ -85,12 +85,18 @@ package struct StreamReader: Sendable {
 
     /// Takes the data of one event: the joined values of its `data` fields.
     package mutating func read(_ data: RawSpan) -> StreamEvent {
+        switch dialect {
+        case .chatCompletions, .completions, .embeddings: return readOpenAI(data)
+        }
+    }
+
+    private mutating func readOpenAI(_ data: RawSpan) -> StreamEvent {
         if StreamReader.isDone(data) {
             sawDone = true
             return StreamEvent(kind: .done)
         }
         var chunk = AnswerChunk()
-        guard (try? chunk.read(data)) != nil else { return StreamEvent(kind: .other) }
+        do { try chunk.read(data) } catch { return StreamEvent(kind: .other) }
         if let usage = chunk.usage {
             take(usage)
             isInterim = chunk.choices > 0

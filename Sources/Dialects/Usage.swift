@@ -36,7 +36,8 @@ package enum UsageScope: Sendable, Equatable {
 /// Where the object speaks of the first choice alone, it is taken for each of them.
 package func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
     var chunk = AnswerChunk()
-    guard (try? chunk.read(body)) != nil, var usage = chunk.usage else { return nil }
+    do { try chunk.read(body) } catch { return nil }
+    guard var usage = chunk.usage else { return nil }
     if case .choice(let perPrompt) = scope {
         let choices = max(chunk.choices, 1)
         let prompts = max(choices / max(perPrompt, 1), 1)
