@@ -19,7 +19,8 @@ package enum EngineFamily: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// The paths that tell whether an engine lives and how full it is: all are cheap, and none generates.
+/// The paths that tell whether an engine lives and how full it is: all are cheap, and none
+/// generates.
 package struct ProbePlan: Sendable {
     /// 200 when it takes requests.
     package let health: StaticString
@@ -34,6 +35,7 @@ package struct ProbePlan: Sendable {
 }
 
 extension EngineFamily {
+    /// What to GET of an engine of this family.
     package var probePlan: ProbePlan {
         switch self {
         case .vllm, .tgi:

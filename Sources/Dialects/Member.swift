@@ -55,6 +55,7 @@ package enum Member: UInt8, Sendable, CaseIterable {
     /// It would arrive as `kvTransfer`, and as a text where the engine counts on an object.
     case extraKVTransfer
 
+    /// As bodies spell it; a nested one with the names that lead to it.
     package var name: StaticString {
         switch self {
         case .model: return "model"

@@ -68,7 +68,8 @@ extension EngineFamily {
 }
 
 extension MetricRule {
-    /// vLLM 0.8.5 to 0.32. `num_requests_waiting_by_reason` repeats `num_requests_waiting` and is left out.
+    /// vLLM 0.8.5 to 0.32. `num_requests_waiting_by_reason` repeats `num_requests_waiting` and is
+    /// left out.
     static let vllm = [
         MetricRule("vllm:num_requests_running", .running),
         MetricRule("vllm:num_requests_waiting", .waiting),

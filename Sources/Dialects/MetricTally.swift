@@ -12,6 +12,8 @@ struct MetricTally {
         var value: Double
     }
 
+    /// Far above what can be: sums and products of it stay finite, and quotients numbers.
+    private static let most = 0x1p62
     /// Ranks beyond are not told apart.
     private static let maxRanked = 1_024
 
@@ -39,10 +41,12 @@ struct MetricTally {
                 continue
             }
             guard sample.value.isFinite, sample.value >= 0 else { continue }
+            let value = min(sample.value, MetricTally.most)
             switch rule.fold {
-            case .sum: add(rule.field, sample.value)
-            case .largest: raise(rule.field, sample.value)
-            case .ranks, .cacheConfiguration: rank(index, sample, text)
+            case .sum: add(rule.field, value)
+            case .largest: raise(rule.field, value)
+            case .ranks, .cacheConfiguration:
+                rank(index, value, sample.label("dp_rank", text), text)
             }
         }
     }
@@ -55,16 +59,18 @@ struct MetricTally {
         sums[Int(field.rawValue)] = max(self[field] ?? 0, value)
     }
 
-    private mutating func rank(_ rule: Int, _ sample: PrometheusSample, _ text: RawSpan) {
-        let rank = sample.label("dp_rank", text)?.text(text) ?? ""
+    private mutating func rank(
+        _ rule: Int, _ value: Double, _ label: PrometheusLabel?, _ text: RawSpan
+    ) {
+        let rank = label?.text(text) ?? ""
         let field = rules[rule].field
         if let index = ranked.firstIndex(where: { $0.rule == rule && $0.rank == rank }) {
-            let rise = max(sample.value - ranked[index].value, 0)
+            let rise = max(value - ranked[index].value, 0)
             ranked[index].value += rise
             add(field, rise)
         } else if ranked.count < MetricTally.maxRanked {
-            ranked.append(Ranked(rule: rule, rank: rank, value: sample.value))
-            add(field, sample.value)
+            ranked.append(Ranked(rule: rule, rank: rank, value: value))
+            add(field, value)
         }
     }
 
@@ -117,8 +123,8 @@ extension MetricTally {
         metrics.kvCapacityTokens = whole(capacity).map { Tokens($0) }
     }
 
-    /// Nil when the numbers contradict each other: Triton's reporter shifts them when its source leaves one
-    /// out.
+    /// Nil when the numbers contradict each other: Triton's reporter shifts them when its source
+    /// leaves one out.
     private var blocks: (used: Double, max: Double)? {
         guard let used = self[.usedBlocks], let most = self[.maxBlocks], most > 0, used <= most
         else { return nil }
@@ -129,6 +135,7 @@ extension MetricTally {
         return (used, most)
     }
 
-    /// Saturates far above what can be.
-    private func whole(_ value: Double?) -> Int? { value.map { Int(min($0, 0x1p62).rounded()) } }
+    private func whole(_ value: Double?) -> Int? {
+        value.map { Int(min($0, MetricTally.most).rounded()) }
+    }
 }

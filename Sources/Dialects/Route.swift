@@ -11,10 +11,12 @@ package enum Route: Sendable, Equatable {
     /// The path exists, but not with this method; `methods` are for the `Allow` field.
     case methodNotAllowed(AllowedMethods)
 
+    /// Which methods a path takes.
     package enum AllowedMethods: Sendable, Equatable {
         case post
         case getAndHead
 
+        /// The value of `Allow` (RFC 9110 section 10.2.1).
         package var field: StaticString {
             switch self {
             case .post: return "POST"

@@ -5,10 +5,12 @@ import Wire
 
 /// What llama-server's `/slots` shows: its metrics have no gauge of the KV cache.
 package struct SlotLoad: Sendable, Equatable {
+    /// Sequences that can run at once.
     package private(set) var slots = 0
+    /// Slots with a request.
     package private(set) var processing = 0
-    /// Prompt and generated tokens of the slots that work. An idle slot keeps its prompt until another one
-    /// needs the room: it counts as free, as it does with other engines.
+    /// Prompt and generated tokens of the slots that work. An idle slot keeps its prompt until
+    /// another one needs the room: it counts as free, as it does with other engines.
     package private(set) var usedTokens = Tokens.zero
     /// The contexts of all slots.
     package private(set) var capacityTokens = Tokens.zero

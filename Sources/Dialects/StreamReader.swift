@@ -16,6 +16,7 @@ package struct AskedUsage: OptionSet, Sendable {
 
 /// What one event of a stream is, and what to do with it.
 package struct StreamEvent: Sendable, Equatable {
+    /// The most telling thing that an event holds.
     package enum Kind: UInt8, Sendable {
         /// Something for the client to read; it may finish as well.
         case content
@@ -31,6 +32,7 @@ package struct StreamEvent: Sendable, Equatable {
         /// All else, also what is not JSON.
         case other
     }
+    /// How the event goes on to the client.
     package enum Action: Sendable, Equatable {
         case pass
         /// The client did not ask for it.
@@ -39,9 +41,11 @@ package struct StreamEvent: Sendable, Equatable {
         case cut(Range<Int>)
     }
 
+    /// What it is.
     package var kind: Kind
     /// Choices that got something: tokens, as far as can be seen without usage.
     package var pieces = 0
+    /// What to do with it.
     package var action = Action.pass
 }
 
@@ -58,11 +62,14 @@ package struct StreamReader: Sendable {
 
     /// Choices that got something, over all events: a stand-in for the output tokens.
     package private(set) var counted = Tokens.zero
+    /// The terminator has come.
     package private(set) var sawDone = false
+    /// An error has come: what follows is no success, terminator or not.
     package private(set) var sawError = false
     /// Some choice has said why it ends.
     package private(set) var sawFinish = false
 
+    /// At the start of a stream.
     package init(_ dialect: Dialect, asked: AskedUsage, scope: UsageScope) {
         self.dialect = dialect
         self.asked = asked

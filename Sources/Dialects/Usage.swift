@@ -7,11 +7,14 @@ import Wire
 package struct Usage: Sendable, Equatable {
     /// All prompt tokens, cached ones included.
     package var input: Tokens
+    /// The part of `input` that a prefix cache had; at most all of it.
     package var cachedInput: Tokens
     /// All generated tokens, reasoning included.
     package var output: Tokens
+    /// The part of `output` that was thought, not said; at most all of it.
     package var reasoning: Tokens
 
+    /// Parts that are not given are nothing.
     package init(
         input: Tokens, cachedInput: Tokens = .zero, output: Tokens, reasoning: Tokens = .zero
     ) {

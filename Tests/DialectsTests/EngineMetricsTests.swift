@@ -260,6 +260,20 @@ struct EngineMetricsTests {
         #expect(metrics("vllm:num_requests_running NaN\n", .vllm) == nil)
     }
 
+    @Test func absurdValuesAreHarmless() throws {
+        let huge = (0..<4).map { "trtllm_kv_cache_used_blocks{rank=\"\($0)\"} 1.7e308\n" }.joined()
+        let text = huge + "trtllm_kv_cache_max_blocks 1.7e308\ntrtllm_kv_cache_max_blocks 1.7e308\n"
+        let none = try #require(metrics(text + "trtllm_kv_cache_tokens_per_block 0\n", .tensorRT))
+        #expect(none.kvUsedTokens == nil)
+        let full = try #require(
+            metrics(text + text + "trtllm_kv_cache_tokens_per_block 1e308\n", .tensorRT))
+        #expect(full.running == nil)
+        let slots = #"[{"n_ctx":1e11,"is_processing":true,"n_prompt_tokens":1e12}]"#
+        var load = EngineMetrics()
+        Array(slots.utf8).withRaw { SlotLoad(answer: $0) }?.complete(&load)
+        #expect(load.kvUsage == 1)
+    }
+
     @Test func anIdleSlotHoldsNothing() throws {
         let text = #"""
             [{"id":0,"n_ctx":100,"is_processing":false,"n_prompt_tokens":80},
