@@ -5,7 +5,7 @@ import Budget
 import Estimation
 package import Policy
 import Routing
-import Scheduling
+package import Scheduling
 package import Units
 
 /// Decides about every request of the process: events in, actions out, no clock, no chance, no I/O.
@@ -61,6 +61,10 @@ package struct Decider: Sendable {
         grow(to: policy)
     }
 
+    /// What is known of every endpoint, by identifier.
+    package var endpointStates: [EndpointState] { endpoints }
+    package func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    package func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests that wait for room.
     package var waiting: Int { queues.reduce(0) { $0 + $1.count } }
     /// Requests between arrival and end.

@@ -9,7 +9,6 @@ struct AnswerChunk {
     var choices = 0
     /// Choices with text, reasoning or a tool call.
     var produced = 0
-    var hasChoices = false
     var hasRole = false
     var finishes = false
     var isError = false
@@ -17,6 +16,8 @@ struct AnswerChunk {
     var usage: Usage?
     /// `usage` members, `null` ones included.
     var usages = 0
+    /// The last of them is an object.
+    var usageIsObject = false
     /// The `usage` member with one of the commas beside it.
     var usageCut = 0..<0
 
@@ -62,7 +63,8 @@ struct AnswerChunk {
         _ scanner: inout JSONScanner, _ text: RawSpan
     ) throws(JSONFault) {
         let token = try scanner.next(in: text)
-        guard token == .beginObject else { return try scanner.skip(token, in: text) }
+        usageIsObject = token == .beginObject
+        guard usageIsObject else { return try scanner.skip(token, in: text) }
         if let found = try UsageReader.read(&scanner, text) { usage = found }
     }
 
@@ -71,7 +73,6 @@ struct AnswerChunk {
     ) throws(JSONFault) {
         let token = try scanner.next(in: text)
         guard token == .beginArray else { return try scanner.skip(token, in: text) }
-        hasChoices = true
         while true {
             let element = try scanner.next(in: text)
             if element == .endArray { return }
@@ -119,7 +120,8 @@ struct AnswerChunk {
                 } else if !value.isEmpty {
                     produces = true
                 }
-            // `tool_calls` and `function_call`; an empty one has nothing but its bracket behind `start`.
+            // `tool_calls` and `function_call`; an empty one has nothing but its bracket behind
+            // `start`.
             case .beginArray, .beginObject:
                 if scanner.offset > start + 1 { produces = true }
             default: break
@@ -148,7 +150,8 @@ private enum AnswerMember {
 
 /// Reads the object behind `usage`.
 enum UsageReader {
-    /// Up to the object's end; nil without a count of the prompt. Counts beyond reason are no counts.
+    /// Up to the object's end; nil without a count of the prompt. Counts beyond reason are no
+    /// counts.
     static func read(_ scanner: inout JSONScanner, _ text: RawSpan) throws(JSONFault) -> Usage? {
         var input: Int?
         var usage = Usage(input: .zero, output: .zero)

@@ -7,8 +7,8 @@ import Wire
 package struct BodyEdits: Sendable, Equatable {
     /// What the engine calls the model.
     package var model: String?
-    /// The most tokens of one choice: set under every name that the body uses, and under one that every
-    /// engine knows.
+    /// The most tokens of one choice, at least 1: set under every name that the body uses, and
+    /// under one that every engine knows.
     package var bound: Tokens?
     /// The stream is to end with the usage.
     package var askUsage = false
@@ -18,6 +18,8 @@ package struct BodyEdits: Sendable, Equatable {
         self.bound = bound
         self.askUsage = askUsage
     }
+
+    var atLeastOne: Tokens? { bound.map { max($0, Tokens(1)) } }
 }
 
 /// Whether a body had to be written anew.
@@ -30,8 +32,9 @@ package enum EditOutcome: Sendable, Equatable {
 
 /// Appends `body` with `edits` to `buffer`; all other members stay as they are, byte by byte.
 ///
-/// Always removed are members that are internal to a deployment and all but the last of repeated ones.
-/// Where the only bound stands under a name that some engines ignore, it is added under the common one.
+/// Always removed are members that are internal to a deployment and all but the last of repeated
+/// ones. Where the only bound stands under a name that some engines ignore, it is added under the
+/// common one.
 package func apply(
     body: RawSpan, inspection: Inspection, edits: BodyEdits, into buffer: inout ByteBuffer
 ) -> EditOutcome {

@@ -3,8 +3,8 @@
 package import Units
 import Wire
 
-/// Reads a request's body in one pass: validates it, notes what it asks for in `inspection`, feeds the
-/// texts to `meter` and the declared tools, as compact JSON, to `tools`.
+/// Reads a request's body in one pass: validates it, notes what it asks for in `inspection`, feeds
+/// the texts to `meter` and the declared tools, as compact JSON, to `tools`.
 ///
 /// After a fault the inspection and the meters hold part of the body and are good for nothing.
 package func inspect<Meter: TextMeter>(
@@ -87,10 +87,12 @@ extension BodyReader {
     }
 
     private mutating func keep(_ place: MemberPlace) throws(BodyFault) {
-        guard found.places.count < Inspection.maxPlaces else { throw .duplicate(place.member) }
+        var occurrences = 0
         for index in found.places.indices where found.places[index].member == place.member {
             found.places[index].isSuperseded = true
+            occurrences += 1
         }
+        guard occurrences < Inspection.maxOccurrences else { throw .duplicate(place.member) }
         found.places.append(place)
     }
 
@@ -110,7 +112,8 @@ extension BodyReader {
         case .messages where found.dialect != .completions: try readMessages(token, body)
         case .prompt where found.dialect == .completions: try readPrompts(.prompt, token, body)
         case .input where found.dialect == .embeddings: try readPrompts(.input, token, body)
-        case .tools, .functions: try readTools(token, body)
+        case .tools: try readTools(.tools, token, body)
+        case .functions: try readTools(.functions, token, body)
         case .documents, .suffix: try feed(token, body)
         case .stream: found.stream = try boolean(.stream, token)
         case .streamOptions: try readStreamOptions(token, body)
@@ -186,8 +189,9 @@ extension BodyReader {
         guard has(found.dialect.content) || chatEmbeddings else {
             throw .missing(found.dialect.content)
         }
-        let bounds = [found.maxTokens, found.maxCompletionTokens, found.predicted]
-        found.bound = bounds.compactMap { $0 }.max().map { Tokens($0) }
+        let largest = max(
+            found.maxTokens ?? 0, found.maxCompletionTokens ?? 0, found.predicted ?? 0)
+        found.bound = largest > 0 ? Tokens(largest) : nil
         found.choicesPerPrompt = max(found.count, found.bestOf, found.parallel)
     }
 }
@@ -204,7 +208,8 @@ extension BodyReader {
         }
     }
 
-    /// Nil for `null`. Whole numbers alone: engines differ about strings, fractions and what is out of range.
+    /// Nil for `null`. Whole numbers alone: engines differ about strings, fractions and what is out
+    /// of range.
     private func whole(
         _ member: Member, _ range: ClosedRange<Int>, _ token: JSONToken, _ body: RawSpan
     ) throws(BodyFault) -> Int? {

@@ -20,7 +20,8 @@ extension BodyReader {
         if found.messages == 0 { throw .empty(.messages) }
     }
 
-    /// All that templates may print is text: also names, reasoning and calls, whose members differ by vendor.
+    /// All that templates may print is text: also names, reasoning and calls, whose members differ
+    /// by vendor.
     private mutating func readMessage(_ body: RawSpan) throws(BodyFault) {
         while case .key(let name) = try next(body) {
             let token = try next(body)
@@ -147,9 +148,12 @@ extension BodyReader {
         }
     }
 
-    mutating func readTools(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+    mutating func readTools(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
         if token == .null { return }
-        guard token == .beginArray else { throw .wrongType(.tools, expected: .array) }
+        guard token == .beginArray else { throw .wrongType(member, expected: .array) }
+        tools.boundary()
         let start = scanner.offset
         do { try scanner.feedCompact(token, in: body, to: &tools) } catch { throw BodyFault(error) }
         // More than its brackets and white space.
@@ -183,8 +187,8 @@ extension BodyReader {
 }
 
 extension JSONScanner {
-    /// Feeds the value that `token` begins without white space and with its strings decoded, about as
-    /// templates print it.
+    /// Feeds the value that `token` begins without white space and with its strings decoded, about
+    /// as templates print it.
     fileprivate mutating func feedCompact<Meter: TextMeter>(
         _ token: JSONToken, in text: RawSpan, to meter: inout Meter
     ) throws(JSONFault) {

@@ -21,7 +21,8 @@ package struct ErrorDetail: Sendable, Equatable {
 
 /// How a family of dialects spells an error.
 package enum ErrorShape: Sendable {
-    /// `{"error": {"message", "type", "param", "code"}}`, all four always there: SDKs read them by name.
+    /// `{"error": {"message", "type", "param", "code"}}`, all four always there: SDKs read them by
+    /// name.
     case openAI
 
     /// Appends the body of an error answer; as the data of an event it says the same in a stream.

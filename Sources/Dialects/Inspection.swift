@@ -13,15 +13,15 @@ package struct InspectionLimits: Sendable {
 
 /// What a body asks for, and where the members stand that an edit may touch.
 ///
-/// One value serves request after request; it allocates only until its memory has the size it needs.
-/// Offsets are those of the body that was inspected.
+/// One value serves request after request; it allocates only until its memory has the size it
+/// needs. Offsets are those of the body that was inspected.
 package struct Inspection: Sendable {
     /// The largest bound of an answer that is let through: beyond, engines wrap around.
     package static let maxBound = Int(Int32.max)
     /// The most choices of one prompt.
     package static let maxChoices = 128
-    /// The most places kept: a body that repeats members more often is refused.
-    static let maxPlaces = 64
+    /// How often a member whose last occurrence counts may occur: it bounds the places kept.
+    static let maxOccurrences = 8
 
     package internal(set) var dialect = Dialect.chatCompletions
     /// The name as the client spelled it, between its quotes.

@@ -2,7 +2,8 @@
 
 import Wire
 
-/// A member of a request's body that decides what the request costs, or that must not reach an engine.
+/// A member of a request's body that decides what the request costs, or that must not reach an
+/// engine.
 package enum Member: UInt8, Sendable, CaseIterable {
     case model
     case messages

@@ -25,8 +25,8 @@ package enum Route: Sendable, Equatable {
 
     /// The route of a request line's method and target (RFC 9112 section 3.2); nil is 404.
     ///
-    /// The path is compared decoded, as engines decode it, and whole: encoded slashes, dot segments,
-    /// doubled or final slashes match nothing. The query counts for nothing.
+    /// The path is compared decoded, as engines decode it, and whole: encoded slashes, dot
+    /// segments, doubled or final slashes match nothing. The query counts for nothing.
     package static func route(method: RawSpan, target: RawSpan) -> Route? {
         let path = pathRange(target)
         var candidate: UInt8 = 0

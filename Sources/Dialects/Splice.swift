@@ -11,7 +11,8 @@ struct Splice {
     /// Members from the first on that were removed without a gap.
     private var removedInFront = 0
 
-    /// New members stand in front, where the comma behind them is always right: a body keeps its model.
+    /// New members stand in front, where the comma behind them is always right: a body keeps its
+    /// model.
     mutating func insertMembers(
         _ body: RawSpan, _ inspection: Inspection, _ edits: BodyEdits, _ buffer: inout ByteBuffer
     ) {
@@ -28,15 +29,15 @@ struct Splice {
         }
     }
 
-    /// `max_tokens` is what every engine reads. On chats `max_completion_tokens` is as good; on completions
-    /// vLLM ignores it, and `n_predict` is llama.cpp's alone.
+    /// `max_tokens` is what every engine reads. On chats `max_completion_tokens` is as good; on
+    /// completions vLLM ignores it, and `n_predict` is llama.cpp's alone.
     private static func addedBound(_ inspection: Inspection, _ edits: BodyEdits) -> Tokens? {
         let isCommon = inspection.places.contains {
             $0.member == .maxTokens
                 || $0.member == .maxCompletionTokens && inspection.dialect == .chatCompletions
         }
         if isCommon || inspection.dialect == .embeddings { return nil }
-        return edits.bound ?? inspection.bound
+        return edits.atLeastOne ?? inspection.bound
     }
 
     /// With one of the commas beside it, so that what stays is an object.
@@ -56,10 +57,10 @@ struct Splice {
         switch place.member {
         case .model: rename(inspection.model, body, edits, &buffer)
         case .maxTokens, .maxCompletionTokens, .predicted:
-            guard let bound = edits.bound else { return }
+            guard let bound = edits.atLeastOne else { return }
             set(place.value, bound, body, &buffer)
         case .minTokens:
-            guard let bound = edits.bound, inspection.minTokens > bound else { return }
+            guard let bound = edits.atLeastOne, inspection.minTokens > bound else { return }
             set(place.value, bound, body, &buffer)
         case .streamOptions:
             if edits.askUsage, !inspection.includeUsage {
@@ -86,25 +87,16 @@ extension Splice {
         guard var wanted = edits.model else { return }
         wanted.withUTF8 { bytes in
             let wanted = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))
-            if Splice.isSame(name, body, wanted) { return }
+            if name.equals(wanted, in: body) { return }
             replace(name.range, body, &buffer)
             JSONEscaping.append(wanted, to: &buffer)
         }
     }
 
-    private static func isSame(_ name: JSONString, _ body: RawSpan, _ wanted: RawSpan) -> Bool {
-        guard !name.isEscaped, name.range.count == wanted.byteCount else { return false }
-        for index in wanted.byteOffsets
-        where body.octet(name.range.lowerBound + index) != wanted.octet(index) {
-            return false
-        }
-        return true
-    }
-
     private mutating func set(
         _ value: Range<Int>, _ bound: Tokens, _ body: RawSpan, _ buffer: inout ByteBuffer
     ) {
-        // The value is a number or null, and null is no number.
+        // The value is a number or null; null reads as 0, which no bound is.
         if JSONNumber(value, in: body) == .whole(bound.count) { return }
         replace(value, body, &buffer)
         buffer.append(decimal: bound.count)

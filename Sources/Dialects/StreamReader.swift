@@ -45,13 +45,15 @@ package struct StreamEvent: Sendable, Equatable {
     package var action = Action.pass
 }
 
-/// Follows one stream of a generating dialect, event by event: what it is worth, where it ends, and what
-/// the client must not see of it because only the gateway asked.
+/// Follows one stream of a generating dialect, event by event: what it is worth, where it ends, and
+/// what the client must not see of it because only the gateway asked.
 package struct StreamReader: Sendable {
     private let asked: AskedUsage
     private let scope: UsageScope
     /// In the scope `.answer` the last one, else the sum.
     private var reported: Usage?
+    /// It stood beside choices, and may speak of those alone.
+    private var isInterim = false
 
     /// Choices that got something, over all events: a stand-in for the output tokens.
     package private(set) var counted = Tokens.zero
@@ -75,6 +77,8 @@ package struct StreamReader: Sendable {
             let shared = max(perPrompt, 1)
             usage.input = Tokens((usage.input.count + shared - 1) / shared)
             usage.cachedInput = Tokens(usage.cachedInput.count / shared)
+        } else if isInterim {
+            usage.output = max(usage.output, counted)
         }
         return usage
     }
@@ -87,7 +91,10 @@ package struct StreamReader: Sendable {
         }
         var chunk = AnswerChunk()
         guard (try? chunk.read(data)) != nil else { return StreamEvent(kind: .other) }
-        if let usage = chunk.usage { take(usage) }
+        if let usage = chunk.usage {
+            take(usage)
+            isInterim = chunk.choices > 0
+        }
         counted += Tokens(chunk.produced)
         if chunk.isError { sawError = true }
         if chunk.finishes { sawFinish = true }
@@ -100,12 +107,12 @@ package struct StreamReader: Sendable {
         if chunk.produced > 0 { return .content }
         if chunk.finishes { return .finish }
         if chunk.choices > 0 { return chunk.hasRole ? .roleOnly : .other }
-        return chunk.usage == nil ? .other : .usageOnly
+        return chunk.usageIsObject ? .usageOnly : .other
     }
 
     private func action(_ chunk: AnswerChunk) -> StreamEvent.Action {
         if chunk.usages == 0 || chunk.isError { return .pass }
-        let endsWithUsage = chunk.choices == 0 && chunk.usage != nil
+        let endsWithUsage = chunk.choices == 0 && chunk.usageIsObject
         if asked.contains(.atEnd) || asked.contains(.continuous) && !endsWithUsage { return .pass }
         // Two members cannot be cut at once, and no engine sends them.
         return endsWithUsage || chunk.usages > 1 ? .drop : .cut(chunk.usageCut)

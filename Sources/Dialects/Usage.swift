@@ -26,8 +26,8 @@ package struct Usage: Sendable, Equatable {
 package enum UsageScope: Sendable, Equatable {
     /// All choices of the request.
     case answer
-    /// One choice: llama.cpp gives the first one's in an answer, and one object a choice in a stream.
-    /// `perPrompt` is how many choices share a prompt, at least 1.
+    /// One choice: llama.cpp gives the first one's in an answer, and one object a choice in a
+    /// stream. `perPrompt` is how many choices share a prompt, at least 1.
     case choice(perPrompt: Int)
 }
 

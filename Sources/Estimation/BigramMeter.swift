@@ -4,9 +4,10 @@ package import Units
 
 /// Estimates the tokens of texts from the transitions between the classes of their bytes.
 ///
-/// A text costs the sum of its transitions, the byte before it counting as a space, but at least a twelfth
-/// of its bytes and at most all of them. A text may come in pieces of any size: the result is the same.
-/// It is off by 4.5 % at the median; scripts that the fit has not seen are under-counted by up to 40 %.
+/// A text costs the sum of its transitions, the byte before it counting as a space, but at least a
+/// twelfth of its bytes and at most all of them. A text may come in pieces of any size: the result
+/// is the same. It is off by 4.5 % at the median; scripts that the fit has not seen are under-
+/// counted by up to 40 %.
 package struct BigramMeter: TextMeter, Sendable {
     /// Sums are exact in this part of a token: the least common multiple of 4,096 and 12.
     package static let unitsPerToken = 12_288

@@ -35,8 +35,8 @@ enum ByteClass {
         }
     }
 
-    /// By the scripts that the lead bytes open: Latin, Greek, Cyrillic, Hebrew, Arabic, Indic, kana, Han,
-    /// Hangul, and all beyond.
+    /// By the scripts that the lead bytes open: Latin, Greek, Cyrillic, Hebrew, Arabic, Indic,
+    /// kana, Han, Hangul, and all beyond.
     private static func lead(_ byte: UInt8) -> UInt8 {
         switch byte {
         case 0xC0..<0xC4: return 48

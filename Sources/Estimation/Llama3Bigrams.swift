@@ -3,9 +3,9 @@
 extension BigramTable {
     /// The Llama 3 tokenizer (128,256 tokens): 4,096 little-endian `Int16` in Base64.
     ///
-    /// Fitted by ridge regression to token counts of 8,084 texts of natural languages, code and data;
-    /// error on 771 texts kept apart: 4.5 % at the median, 23 % at the 95th percentile. The numbers hold
-    /// no text.
+    /// Fitted by ridge regression to token counts of 8,084 texts of natural languages, code and
+    /// data; error on 771 texts kept apart: 4.5 % at the median, 23 % at the 95th percentile. The
+    /// numbers hold no text.
     static let llama3Base64: StaticString = """
         sRJQCKgAlf8MCHcAGQJHCGAC4giACNEATQJPAhUIuwNoBlYAggNA/70FpAUBCbsBLAFABdgO8QuDBUwNHwX5BrIK1Q\
         xsDZMJnAlfCr4FcwMfBR8FHwUfBR8FHwUfBR8FG//dAB4IHwUfBR8FHwU/Bh8FHwX0BR8FHwUfBR8FHwXPAXQIbwTK\

@@ -4,9 +4,10 @@ package import Units
 
 /// What an answer will take before it is there: learnt per model, tenant and size of the bound.
 ///
-/// A cell's mean counts fully from 30 answers on and is blended with its model's mean before; the model's
-/// is blended with the prior in the same way. Means forget: an answer weighs at least 1/1024. The table
-/// never grows over `limit` cells: a tenant that finds no room gets the model's mean.
+/// A cell's mean counts fully from 30 answers on and is blended with its model's mean before; the
+/// model's is blended with the prior in the same way. Means forget: an answer weighs at least
+/// 1/1024. The table never grows over `limit` cells: a tenant that finds no room gets the model's
+/// mean.
 package struct OutputEstimate: Sendable {
     /// Expected where nothing was learnt.
     package static let prior = 256.0

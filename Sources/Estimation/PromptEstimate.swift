@@ -2,10 +2,12 @@
 
 package import Units
 
-/// What a prompt will cost before the engine has said: its texts and what the template puts around them.
+/// What a prompt will cost before the engine has said: its texts and what the template puts around
+/// them.
 ///
-/// The constants are those of vendors' chat templates: about 5 tokens a message and 8 once, about 80
-/// once where tools are declared, and for an image of unknown size what Qwen-type models take at most.
+/// The constants are those of vendors' chat templates: about 5 tokens a message and 8 once, about
+/// 80 once where tools are declared, and for an image of unknown size what Qwen-type models take at
+/// most.
 package struct PromptEstimate: Sendable, Equatable {
     package static let perMessage = 5
     package static let base = 8

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EventLoop
+import Routing
 import Decision
 import Policy
 import Synchronization
@@ -36,7 +38,7 @@ extension Control {
         }
     }
 
-    private func answunsafe er(_ server: HTTP1ServerConnection) {
+    private func answer(_ server: HTTP1ServerConnection) {
         let target = unsafe String(decoding: unsafe server.target, as: UTF8.self)
         let parts = target.split(separator: "?", maxSplits: 1)
         let path = parts.first.map(String.init) ?? "/"

@@ -47,7 +47,7 @@ final class Control {
     var fields = ByteBuffer()
     var text = ByteBuffer()
     private let signals: SignalSource
-    private let door: Listener
+    private let door: BoundDoor
     private let resolver: Resolver
     private var resolveAt = Instant(nanoseconds: 0)
     private var snapshotAt = Instant(nanoseconds: 0)
@@ -58,7 +58,7 @@ final class Control {
 
     init(
         shared: Shared, setup: GatewaySetup, signals: consuming SignalSource,
-        door: consuming Listener, resolver: Resolver
+        door: BoundDoor, resolver: Resolver
     ) throws(SystemFault) {
         self.shared = shared
         self.setup = setup
@@ -82,7 +82,7 @@ final class Control {
         try loop.poller.add(
             shared.control.descriptor, .read, Token(kind: Kind.mailbox, key: none))
         try loop.poller.add(signals.descriptor, .read, Token(kind: Kind.signals, key: none))
-        try loop.poller.add(door.descriptor, .read, Token(kind: Kind.admin, key: none))
+        try loop.poller.add(door.listener.descriptor, .read, Token(kind: Kind.admin, key: none))
         snapshotAt = loop.now + snapshotInterval
         prepareProbes()
         var messages: [ControlMessage] = []
@@ -247,8 +247,8 @@ final class Control {
         guard case .memory(let store) = setup.fixed.store, let path = store.snapshot,
             let memory = shared.memory
         else { return }
-        do throws(SystemFault) {
-            try Files.replaceFile(path, memory.snapshot(wall: loop.wall))
+        do throws(FileFault) {
+            try Files.replaceFile(path, memory.snapshot(of: policy.tenants))
         } catch {
             shared.log.write("snapshot \(path): \(error)")
         }
@@ -263,9 +263,10 @@ final class Control {
             let id = endpoint.id
             _ = resolver.resolve(host, port: port) { outcome in
                 switch outcome {
-                case .resolved(let addresses):
+                case .addresses(let addresses):
                     control.post(.resolved(id, addresses, failed: false))
-                case .failed: control.post(.resolved(id, [], failed: true))
+                case .unknown, .unavailable, .stopped:
+                    control.post(.resolved(id, [], failed: true))
                 }
             }
         }
@@ -275,7 +276,7 @@ final class Control {
 
     private func accept() {
         for _ in 0..<16 {
-            guard case .socket(let socket, _) = door.accept() else { return }
+            guard case .socket(let socket, _) = door.listener.accept() else { return }
             guard let key = servers.nextKey else { continue }
             var limits = ServerLimits(policy.http)
             limits.maxBody = 65_536

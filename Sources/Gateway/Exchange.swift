@@ -4,6 +4,7 @@ import Budget
 import Decision
 import Dialects
 import Policy
+import Store
 import Transport
 import Units
 import Wire
@@ -61,8 +62,9 @@ final class Exchange {
     /// A kept connection died under this request before, and it was sent again.
     var wasResent = false
     var wasQueued = false
-    /// The store holds a reservation that has to be settled.
-    var isReserved = false
+    var isClosing = false
+    /// Who holds the reservation.
+    var holder = ReservationHolder.nobody
     /// The engine broke off, or was silent for too long.
     var isEngineFault = false
     /// Request bytes counted against the worker's bound.
@@ -75,6 +77,7 @@ final class Exchange {
     var body = Body.undecided
     var reader: StreamReader?
     var splitter = SSESplitter()
+    var sawBlock = false
     var usage: Usage?
     /// Pieces of output seen, where no usage came.
     var counted = Tokens.zero

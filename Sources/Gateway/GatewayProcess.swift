@@ -43,32 +43,50 @@ package enum GatewayFault: Error, Sendable, CustomStringConvertible {
 
 /// A gateway in this process: starts its threads, and runs the control loop on the calling one.
 package final class GatewayProcess {
-    private let shared: Shared
     private let control: Control
+    /// Held to the end: with it goes the socket's file.
+    private let sharedDoors: [BoundDoor?]
     private let threads: [LoopThread]
     /// Where clients are taken, with the real ports.
     package let addresses: [SocketAddress]
     package let adminAddress: SocketAddress
 
-    /// Binds every door before any thread starts, so that a taken port is an error of the start.
+    /// Binds every door, so that a taken port is an error of the start.
     package init(_ setup: GatewaySetup, log: LogSink) throws(GatewayFault) {
-        let workers = setup.fixed.workers
-        let doors = try Self.bind(setup, workers)
-        let admin = try Self.listen(setup.fixed.admin.address)
-        adminAddress = admin.address
-        addresses = doors.first?.map { $0.listener.address } ?? []
-        do throws(SystemFault) {
+        let admin = try BoundDoor(setup.fixed.admin.address)
+        adminAddress = admin.listener.address
+        var sharedDoors: [BoundDoor?] = []
+        for listener in setup.fixed.listeners {
+            if case .unix = listener.address {
+                sharedDoors.append(try BoundDoor(listener.address))
+            } else {
+                sharedDoors.append(nil)
+            }
+        }
+        self.sharedDoors = sharedDoors
+        do {
+            // Signals are blocked before the first thread starts, so that all inherit it.
             let signals = try SignalSource()
-            let seed = SystemRandom.seed()
-            let memory = Self.memory(setup, log)
-            shared = try Shared(
-                policy: setup.policy, workers: workers, memory: memory, log: log, seed: seed)
+            let shared = try Shared(
+                policy: setup.policy, workers: setup.fixed.workers,
+                memory: Self.memory(setup, log), log: log, seed: randomSeed())
             control = try Control(
                 shared: shared, setup: setup, signals: signals, door: admin,
                 resolver: Resolver(limit: 1_024))
-            threads = try Self.start(doors, setup, shared)
+            var bound: [SocketAddress] = []
+            var threads: [LoopThread] = []
+            for worker in 0..<setup.fixed.workers {
+                let doors = try Self.doors(setup, sharedDoors, &bound)
+                threads.append(try Self.start(worker, doors, setup, shared))
+            }
+            self.threads = threads
+            addresses = bound
+        } catch let fault as GatewayFault {
+            throw fault
+        } catch let fault as SystemFault {
+            throw .system(fault)
         } catch {
-            throw .system(error)
+            broken("a start fails in known ways")
         }
     }
 
@@ -82,89 +100,80 @@ package final class GatewayProcess {
             throw .system(error)
         }
     }
+}
 
-    // MARK: doors
-
-    /// A door of each listener for each worker: TCP ports are bound once a worker, a Unix socket is shared.
-    private static func bind(
-        _ setup: GatewaySetup, _ workers: Int
-    ) throws(GatewayFault) -> [[Door]] {
-        var doors: [[Door]] = Array(repeating: [], count: workers)
+extension GatewayProcess {
+    /// A door of each listener for one worker. The first worker finds the ports, the others join them. A Unix
+    /// socket is bound once, by `sockets`, and shared.
+    private static func doors(
+        _ setup: GatewaySetup, _ shared: [BoundDoor?], _ bound: inout [SocketAddress]
+    ) throws(GatewayFault) -> [BoundDoor] {
+        let isFirst = bound.isEmpty
+        var doors: [BoundDoor] = []
         for (place, policy) in setup.fixed.listeners.enumerated() {
             let tenant = policy.tenant.flatMap { name in
                 setup.policy.tenants.first { $0.name == name && !$0.removed }?.id
             }
-            let first = try listen(policy.address)
-            let bound = first.address
-            for worker in 1..<max(1, workers) {
-                let listener: Listener
-                do throws(SystemFault) {
-                    if case .unix = policy.address {
-                        listener = try first.duplicate()
-                    } else {
-                        listener = try Listener.bind(bound, backlog: 4_096)
-                    }
-                } catch {
-                    throw .listen(policy.address, error)
+            let made: BoundDoor
+            do throws(SystemFault) {
+                if let door = shared[place] {
+                    made = BoundDoor(try door.listener.duplicate(), place, tenant)
+                } else if isFirst {
+                    made = BoundDoor(try listen(policy.address), place, tenant)
+                } else {
+                    made = BoundDoor(
+                        try Listener.bind(bound[place], backlog: 4_096), place, tenant)
                 }
-                doors[worker].append(Door(listener: listener, index: place, tenant: tenant))
+            } catch {
+                throw .listen(policy.address, error)
             }
-            doors[0].append(Door(listener: first, index: place, tenant: tenant))
+            if isFirst { bound.append(made.listener.address) }
+            doors.append(made)
         }
         return doors
     }
 
-    private static func listen(_ address: Address) throws(GatewayFault) -> Listener {
-        guard let resolved = SocketAddress(address) else {
-            throw .listen(address, .notFound)
-        }
-        do throws(SystemFault) {
-            return try Listener.bind(resolved, backlog: 4_096)
-        } catch {
-            throw .listen(address, error)
-        }
+    private static func listen(_ address: Address) throws(SystemFault) -> Listener {
+        guard let resolved = SocketAddress(address) else { throw .notFound }
+        return try Listener.bind(resolved, backlog: 4_096)
     }
-
-    // MARK: threads
 
     private static func memory(_ setup: GatewaySetup, _ log: LogSink) -> MemoryStore? {
         guard case .memory(let policy) = setup.fixed.store else { return nil }
         let memory = MemoryStore()
         guard let path = policy.snapshot else { return memory }
-        do throws(SystemFault) {
-            let bytes = try Files.readFile(path, limit: .mebi(256))
+        do throws(FileFault) {
+            let bytes = try Files.readFile(path, limit: 64 << 20)
             do throws(SnapshotFault) {
-                try memory.restore(bytes, policy: setup.policy, wall: WallClock.now())
+                try memory.restore(bytes, for: setup.policy.tenants)
             } catch {
                 log.write("snapshot \(path): \(error); budgets start full")
             }
         } catch {
-            if error != .notFound { log.write("snapshot \(path): \(error)") }
+            // At the first start there is none.
+            if error != .system(.notFound) { log.write("snapshot \(path): \(error)") }
         }
         return memory
     }
 
     private static func start(
-        _ doors: consuming [[Door]], _ setup: GatewaySetup, _ shared: Shared
-    ) throws(SystemFault) -> [LoopThread] {
-        var threads: [LoopThread] = []
-        for worker in 0..<setup.fixed.workers {
-            let bundle = WorkerBundle(doors: doors[worker])
-            threads.append(
-                try LoopThread(name: "penstock-\(worker)") {
-                    Self.work(worker, bundle, setup, shared)
-                })
-        }
-        return threads
+        _ index: Int, _ doors: [BoundDoor], _ setup: GatewaySetup, _ shared: Shared
+    ) throws(SystemFault) -> LoopThread {
+        try LoopThread(name: "penstock-\(index)") { work(index, doors, setup, shared) }
     }
 
     private static func work(
-        _ index: Int, _ doors: [Door], _ setup: GatewaySetup, _ shared: Shared
+        _ index: Int, _ doors: [BoundDoor], _ setup: GatewaySetup, _ shared: Shared
     ) {
         do throws(SystemFault) {
+            let store: BudgetStore
+            switch setup.fixed.store {
+            case .memory: store = .memory(shared.memory ?? MemoryStore())
+            case .redis(let policy):
+                store = .redis(RedisStore(policy: policy, fallback: shared.fallback))
+            }
             let worker = try Worker(
-                index: index, shared: shared, policy: setup.policy, doors: doors,
-                store: try makeStore(setup, shared, index),
+                index: index, shared: shared, policy: setup.policy, doors: doors.map(Door.init), store: store,
                 addresses: setup.policy.endpoints.map { endpoint in
                     SocketAddress(endpoint.address).map { [$0] } ?? []
                 })
@@ -172,6 +181,31 @@ package final class GatewayProcess {
         } catch {
             shared.log.write("worker \(index): \(error)")
             shared.control.post(.workerEnded(0))
+        }
+    }
+}
+
+/// A listening socket on its way to the thread that will accept from it.
+final class BoundDoor: Sendable {
+    let listener: Listener
+    let index: Int
+    /// Whose every request through it is, keys ignored.
+    let tenant: TenantID?
+
+    init(_ listener: consuming Listener, _ index: Int, _ tenant: TenantID?) {
+        self.listener = listener
+        self.index = index
+        self.tenant = tenant
+    }
+
+    init(_ address: Address) throws(GatewayFault) {
+        index = 0
+        tenant = nil
+        do throws(SystemFault) {
+            guard let resolved = SocketAddress(address) else { throw .notFound }
+            listener = try Listener.bind(resolved, backlog: 4_096)
+        } catch {
+            throw .listen(address, error)
         }
     }
 }

@@ -33,7 +33,7 @@ package final class LogSink: Sendable {
             _ = try? poller.wait(until: nil, now: MonotonicClock.now())
             lines.drain(into: &batch)
             if !batch.isEmpty {
-                StandardError.write(batch.joined(separator: "\n") + "\n")
+                Terminal.write(batch.joined(separator: "\n") + "\n", to: .error)
                 batch.removeAll(keepingCapacity: true)
             }
         }

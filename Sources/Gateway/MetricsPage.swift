@@ -18,12 +18,15 @@ struct MetricsPage {
 
     init(_ control: Control) { self.control = control }
 
-    private var policy: Policy { control.policy }
+    var policy: Policy { control.policy }
 
     func write(to text: inout ByteBuffer) {
-        var page = PrometheusWriter(into: &text)
+        var held = ByteBuffer()
+        swap(&held, &text)
+        var page = PrometheusWriter(.text, into: held)
         let totals = control.totals()
         requests(totals, to: &page)
+        tokens(totals, to: &page)
         histograms(totals, to: &page)
         gateway(to: &page)
         engines(to: &page)

@@ -19,6 +19,8 @@ struct Probe {
     var step: Int?
     var body = ByteBufferBox()
     var metrics = EngineMetrics()
+    /// Of the last probe that was answered whole.
+    var last: EngineMetrics?
     var startedAt = Instant(nanoseconds: 0)
     var deadline = Instant.distantFuture
     /// How long the last probe took.
@@ -59,7 +61,7 @@ extension Control {
 
     private func plan(_ place: Int) -> [ProbeStep] {
         let endpoint = policy.endpoints[place]
-        return EngineMetrics.probePlan(for: policy.pools[endpoint.pool.index].engine)
+        return EngineMetrics.probePlan(for: policy.pools[endpoint.pool.index].engine.rawValue)
     }
 
     /// The wheel says that it is an endpoint's turn, or that its probe takes too long.
@@ -164,6 +166,7 @@ extension Control {
         probes[place].took = loop.now - probes[place].startedAt
         probes[place].lastFault = nil
         probes[place].failures = 0
+        probes[place].last = probes[place].metrics
         decide(.probed(probes[place].endpoint, reading(probes[place].metrics)))
         schedule(place, at: probes[place].startedAt + policy.upstream.scrapeInterval)
     }

@@ -36,7 +36,10 @@ final class Shared: Sendable {
     let mailboxes: [Mailbox<WorkerMessage>]
     let control: Mailbox<ControlMessage>
     let metrics: [RequestMetrics]
+    /// Where budgets are, unless they are in Redis.
     let memory: MemoryStore?
+    /// Where budgets are while Redis is away and `on_failure` is `local`.
+    let fallback = MemoryStore()
     let nonce: UInt64
     let log: LogSink
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.

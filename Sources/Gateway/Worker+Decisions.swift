@@ -69,11 +69,10 @@ extension Worker {
         exchange.ask = ask
         let reservation = naming.next()
         exchange.reservation = reservation
-        let tenant = exchange.policy.tenants[ask.tenant.index]
         let answer = store.reserve(
             ReserveRequest(
-                request: exchange.id, reservation: reservation, tenant: ask.tenant,
-                tenantName: tenant.name, limits: tenant.limits,
+                request: exchange.id, reservation: reservation,
+                tenant: exchange.policy.tenants[ask.tenant.index],
                 demand: Demand(input: ask.input, output: ask.output, cost: ask.cost)),
             now: loop.now, wall: loop.wall)
         if let answer { budgeted(exchange, answer) }
@@ -82,11 +81,11 @@ extension Worker {
     private func budgeted(_ exchange: Exchange, _ answer: ReserveAnswer) {
         guard let ticket = exchange.ticket else { return }
         switch answer {
-        case .outcome(.reserved(let snapshot)):
+        case .reserved(let snapshot, let holder):
             exchange.snapshot = snapshot
-            exchange.isReserved = true
+            exchange.holder = holder
             decide(.budgeted(ticket, .reserved))
-        case .outcome(.refused(let refusal)):
+        case .refused(let refusal):
             exchange.snapshot = refusal.snapshot
             decide(
                 .budgeted(
@@ -94,13 +93,8 @@ extension Worker {
                     .refused(
                         refusal.kind, limit: refusal.limit, used: refusal.used,
                         requested: refusal.requested, wait: refusal.wait)))
-        case .outcome(.neverFits(let kind, let limit, let requested)):
+        case .neverFits(let kind, let limit, let requested):
             decide(.budgeted(ticket, .neverFits(kind, limit: limit, requested: requested)))
-        case .outcome(.alreadySettled), .outcome(.full):
-            decide(.budgeted(ticket, .unavailable(retryAfter: .seconds(1))))
-        case .unlimited:
-            exchange.isReserved = false
-            decide(.budgeted(ticket, .reserved))
         case .unavailable(let retryAfter):
             decide(.budgeted(ticket, .unavailable(retryAfter: retryAfter)))
         }
@@ -108,32 +102,29 @@ extension Worker {
 
     /// Answers of a store that is a network away.
     func drainStore() {
-        for answer in store.takeAnswers() {
-            guard let exchange = exchanges[answer.request.key],
-                exchange.reservation == answer.reservation
-            else {
-                // The client left meanwhile: what the store reserved is given back.
-                if case .outcome(.reserved) = answer.answer {
-                    store.settle(
-                        Settlement(
-                            reservation: answer.reservation, tenant: answer.tenant,
-                            tenantName: policy.tenants[answer.tenant.index].name, use: .nothing),
-                        now: loop.now, wall: loop.wall)
-                }
+        store.drain(into: &answers)
+        for answer in answers {
+            guard case .reserve(let request, let reservation, let reserved) = answer else {
                 continue
             }
-            budgeted(exchange, answer.answer)
+            // Of a request that has ended meanwhile the closing step has settled the reservation.
+            guard let exchange = exchanges[request.key], exchange.reservation == reservation
+            else { continue }
+            budgeted(exchange, reserved)
         }
+        answers.removeAll(keepingCapacity: true)
     }
 
     /// Gives the reservation back for what was really used.
     func settle(_ exchange: Exchange, _ use: SettledUse) {
-        guard exchange.isReserved, let reservation = exchange.reservation else { return }
-        exchange.isReserved = false
+        guard let reservation = exchange.reservation else { return }
+        // While the store has not answered it may still hold a reservation: it is settled to nothing.
+        let holder = exchange.state == .budgeting ? .store : exchange.holder
+        exchange.reservation = nil
         store.settle(
             Settlement(
-                reservation: reservation, tenant: exchange.tenant,
-                tenantName: exchange.policy.tenants[exchange.tenant.index].name, use: use),
+                reservation: reservation, tenant: exchange.policy.tenants[exchange.tenant.index],
+                holder: holder, use: use),
             now: loop.now, wall: loop.wall)
     }
 }

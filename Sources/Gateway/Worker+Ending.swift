@@ -13,9 +13,9 @@ import Wire
 extension Worker {
     /// Settles, counts and forgets: the one closing step of every request, whatever happened to it.
     func close(_ exchange: Exchange, _ outcome: Outcome, refusal: Refusal? = nil) {
-        guard exchange.state != .over else { return }
+        guard exchange.state != .over, !exchange.isClosing else { return }
+        exchange.isClosing = true
         let wasForwarded = exchange.forwardedAt != nil && exchange.endpoint != nil
-        exchange.state = .over
         exchange.deadline.cancel(loop)
         releaseBody(exchange)
         if let client = exchange.client {
@@ -25,13 +25,12 @@ extension Worker {
             exchange.client = nil
         }
         let used = use(exchange, wasForwarded: wasForwarded, outcome)
-        let price = exchange.policy.models.isEmpty
-            ? nil : exchange.policy.models[exchange.model.index].price
-        let cost = Decider.cost(price, usage: used)
+        let cost = Self.cost(exchange.policy.models[exchange.model.index].price, used)
         settle(
             exchange,
             wasForwarded
                 ? .used(Demand(input: used.input, output: used.output, cost: cost)) : .nothing)
+        exchange.state = .over
         if let ticket = exchange.ticket {
             decide(
                 .ended(
@@ -47,14 +46,22 @@ extension Worker {
         exchanges.remove(exchange.id.key)
     }
 
+    private static func cost(_ price: Price?, _ used: Usage) -> Double {
+        guard let price else { return 0 }
+        let fresh = used.input.count - used.cachedInput.count
+        return (Double(fresh) * price.inputPerMillion
+            + Double(used.cachedInput.count) * price.cachedInputPerMillion
+            + Double(used.output.count) * price.outputPerMillion) / 1e6
+    }
+
     /// What the engine said it used; where it said nothing, what was counted.
     private func use(_ exchange: Exchange, wasForwarded: Bool, _ outcome: Outcome) -> Usage {
         if let usage = exchange.usage ?? exchange.reader?.usage { return usage }
         guard wasForwarded, exchange.status == 200 || exchange.counted > .zero else {
-            return Usage(input: .zero, cachedInput: .zero, output: .zero)
+            return Usage(input: .zero, output: .zero)
         }
         return Usage(
-            input: exchange.arrival?.input ?? .zero, cachedInput: .zero, output: exchange.counted)
+            input: exchange.arrival?.input ?? .zero, output: exchange.counted)
     }
 
     private func count(
@@ -132,12 +139,13 @@ extension Worker {
     private func endEarly(_ exchange: Exchange) {
         guard let server = exchange.server, let reader = exchange.reader else { return }
         text.removeAll()
-        reader.writeEarlyEnd(
-            requestID: exchange.name.text, model: exchange.policy.models[exchange.model.index].name,
-            createdAt: Int(loop.wall.nanoseconds / 1_000_000_000),
-            usage: Usage(
-                input: exchange.arrival?.input ?? .zero, cachedInput: .zero,
-                output: exchange.counted), to: &text)
+        let used = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        EarlyEnd(
+            dialect: exchange.dialect, id: exchange.name.text,
+            model: exchange.policy.models[exchange.model.index].name,
+            created: Int(loop.wall.nanoseconds / 1_000_000_000),
+            usage: exchange.inspection.includeUsage ? reader.usage ?? used : nil
+        ).write(to: &text)
         unsafe server.write(text.readable)
         server.end()
         server.flush()

@@ -50,9 +50,9 @@ extension Worker {
         let name = exchange.policy.models[exchange.model.index].name
         let asked = exchange.inspection.model
         var isAlias = asked.isEscaped || asked.range.count != name.utf8.count
-        if !isAlias {unsafe 
-            isAlias = !unsafe unsafe UnsafeRawBufferPointer(rebasing: server.body[asked.range])
-                .elementsEqual(name.utf8)
+        if !isAlias {
+            let spelled = unsafe UnsafeRawBufferPointer(rebasing: server.body[asked.range])
+            isAlias = unsafe !spelled.elementsEqual(name.utf8)
         }
         if isAlias { edits.model = name }
         edits.bound = exchange.bound
@@ -146,7 +146,7 @@ extension Worker {
 
     /// The head of the engine's answer. A stream's head waits for its first event, so that an engine that
     /// answers at once but never begins can still be told from one that works.
-    private func begin(unsafe _ exchange: Exchange, _ client: ClientStream) {
+    private func begin(_ exchange: Exchange, _ client: ClientStream) {
         let isStream = unsafe client.value(.contentType).map { unsafe $0.startsWith("text/event-stream") }
         if client.status == 200, isStream ?? false {
             exchange.body = .events
@@ -244,21 +244,24 @@ extension Worker {
     }
 
     private func judge(_ exchange: Exchange, _ block: UnsafeRawBufferPointer) -> Verdict {
-        let view = unsafe SSEBlock(block.bytes)
+        let view = unsafe SSEBlock(
+            block.bytes, 0..<block.count, exchange.sawBlock ? .later : .first)
+        exchange.sawBlock = true
         guard case .data = view.kind else {
             // Comments keep a stream alive; fields without data make clients stumble.
-            return view.kind == .comment ? .pass : .drop
+            return view.kind == .comment || view.kind == .empty ? .pass : .drop
         }
         guard var reader = exchange.reader.take() else { return .pass }
         defer { exchange.reader = reader }
-        guard let data = view.singleData else {
+        guard view.dataLines == 1 else {
             // Data over several lines: read joined, and passed on whole or not at all.
             text.removeAll()
-            unsafe view.appendData(of: block.bytes, to: &text)
+            unsafe view.appendData(block.bytes, to: &text)
             let event = unsafe reader.read(text.readable.bytes)
             note(exchange, event)
             return event.action == .drop ? .drop : .pass
         }
+        let data = view.data.range
         let event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data]).bytes)
         note(exchange, event)
         switch event.action {

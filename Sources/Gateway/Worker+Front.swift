@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EventLoop
 import Telemetry
 import Decision
 import Dialects
@@ -43,7 +44,7 @@ extension Worker {
     /// Route, identity, class: what can be said before the body is read.
     private func begin(_ server: HTTP1ServerConnection) {
         server.tag = nil
-        let unsafe name =
+        let name =
             unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
             ?? RequestName(random: &random)
         guard let route = unsafe Route.route(
@@ -118,8 +119,8 @@ extension Worker {
     }
 
     private func resolveClass(_ server: HTTP1ServerConnection, _ tenant: TenantID) -> ClassChoice {
-        let allowed = poliunsafe cy.tenants[tenant.index].classes
-        guard let asked = server.value(.xTrafficClass) else {
+        let allowed = policy.tenants[tenant.index].classes
+        guard let asked = unsafe server.value(.xTrafficClass) else {
             guard let first = allowed.first else { return .failure(Refusal(.classNotAllowed)) }
             return .success(first)
         }
@@ -215,8 +216,8 @@ extension Worker {
     }
 
     /// A whole positive number of at most nine digits.
-    private func nunsafe umber(_ value: UnsafeRawBufferPointer?) -> Int? {
-        guard let unsafe value, (1...9).contains(value.count) else { return nil }
+    private func number(_ value: UnsafeRawBufferPointer?) -> Int? {
+        guard let value = unsafe value, (1...9).contains(value.count) else { return nil }
         var number = 0
         for place in value.indices {
             let digit = unsafe value[place]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Budget
 import Decision
 import Estimation
 import EventLoop
@@ -39,6 +40,7 @@ final class Worker {
     var naming: ReservationNaming
     var random: SplitMix64
     var actions: [Action] = []
+    var answers: [StoreAnswer] = []
     var isPerforming = false
     var isDraining = false
     var isStopping = false
@@ -62,7 +64,7 @@ final class Worker {
         self.shared = shared
         self.policy = policy
         self.doors = doors
-        doorTenants = doors.map(\.tenant)
+        doorTenants = doors.map(\.bound.tenant)
         self.store = store
         let connections = policy.http.maxConnections
         loop = try Loop(timers: 4 * connections + 64)
@@ -83,8 +85,8 @@ final class Worker {
             mailbox.descriptor, .read, Token(kind: Kind.mailbox, key: SlabKey(raw: 0)))
         for door in doors {
             try loop.poller.add(
-                door.listener.descriptor, .read,
-                Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.index))))
+                door.bound.listener.descriptor, .read,
+                Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.bound.index))))
         }
         try attachStore()
         var messages: [WorkerMessage] = []
@@ -160,7 +162,7 @@ final class Worker {
     /// Takes what waits at the door, a handful a turn so that no stream starves meanwhile.
     private func accept(_ door: Door) {
         for _ in 0..<32 {
-            switch door.listener.accept() {
+            switch door.bound.listener.accept() {
             case .none: return
             case .exhausted(let fault):
                 // Without descriptors the listener would stay ready and the loop spin: it rests for a turn of
@@ -169,12 +171,8 @@ final class Worker {
                 rest(door)
                 return
             case .socket(let socket, _):
-                guard let key = servers.nextKey else {
-                    // Full: closing at once is the only answer that costs nothing.
-                    _ = consume socket
-                    continue
-                }
-                open(socket, key, door)
+                // Full: closing at once is the only answer that costs nothing.
+                if let key = servers.nextKey { open(socket, key, door) }
             }
         }
     }
@@ -182,7 +180,7 @@ final class Worker {
     private func open(_ socket: consuming Socket, _ key: SlabKey, _ door: Door) {
         do throws(SystemFault) {
             let connection = try HTTP1ServerConnection(
-                key: key, door: door.index, token: Token(kind: Kind.server, key: key),
+                key: key, door: door.bound.index, token: Token(kind: Kind.server, key: key),
                 socket: socket, limits: serverLimits, loop: loop)
             _ = servers.insert(connection)
             shared.openConnections.add(1, ordering: .relaxed)
@@ -194,7 +192,7 @@ final class Worker {
 
     private func rest(_ door: Door) {
         door.isResting = true
-        loop.poller.remove(door.listener.descriptor)
+        loop.poller.remove(door.bound.listener.descriptor)
     }
 
     /// A connection has closed: a door that rested may take one again.
@@ -202,8 +200,8 @@ final class Worker {
         for door in doors where door.isResting && !isDraining {
             door.isResting = false
             try? loop.poller.add(
-                door.listener.descriptor, .read,
-                Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.index))))
+                door.bound.listener.descriptor, .read,
+                Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.bound.index))))
         }
     }
 
@@ -212,7 +210,7 @@ final class Worker {
     private func drain() {
         guard !isDraining else { return }
         isDraining = true
-        for door in doors where !door.isResting { loop.poller.remove(door.listener.descriptor) }
+        for door in doors where !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
         doors.removeAll()
         servers.forEach { _, server in
             server.closeAfterAnswer()
@@ -237,19 +235,12 @@ extension Worker: Sendable {}
 
 /// One listening socket of one worker.
 final class Door {
-    let listener: Listener
-    let index: Int
-    /// Whose every request through it is, keys ignored.
-    let tenant: TenantID?
+    let bound: BoundDoor
     private var resting = false
     var isResting: Bool {
         get { resting }
         set { resting = newValue }
     }
 
-    init(listener: consuming Listener, index: Int, tenant: TenantID?) {
-        self.listener = listener
-        self.index = index
-        self.tenant = tenant
-    }
+    init(_ bound: BoundDoor) { self.bound = bound }
 }

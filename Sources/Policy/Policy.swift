@@ -100,12 +100,15 @@ package struct PoolPolicy: Sendable, Equatable {
     package var decodeTokensPerSecond: Double?
     /// KV tokens of an endpoint whose metrics do not tell.
     package var kvTokens: Tokens?
+    /// Bytes that one token takes in the KV cache; without it KV is told in tokens alone.
+    package var kvBytesPerToken: Int?
     package var removed: Bool
 
     package init(
         id: PoolID, name: String, engine: EngineKind, endpoints: [EndpointID], models: [ModelID],
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
-        decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, removed: Bool = false
+        decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
+        removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -116,6 +119,7 @@ package struct PoolPolicy: Sendable, Equatable {
         self.prefillTokensPerSecond = prefillTokensPerSecond
         self.decodeTokensPerSecond = decodeTokensPerSecond
         self.kvTokens = kvTokens
+        self.kvBytesPerToken = kvBytesPerToken
         self.removed = removed
     }
 }

@@ -4,7 +4,8 @@ package import Units
 
 /// Spells a text as the inside of a JSON string.
 package enum JSONEscaping {
-    /// Appends `text` escaped, without quotes; bytes that are not UTF-8 become U+FFFD, one for each.
+    /// Appends `text` escaped, without quotes; bytes that are not UTF-8 become U+FFFD, one for
+    /// each.
     package static func append(_ text: RawSpan, to buffer: inout ByteBuffer) {
         var at = 0
         while at < text.byteCount {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Steps through a JSON text once, from token to token, and validates it strictly on the way (RFC 8259).
+/// Steps through a JSON text once, from token to token, and validates it strictly on the way (RFC
+/// 8259).
 ///
-/// It holds no text and allocates nothing: every call gets the same span again. A leading UTF-8 byte order
-/// mark is skipped. Containers may be nested up to `maxDepth`, which is 1 ... 64. After a fault the
-/// scanner must not be used further. Bytes that follow the value are a fault, too.
+/// It holds no text and allocates nothing: every call gets the same span again. A leading UTF-8
+/// byte order mark is skipped. Containers may be nested up to `maxDepth`, which is 1 ... 64. After
+/// a fault the scanner must not be used further. Bytes that follow the value are a fault, too.
 package struct JSONScanner: Sendable {
     /// What the grammar allows next.
     private enum Phase: UInt8 {
@@ -62,7 +63,8 @@ package struct JSONScanner: Sendable {
         return try value(text, byte)
     }
 
-    /// Steps over the rest of what `token` began: to the end of its container, or nowhere for a scalar.
+    /// Steps over the rest of what `token` began: to the end of its container, or nowhere for a
+    /// scalar.
     package mutating func skip(_ token: JSONToken, in text: RawSpan) throws(JSONFault) {
         guard token == .beginObject || token == .beginArray else { return }
         let outside = depth - 1

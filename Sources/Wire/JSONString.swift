@@ -20,7 +20,8 @@ package struct JSONString: Sendable, Equatable {
     @inlinable
     package var isEmpty: Bool { range.isEmpty }
 
-    /// Whether the decoded text is `name`, however it is spelled: `"max_tok\u0065ns"` is `max_tokens`.
+    /// Whether the decoded text is `name`, however it is spelled: `"max_tok\u0065ns"` is
+    /// `max_tokens`.
     @inlinable
     package func equals(_ name: StaticString, in text: RawSpan) -> Bool {
         if isEscaped { return decodedEquals(name, in: text) }
@@ -34,17 +35,25 @@ package struct JSONString: Sendable, Equatable {
 
     @usableFromInline
     func decodedEquals(_ name: StaticString, in text: RawSpan) -> Bool {
-        let count = name.utf8CodeUnitCount
-        guard range.count >= count else { return false }
+        unsafe equals(
+            RawSpan(
+                _unsafeBytes: UnsafeRawBufferPointer(
+                    start: name.utf8Start, count: name.utf8CodeUnitCount)), in: text)
+    }
+
+    /// Whether the decoded text is the UTF-8 text `other`.
+    package func equals(_ other: RawSpan, in text: RawSpan) -> Bool {
+        // No spelling is shorter than what it spells.
+        guard range.count >= other.byteCount else { return false }
         var matched = 0
         var same = true
         forEachPiece(in: text) { piece in
             for index in 0..<piece.byteCount where same {
-                same = matched < count && piece.octet(index) == name.octet(matched)
+                same = matched < other.byteCount && piece.octet(index) == other.octet(matched)
                 matched += 1
             }
         }
-        return same && matched == count
+        return same && matched == other.byteCount
     }
 
     /// Gives the decoded text piece by piece; a piece never ends within a character.
@@ -164,7 +173,8 @@ private struct CollectedPiece {
 // MARK: Validation, for the scanner
 
 extension JSONString {
-    /// Behind the printable ASCII from `start` on that is neither a quote nor a backslash: eight bytes a step.
+    /// Behind the printable ASCII from `start` on that is neither a quote nor a backslash: eight
+    /// bytes a step.
     @inline(__always)
     static func plainEnd(_ text: RawSpan, from start: Int) -> Int {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -190,7 +200,8 @@ extension JSONString {
         return at
     }
 
-    /// Behind the escape at `start`. Surrogates must come in pairs: engines differ about single ones.
+    /// Behind the escape at `start`. Surrogates must come in pairs: engines differ about single
+    /// ones.
     static func escapeEnd(_ text: RawSpan, _ start: Int) throws(JSONFault) -> Int {
         guard start + 1 < text.byteCount else { throw .endsEarly(at: text.byteCount) }
         switch text.octet(start + 1) {
@@ -228,7 +239,8 @@ extension JSONString {
         return value
     }
 
-    /// Behind the characters from `start` on that are not ASCII; well formed by Unicode 16 table 3-7.
+    /// Behind the characters from `start` on that are not ASCII; well formed by Unicode 16 table
+    /// 3-7.
     static func charactersEnd(_ text: RawSpan, _ start: Int) throws(JSONFault) -> Int {
         var at = start
         while at < text.byteCount, text.octet(at) >= 0x80 {

@@ -4,10 +4,10 @@ package import Units
 
 /// Appends one JSON text to a buffer.
 ///
-/// Whatever it is given, what comes out is valid: names and texts are escaped, bytes that are not UTF-8
-/// become U+FFFD, numbers that JSON cannot spell become `null`. Calls in an order that is no JSON (a value
-/// in an object without a name, an end without a begin, nothing at all) are bugs of the caller and stop
-/// the process.
+/// Whatever it is given, what comes out is valid: names and texts are escaped, bytes that are not
+/// UTF-8 become U+FFFD, numbers that JSON cannot spell become `null`. Calls in an order that is no
+/// JSON (a value in an object without a name, an end without a begin, nothing at all) are bugs of
+/// the caller and stop the process.
 package struct JSONWriter: ~Copyable {
     private enum Phase: UInt8 {
         /// A value: at the start, behind a name.

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+# One verb per need; `make` alone lists them. The same words run in CI.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+SWIFT ?= swift
+# An import that a target does not declare compiles silently without this.
+STRICT := --explicit-target-dependency-import-check error
+PACKAGES := libnghttp2-dev libssl-dev libhiredis-dev zlib1g-dev redis-server curl python3-venv \
+	pkg-config
+SOURCES := Package.swift Sources Tests
+
+# The binary that the tests in Python start; `make test PENSTOCK_BIN=…` tries another one.
+export PENSTOCK_BIN ?= $(CURDIR)/.build/debug/penstock
+export PYTHONDONTWRITEBYTECODE := 1
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest -c Tests/python/pytest.ini --rootdir .
+# Folders that other parts of the project bring; a verb that has nothing to do yet says so.
+PYTHON_TESTS := $(wildcard Tests/DeployTests Tests/SystemTests)
+FUZZ := $(wildcard Tests/Fuzz/run.sh)
+BENCHMARKS := $(wildcard Tests/Benchmarks/run.sh)
+ENGINES := $(wildcard Tests/EngineTests/run.sh)
+
+# Of a test run: what fails, suites, and the sum; not the hundreds of lines about what passed.
+BRIEF := awk '/^◇/ { skip = 1 } /^(✔|✘|↳)/ { skip = 0 } \
+	skip || (/^✔ Test / && !/^✔ Test run with/) { next } { print; fflush() }'
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: toolchain ## install the Debian packages that are missing (the only verb that may need root)
+	@missing=""; \
+	for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}\n' "$$package" 2>/dev/null | grep -qx installed \
+			|| missing+=" $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ]; then \
+		echo "Packages are missing. Install them, then repeat:" >&2; \
+		echo "  sudo apt-get install --no-install-recommends$$missing" >&2; \
+		exit 1; \
+	fi; \
+	echo "deps: installing$$missing"; \
+	install() { DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+		"$$@" >/dev/null; }; \
+	install $$missing 2>/dev/null || { apt-get update -qq; install $$missing; }
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(SWIFT) >/dev/null || { \
+		echo "No swift on PATH. Swift 6.3 or later: https://www.swift.org/install/linux/" >&2; \
+		exit 1; }
+
+.PHONY: build
+build: deps ## build everything, debug
+	@$(SWIFT) build $(STRICT)
+
+.PHONY: release
+release: deps ## build the optimised executable: .build/release/penstock
+	@$(SWIFT) build $(STRICT) -c release --product penstock
+
+.PHONY: run
+run: release ## the demo: gateway, two simulated engine pools, three tenants, curl lines to try
+	@exec .build/release/penstock demo
+
+.PHONY: test
+test: deps lint test-swift test-python test-fuzz ## everything that CI runs
+	@echo "All tests passed:"
+	@tail -n 1 .build/test-swift.log
+	@tail -n 1 .build/test-python.log
+
+.PHONY: test-swift
+test-swift: deps ## the tests in Swift; one suite: make test-swift FILTER=WireTests
+	@echo "swift build --build-tests"
+	@$(SWIFT) build --build-tests $(STRICT) --quiet
+	@echo "swift test"
+	@$(SWIFT) test --skip-build --parallel --disable-xctest $(if $(FILTER),--filter $(FILTER)) \
+		2>&1 | tee .build/test-swift.log | $(BRIEF)
+
+.PHONY: test-python
+test-python: deps .venv/.made ## the tests in Python, against .build/debug/penstock
+	@echo "pytest $(PYTHON_TESTS)"
+	@$(PYTEST) $(PYTHON_TESTS) 2>&1 | tee .build/test-python.log
+
+.PHONY: test-fuzz
+test-fuzz:
+ifneq ($(FUZZ),)
+	@bash $(FUZZ) 5
+endif
+
+.PHONY: test-asan
+test-asan: deps ## the tests in Swift under the address sanitizer
+	@$(SWIFT) test --sanitize=address --scratch-path .build-asan --disable-xctest 2>&1 | $(BRIEF)
+
+.PHONY: test-tsan
+test-tsan: deps ## the tests in Swift under the thread sanitizer
+	@$(SWIFT) test --sanitize=thread --scratch-path .build-tsan --disable-xctest 2>&1 | $(BRIEF)
+
+.PHONY: test-engines
+test-engines: release .venv/.made ## the gateway before a real vLLM and llama.cpp (not in CI)
+	@$(if $(ENGINES),bash $(ENGINES),echo "no Tests/EngineTests/run.sh here" >&2; exit 1)
+
+.PHONY: fuzz
+fuzz: deps ## fuzz every parser, 10 minutes each; FOR=3600 an hour
+	@$(if $(FUZZ),bash $(FUZZ) $(or $(FOR),600),\
+		echo "no Tests/Fuzz/run.sh here" >&2; exit 1)
+
+.PHONY: bench
+bench: release ## measure the release build
+	@$(if $(BENCHMARKS),bash $(BENCHMARKS),echo "no Tests/Benchmarks/run.sh here" >&2; exit 1)
+
+.PHONY: simulate
+simulate: release ## the admission core in virtual time; ARGS="--fixture B" chooses what
+	@.build/release/penstock simulate $(or $(ARGS),--fixture A)
+
+.PHONY: format
+format: toolchain ## format the Swift sources in place
+	@$(SWIFT) format format --in-place --parallel --recursive $(SOURCES)
+
+.PHONY: lint
+lint: toolchain ## check the format, changing nothing
+	@echo "swift format lint"
+	@$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
+
+.PHONY: cover
+cover: deps ## line coverage of Sources by the tests in Swift
+	@$(SWIFT) test --enable-code-coverage --scratch-path .build-cover --disable-xctest \
+		2>&1 | $(BRIEF)
+	@tools="$$(dirname "$$(readlink -f "$$(command -v $(SWIFT))")")"; \
+	products="$$($(SWIFT) build --scratch-path .build-cover --show-bin-path)"; \
+	"$$tools/llvm-cov" report "$$products/penstockPackageTests.xctest" \
+		-instr-profile "$$products/codecov/default.profdata" \
+		-ignore-filename-regex '(^|/)(Tests|checkouts|\.build[^/]*)/'
+
+.PHONY: docs
+docs: deps ## write the pages under docs/ that come from the code
+	@PENSTOCK_WRITE_DOCS=1 $(SWIFT) test --disable-xctest --filter ConfigurationTests \
+		2>&1 | $(BRIEF)
+
+.PHONY: image
+image: ## build the container image; IMAGE=name:tag, ENGINE=docker or podman
+	@$(or $(ENGINE),docker) build -f deploy/Containerfile -t $(or $(IMAGE),penstock:dev) .
+
+.PHONY: clean
+clean: ## remove what was built, the Python environment included
+	@rm -rf .build .build-* .venv
+
+# Made again when the requirements change.
+.venv/.made: Tests/python/requirements.txt | deps
+	@echo "python3 -m venv .venv"
+	@rm -rf .venv
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@

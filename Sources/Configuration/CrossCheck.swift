@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+/// What one part of the file says of another: names that must exist or be unique, thresholds in
+/// order, tenants that could never be served.
+///
+/// It runs over what the first check left, so it sees only valid values and says nothing about what
+/// is missing because of a mistake that was noted already.
+struct CrossCheck {
+    let root: Section
+    var mistakes: MistakeLog
+    private let models: Directory
+    private let pools: Directory
+    private let classes: Directory
+    private let tenants: Directory
+    /// From an alias to its model.
+    private var aliased: [String: String] = [:]
+
+    init(_ root: Section, _ mistakes: MistakeLog) {
+        self.root = root
+        self.mistakes = mistakes
+        models = Directory(root, "models", named: "name", as: .model)
+        pools = Directory(root, "pools", named: "name", as: .pool)
+        classes = Directory(root, "classes", named: "name", as: .trafficClass)
+        tenants = Directory(root, "tenants", named: "id", as: .tenant)
+        for model in root.sections("models") {
+            for alias in model.texts("aliases") { aliased[alias.text] = model.text("name") }
+        }
+    }
+
+    mutating func check() {
+        checkFront()
+        checkLimits()
+        checkModels()
+        checkPools()
+        checkClasses()
+        checkTenants()
+    }
+
+    // MARK: Leaves
+
+    mutating func add(_ message: String, at place: Place) { mistakes.add(message, at: place) }
+
+    /// Notes a name that a section before has already.
+    private mutating func checkUnique(_ directory: Directory) {
+        for (section, first) in directory.repeated {
+            let key = directory.nameKey
+            add(
+                "\(section.path(key)): the \(directory.referent.rawValue) "
+                    + "'\(section.text(key) ?? "")' stands already in line \(first.line)",
+                at: section.place(key))
+        }
+    }
+
+    /// The section that a value names, with a mistake when there is none.
+    @discardableResult
+    private mutating func resolve(
+        _ name: String, _ directory: Directory, path: String, at place: Place
+    ) -> Section? {
+        if let section = directory[name] { return section }
+        // A name that is itself a mistake may be the one that is meant.
+        guard directory.isComplete else { return nil }
+        let hint = Nearest.hint(to: name, among: directory.names)
+        add("\(path): there is no \(directory.referent.rawValue) '\(name.shown)'\(hint)", at: place)
+        return nil
+    }
+
+    /// A list of names without those that stand in it twice, which are noted.
+    private mutating func unique(
+        _ section: Section, _ key: String
+    ) -> [(text: String, place: Place)] {
+        var seen: Set<String> = []
+        return section.texts(key).filter { item in
+            if seen.insert(item.text).inserted { return true }
+            add("\(section.path(key)): '\(item.text)' stands twice", at: item.place)
+            return false
+        }
+    }
+}
+
+// MARK: - Listeners, admin endpoint, store, bounds
+
+extension CrossCheck {
+    private mutating func checkFront() {
+        var doors: [Address: Place] = [:]
+        for listener in root.sections("listeners") {
+            checkDoor(listener, &doors)
+            if let tenant = listener.text("tenant") {
+                resolve(
+                    tenant, tenants, path: listener.path("tenant"), at: listener.place("tenant"))
+            }
+        }
+        if let admin = root.section("admin") {
+            checkDoor(admin, &doors)
+            if let address = admin.address("address"), !address.isLocal,
+                admin["token"] == nil, admin.isRight("token")
+            {
+                add(
+                    "\(admin.path("token")): is required, because \(address) can be reached from "
+                        + "other hosts", at: admin.place("address"))
+            }
+        }
+        if let store = root.section("store"), store.text("kind") == "redis",
+            store.section("redis") == nil, store.isRight("redis")
+        {
+            add("\(store.path("redis")): is required with kind: redis", at: store.place("kind"))
+        }
+    }
+
+    /// Two doors may share a port only when the kernel chooses it.
+    private mutating func checkDoor(_ door: Section, _ doors: inout [Address: Place]) {
+        guard let address = door.address("address") else { return }
+        if case .ip(_, 0) = address { return }
+        if let first = doors[address] {
+            add(
+                "\(door.path("address")): \(address) stands already in line \(first.line)",
+                at: door.place("address"))
+        } else {
+            doors[address] = door.place("address")
+        }
+    }
+
+    private mutating func checkLimits() {
+        guard let http = root.section("http"), let body = http.size("max_body"),
+            let all = http.size("max_buffered_bodies"), all < body
+        else { return }
+        add(
+            "\(http.path("max_buffered_bodies")): \(all) cannot hold one body of \(body) "
+                + "(max_body)", at: http.place("max_buffered_bodies"))
+    }
+}
+
+// MARK: - What is served
+
+extension CrossCheck {
+    private mutating func checkModels() {
+        checkUnique(models)
+        var names: [String: Place] = [:]
+        for model in root.sections("models") {
+            if let name = model.text("name"), names[name] == nil {
+                names[name] = model.place("name")
+            }
+        }
+        for model in root.sections("models") {
+            for alias in unique(model, "aliases") {
+                if let first = names[alias.text] {
+                    add(
+                        "\(model.path("aliases")): '\(alias.text)' stands already in line "
+                            + "\(first.line)", at: alias.place)
+                } else {
+                    names[alias.text] = alias.place
+                }
+            }
+        }
+    }
+
+    private mutating func checkPools() {
+        checkUnique(pools)
+        var engines: [String: Place] = [:]
+        for pool in root.sections("pools") {
+            for item in pool.list("endpoints") {
+                guard case .endpoint(_, let authority) = item.value else { continue }
+                if let first = engines[authority] {
+                    add(
+                        "\(pool.path("endpoints")): \(authority) stands already in line "
+                            + "\(first.line); one engine stands in one pool only", at: item.place)
+                } else {
+                    engines[authority] = item.place
+                }
+            }
+            for model in unique(pool, "models") { resolveModel(model, pool) }
+        }
+    }
+
+    private mutating func resolveModel(_ item: (text: String, place: Place), _ section: Section) {
+        let path = section.path("models")
+        if models[item.text] == nil, let name = aliased[item.text] {
+            add(
+                "\(path): '\(item.text)' is an alias; write the model's name '\(name)'",
+                at: item.place)
+        } else {
+            resolve(item.text, models, path: path, at: item.place)
+        }
+    }
+
+    private mutating func checkClasses() {
+        checkUnique(classes)
+        for item in root.sections("classes") {
+            if let pool = item.text("pool") {
+                resolve(pool, pools, path: item.path("pool"), at: item.place("pool"))
+            }
+            guard let kv = item.section("kv"), let throttle = kv.decimal("throttle_at"),
+                let reject = kv.decimal("reject_at"), throttle >= reject
+            else { continue }
+            add(
+                "\(kv.path("throttle_at")): \(throttle.plain) is not below reject_at, which is "
+                    + "\(reject.plain)", at: kv.place("throttle_at"))
+        }
+    }
+}
+
+// MARK: - Whom it is served to
+
+extension CrossCheck {
+    private mutating func checkTenants() {
+        checkUnique(tenants)
+        let entered = Set(root.sections("listeners").compactMap { $0.text("tenant") })
+        var keys: [KeyHash: (tenant: String, place: Place)] = [:]
+        for tenant in root.sections("tenants") {
+            let id = tenant.text("id")
+            for item in tenant.list("keys") {
+                guard case .keyHash(let hash) = item.value else { continue }
+                if let first = keys[hash] {
+                    add(
+                        "\(tenant.path("keys")): this key is already one of the tenant "
+                            + "'\(first.tenant)', in line \(first.place.line)", at: item.place)
+                } else {
+                    keys[hash] = (id ?? "", item.place)
+                }
+            }
+            if let id, id != "anonymous", !entered.contains(id), tenant.list("keys").isEmpty,
+                tenant.isRight("keys")
+            {
+                add(
+                    "\(tenant.path("keys")): is required, because no listener names this tenant",
+                    at: tenant.place("keys"))
+            }
+            checkUse(tenant)
+            checkPrices(tenant)
+        }
+    }
+
+    /// Whether any of its models is served in any of its classes; not asked while a name on the way
+    /// is a mistake.
+    private mutating func checkUse(_ tenant: Section) {
+        var isKnown = tenant.isRight("classes") && tenant.isRight("models")
+        var served: Set<String> = []
+        for item in unique(tenant, "classes") {
+            let found = resolve(
+                item.text, classes, path: tenant.path("classes"), at: item.place)
+            guard let pool = found?.text("pool").flatMap({ pools[$0] }), pool.isRight("models")
+            else {
+                isKnown = false
+                continue
+            }
+            served.formUnion(pool.texts("models").map(\.text))
+        }
+        var isServed = false
+        for item in unique(tenant, "models") {
+            resolveModel(item, tenant)
+            isServed = isServed || served.contains(item.text)
+            isKnown = isKnown && models[item.text] != nil
+        }
+        if isKnown, !isServed {
+            add(
+                "\(tenant.path("models")): no pool of this tenant's classes serves any of them",
+                at: tenant.place("models"))
+        }
+    }
+
+    /// A limit in money holds only where every model has a price, in one currency.
+    private mutating func checkPrices(_ tenant: Section) {
+        guard let limits = tenant.section("limits"), limits["cost_per_month"] != nil else { return }
+        var currencies: [String] = []
+        for item in tenant.texts("models") {
+            guard let model = models[item.text], let name = model.text("name") else { continue }
+            if let currency = model.section("price")?.text("currency") {
+                if !currencies.contains(currency) { currencies.append(currency) }
+            } else if model["price"] == nil, model.isRight("price") {
+                add(
+                    "\(limits.path("cost_per_month")): the model '\(name)' has no price",
+                    at: limits.place("cost_per_month"))
+            }
+        }
+        if currencies.count > 1 {
+            add(
+                "\(limits.path("cost_per_month")): the models' prices are in "
+                    + "\(currencies.joined(separator: " and "))",
+                at: limits.place("cost_per_month"))
+        }
+    }
+}
+
+extension Address {
+    /// Only this host can reach it.
+    fileprivate var isLocal: Bool {
+        switch self {
+        case .ip(let host, _): host.hasPrefix("127.") || host == "::1"
+        case .name: false
+        case .unix: true
+        }
+    }
+}

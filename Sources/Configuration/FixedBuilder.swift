@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+/// The part that holds from start to end of the process, from a file without mistakes.
+struct FixedBuilder {
+    let root: Section
+    /// The folder of the configuration file.
+    let folder: String
+
+    func build() -> FixedPolicy {
+        let admin = checked(root.section("admin"))
+        return FixedPolicy(
+            workers: checked(root.integer("workers")),
+            listeners: root.sections("listeners").map { listener in
+                ListenerPolicy(
+                    address: checked(listener.address("address")), tenant: listener.text("tenant"))
+            },
+            admin: AdminPolicy(
+                address: checked(admin.address("address")), token: admin.secret("token")),
+            store: store(checked(root.section("store"))))
+    }
+
+    private func store(_ store: Section) -> StorePolicy {
+        if store.text("kind") == "redis" { return .redis(redis(checked(store.section("redis")))) }
+        let memory = checked(store.section("memory"))
+        return .memory(
+            MemoryStorePolicy(
+                snapshot: memory.text("snapshot").map { FileReader.resolve($0, in: folder) },
+                snapshotInterval: checked(memory.duration("snapshot_interval"))))
+    }
+
+    private func redis(_ redis: Section) -> RedisStorePolicy {
+        RedisStorePolicy(
+            addresses: redis.list("addresses").map { item in
+                guard case .address(let address) = item.value else { return checked(nil) }
+                return address
+            },
+            username: redis.text("username"), password: redis.secret("password"),
+            database: checked(redis.integer("database")),
+            timeout: checked(redis.duration("timeout")),
+            onFailure: checked(StoreFailureMode(rawValue: checked(redis.text("on_failure")))),
+            keyPrefix: checked(redis.text("key_prefix")),
+            reservationLease: checked(redis.duration("reservation_lease")))
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+extension Keys {
+    private static let client = HTTPPolicy()
+    private static let engine = UpstreamPolicy()
+
+    /// What a client may cost.
+    static let http: [Key] = [
+        Key("http", .section, .filled, .reloadable, "What one client may cost."),
+        count(
+            "http.max_connections", 1...1_000_000, client.maxConnections, "connections",
+            "Client connections per worker."),
+        size(
+            "http.max_target", 256...65_536, client.maxTarget,
+            "A request's target; a longer one gets 414."),
+        size(
+            "http.max_head", 1_024...1_048_576, client.maxHead,
+            "A request's head; a larger one gets 431."),
+        count(
+            "http.max_fields", 8...4_096, client.maxFields, "fields",
+            "Header fields of a request; more get 431."),
+        size(
+            "http.max_body", 1_024...1 << 30, client.maxBody,
+            "A request's body; a larger one gets 413 before it is read."),
+        size(
+            "http.max_buffered_bodies", 1_024...1 << 40, client.maxBufferedBodies,
+            "Request bodies held at once, per worker; over it a new request with a body gets 503."),
+        size(
+            "http.max_trailers", 0...1_048_576, client.maxTrailers,
+            "The trailer section of a chunked body."),
+        size(
+            "http.max_chunk_extensions", 0...1_048_576, client.maxChunkExtensions,
+            "Chunk extensions of a whole body."),
+        count(
+            "http.max_json_depth", 8...512, client.maxJSONDepth, "levels",
+            "How deep a body's JSON may nest."),
+        size(
+            "http.stream_buffer", 4_096...1 << 24, client.streamBuffer,
+            "Answer bytes held for one slow client before its engine is no longer read."),
+        time(
+            "http.head_timeout", 100...3_600_000, client.headTimeout,
+            "From the first byte of a connection or request to its complete head."),
+        time(
+            "http.body_timeout", 100...3_600_000, client.bodyTimeout,
+            "From the head to the complete body, plus a second for each `body_floor` received."),
+        size(
+            "http.body_floor", 1...1 << 30, client.bodyFloor,
+            "What a body must at least bring each second in the long run."),
+        time(
+            "http.idle_timeout", 100...86_400_000, client.idleTimeout,
+            "Between two requests of a connection."),
+        time(
+            "http.write_timeout", 100...86_400_000, client.writeTimeout,
+            "Without one byte of an answer taken by the client."),
+        time(
+            "http.drain_timeout", 0...86_400_000, client.drainTimeout,
+            "From SIGTERM to the end of what is still in flight."),
+    ]
+
+    /// How engines are treated.
+    static let upstream: [Key] = [
+        Key(
+            "upstream", .section, .filled, .reloadable,
+            "How engines are connected to, scraped and judged."),
+        time(
+            "upstream.connect_timeout", 10...60_000, engine.connectTimeout,
+            "To establish a connection."),
+        time(
+            "upstream.idle_timeout", 100...3_600_000, engine.idleTimeout,
+            "How long an idle connection is kept; shorter than the engine's own, which is often 5s."
+        ),
+        count(
+            "upstream.max_idle", 0...65_536, engine.maxIdle, "connections",
+            "Idle connections kept, per endpoint and worker."),
+        time(
+            "upstream.scrape_interval", 100...60_000, engine.scrapeInterval,
+            "Between two readings of an engine's metrics."),
+        time(
+            "upstream.scrape_timeout", 10...60_000, engine.scrapeTimeout,
+            "How long one reading may take."),
+        size(
+            "upstream.max_scrape", 1_024...1 << 28, engine.maxScrape,
+            "An engine's metrics page; a larger one counts as failed."),
+        count(
+            "upstream.unhealthy_after", 1...100, engine.unhealthyAfter, "failures",
+            "Failed probes or connections in a row that take an endpoint out."),
+        count(
+            "upstream.healthy_after", 1...100, engine.healthyAfter, "probes",
+            "Good probes in a row that bring it back."),
+        time(
+            "upstream.resolve_interval", 1_000...3_600_000, engine.resolveInterval,
+            "Between two resolutions of an engine's host name."),
+        size(
+            "upstream.max_head", 1_024...1_048_576, engine.maxHead,
+            "An answer's head; a larger one counts as malformed."),
+        size(
+            "upstream.max_buffered_answer", 1_024...1 << 30, engine.maxBufferedAnswer,
+            "An answer that is not a stream is held up to this size to read its usage."),
+        size(
+            "upstream.max_event", 1_024...1 << 28, engine.maxEvent,
+            "One server-sent event."),
+    ]
+
+    private static func count(
+        _ path: String, _ bounds: ClosedRange<Int>, _ standard: Int, _ unit: String,
+        _ meaning: String
+    ) -> Key {
+        Key(
+            path, .scalar(.integer(bounds, unit: unit)), .value(.integer(standard)), .reloadable,
+            meaning)
+    }
+
+    private static func size(
+        _ path: String, _ bounds: ClosedRange<Int>, _ standard: Bytes, _ meaning: String
+    ) -> Key {
+        let range = Bytes(bounds.lowerBound)...Bytes(bounds.upperBound)
+        return Key(path, .scalar(.size(range)), .value(.size(standard)), .reloadable, meaning)
+    }
+
+    /// Bounds in milliseconds.
+    private static func time(
+        _ path: String, _ bounds: ClosedRange<Int>, _ standard: Duration, _ meaning: String
+    ) -> Key {
+        let range = Duration.milliseconds(bounds.lowerBound) ... .milliseconds(bounds.upperBound)
+        return Key(
+            path, .scalar(.duration(range)), .value(.duration(standard)), .reloadable, meaning)
+    }
+}

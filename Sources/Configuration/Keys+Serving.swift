@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+extension Keys {
+    private static let rates = 0.001...1e9
+    private static let money = 0...1e6
+
+    /// What is served.
+    static let models: [Key] = [
+        Key("models", .entries(1...1_024), .required, .reloadable, "The models that are served."),
+        Key(
+            "models[].name", .scalar(.modelName), .required, .reloadable,
+            "The name that clients send and engines are sent."),
+        Key(
+            "models[].aliases", .list(.modelName, 0...64), .absent, .reloadable,
+            "Other names that clients may send."),
+        Key(
+            "models[].context_length", .scalar(.integer(1...100_000_000, unit: "tokens")),
+            .required, .reloadable,
+            "Prompt and completion together; a longer prompt gets 400."),
+        .notYet("models[].tokenizer", "Exact token counts instead of estimates."),
+        Key(
+            "models[].price", .section, .absent, .reloadable,
+            "What tokens cost; needed where a tenant has `cost_per_month`."),
+        Key(
+            "models[].price.input_per_million", .scalar(.decimal(money, unit: "money")),
+            .required, .reloadable,
+            "A million input tokens."),
+        Key(
+            "models[].price.cached_input_per_million", .scalar(.decimal(money, unit: "money")),
+            .sameAs("input_per_million"), .reloadable,
+            "A million input tokens that the engine found in its prefix cache."),
+        Key(
+            "models[].price.output_per_million", .scalar(.decimal(money, unit: "money")),
+            .required, .reloadable,
+            "A million output tokens."),
+        Key(
+            "models[].price.currency", .scalar(.currency), .value(.text("USD")), .reloadable,
+            "The currency of all three."),
+    ]
+
+    /// Who serves it.
+    static let pools: [Key] = [
+        Key(
+            "pools", .entries(1...256), .required, .reloadable,
+            "Groups of engines that serve the same models."),
+        Key(
+            "pools[].name", .scalar(.name), .required, .reloadable,
+            "The pool's name, in `classes[].pool` and in metrics."),
+        Key(
+            "pools[].engine",
+            .scalar(.choice(EngineKind.allCases.map(\.rawValue), later: [])), .required,
+            .reloadable,
+            "Which server software it is: whose API, metrics and manners."),
+        Key(
+            "pools[].endpoints", .list(.endpoint, 1...1_024), .required, .reloadable,
+            "The engines; one stands in one pool only, because its KV cache has one ledger."),
+        .notYet("pools[].discovery", "Engines found through DNS or Kubernetes."),
+        Key(
+            "pools[].models", .list(.reference(.model), 1...1_024), .required, .reloadable,
+            "The models that each of its engines serves."),
+        Key(
+            "pools[].key", .scalar(.secret), .absent, .reloadable,
+            "The key that engines are sent in place of the client's."),
+        Key(
+            "pools[].capacity", .section, .filled, .reloadable,
+            "What one engine can do, where it has been measured."),
+        Key(
+            "pools[].capacity.prefill_tokens_per_second",
+            .scalar(.decimal(rates, unit: "tokens/s")), .absent, .reloadable,
+            "Prompt tokens that one engine takes in."),
+        Key(
+            "pools[].capacity.decode_tokens_per_second",
+            .scalar(.decimal(rates, unit: "tokens/s")), .absent, .reloadable,
+            "Output tokens that one engine makes, all sequences together."),
+        Key(
+            "pools[].capacity.kv_tokens", .scalar(.integer(1...1 << 40, unit: "tokens")),
+            .absent, .reloadable,
+            "Tokens that one engine's KV cache holds; only where its metrics do not tell."),
+        .notYet("pools[].warmup", "Prompts sent to new engines."),
+        .notYet("pools[].autoscale", "Desired replicas for an autoscaler."),
+    ]
+
+    private static let share = ClassPolicy(id: ClassID(0), name: "", pool: PoolID(0))
+
+    /// How it is served.
+    static let classes: [Key] = [
+        Key(
+            "classes", .entries(1...64), .required, .reloadable,
+            "Traffic classes: who waits for whom, and for how long."),
+        Key(
+            "classes[].name", .scalar(.name), .required, .reloadable,
+            "The name that clients send in `X-Traffic-Class`."),
+        Key(
+            "classes[].pool", .scalar(.reference(.pool)), .required, .reloadable,
+            "The pool that serves it."),
+        Key(
+            "classes[].kv", .section, .filled, .reloadable,
+            "How full an engine's KV cache may be for this class."),
+        Key(
+            "classes[].kv.throttle_at", .scalar(.decimal(0.01...1, unit: "share")),
+            .value(.decimal(share.throttleAt)), .reloadable,
+            "The share of the KV cache above which requests wait; below `reject_at`."),
+        Key(
+            "classes[].kv.reject_at", .scalar(.decimal(0.01...1, unit: "share")),
+            .value(.decimal(share.rejectAt)), .reloadable,
+            "The share above which they are refused with 503."),
+        Key("classes[].queue", .section, .filled, .reloadable, "What may wait."),
+        Key(
+            "classes[].queue.max_requests",
+            .scalar(.integer(1...1_000_000, unit: "requests")),
+            .value(.integer(share.queue.maxRequests)), .reloadable,
+            "Requests that may wait; over it new ones get 503."),
+        Key(
+            "classes[].queue.max_tokens", .scalar(.integer(1...1 << 40, unit: "tokens")),
+            .value(.integer(share.queue.maxTokens.count)), .reloadable,
+            "Estimated tokens, input and output, that may wait."),
+        Key(
+            "classes[].queue.max_wait", .scalar(.duration(.milliseconds(1) ... .seconds(86_400))),
+            .value(.duration(share.queue.maxWait)), .reloadable,
+            "How long a request may wait; one whose predicted wait is longer gets 503 at once."),
+        Key("classes[].timeouts", .section, .filled, .reloadable, "How long an answer may take."),
+        timeout(
+            "classes[].timeouts.first_token", share.timeouts.firstToken,
+            "From forwarding to the first token."),
+        timeout(
+            "classes[].timeouts.between_tokens", share.timeouts.betweenTokens,
+            "Between two tokens of a stream."),
+        timeout(
+            "classes[].timeouts.total", share.timeouts.total,
+            "From arrival to the last byte; a stream then ends as one that reached its length."),
+    ]
+
+    private static func timeout(_ path: String, _ standard: Duration, _ meaning: String) -> Key {
+        Key(
+            path, .scalar(.duration(.milliseconds(1) ... .seconds(7 * 86_400))),
+            .value(.duration(standard)), .reloadable, meaning)
+    }
+}

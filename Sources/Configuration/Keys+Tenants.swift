@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+extension Keys {
+    /// Whom it is served to.
+    static let tenants: [Key] =
+        [
+            Key(
+                "tenants", .entries(1...10_000), .required, .reloadable,
+                "Who may send requests, and how many."),
+            Key(
+                "tenants[].id", .scalar(.name), .required, .reloadable,
+                "The tenant's name, in metrics and in the store; `anonymous` takes the requests "
+                    + "that have no key."),
+            Key(
+                "tenants[].keys", .list(.keyHash, 0...64), .absent, .reloadable,
+                "The hashes of its API keys, as `penstock key new` and `penstock key hash` print "
+                    + "them."),
+            Key(
+                "tenants[].classes", .list(.reference(.trafficClass), 1...64), .required,
+                .reloadable,
+                "The classes it may use; the first is meant when `X-Traffic-Class` is absent."),
+            Key(
+                "tenants[].models", .list(.reference(.model), 1...1_024), .required, .reloadable,
+                "The models it may use."),
+            Key(
+                "tenants[].weight", .scalar(.decimal(0.001...1_000, unit: "")),
+                .value(.decimal(1)), .reloadable,
+                "Its share against others of the same class when there is not enough for all."),
+            Key(
+                "tenants[].limits", .section, .filled, .reloadable,
+                "What it may use; a limit that is absent does not exist."),
+        ] + LimitKind.allCases.map(limit) + [
+            Key(
+                "tenants[].limits.max_prompt_tokens",
+                .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
+                "A longer prompt gets 400, whatever the model could take."),
+            Key(
+                "tenants[].limits.max_completion_tokens",
+                .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
+                "A larger output bound is lowered to this one, and an absent one set to it."),
+            Key(
+                "tenants[].limits.overlong_prompt",
+                .scalar(
+                    .choice(
+                        ["reject"], later: ["truncate_oldest_messages", "truncate_middle"])),
+                .value(.text("reject")), .reloadable,
+                "What happens to a prompt over `max_prompt_tokens`."),
+            .notYet("tenants[].limits.over_interactive", "Moves large requests to another class."),
+            Key(
+                "tenants[].limits.mode", .scalar(.choice(["enforce"], later: ["shadow"])),
+                .value(.text("enforce")), .reloadable,
+                "Whether the limits refuse."),
+        ]
+
+    private static func limit(_ kind: LimitKind) -> Key {
+        let path = "tenants[].limits.\(kind.rawValue)"
+        let (scalar, meaning): (Scalar, String) =
+            switch kind {
+            case .tokensPerMinute: (.integer(counts, unit: "tokens"), "Input and output together.")
+            case .inputTokensPerMinute: (.integer(counts, unit: "tokens"), "Input alone.")
+            case .outputTokensPerMinute: (.integer(counts, unit: "tokens"), "Output alone.")
+            case .requestsPerMinute: (.integer(counts, unit: "requests"), "Requests.")
+            case .concurrentRequests:
+                (.integer(1...1_000_000, unit: "requests"), "Requests in flight at once.")
+            case .tokensPerDay:
+                (.integer(counts, unit: "tokens"), "Input and output together, in a day.")
+            case .costPerMonth:
+                (
+                    .decimal(0.000001...1e12, unit: "money"),
+                    "What its requests cost in a month, at the models' prices."
+                )
+            }
+        return Key(path, .scalar(scalar), .absent, .reloadable, meaning)
+    }
+
+    private static let counts = 1...1_000_000_000_000
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+/// Every key of the configuration file, in the order of the reference page.
+///
+/// Sections stand before the keys in them. Defaults that the policy's types know are taken from
+/// there.
+enum Keys {
+    static let all = front + store + http + upstream + models + pools + classes + tenants
+
+    private static let front: [Key] = [
+        Key(
+            "workers", .scalar(.integer(1...64, unit: "threads")), .processors, .fixed,
+            "Worker threads, each with an event loop of its own."),
+        Key(
+            "listeners", .entries(1...64), .required, .fixed,
+            "Where clients connect."),
+        Key(
+            "listeners[].address", .scalar(.listenAddress), .required, .fixed,
+            "The address of this listener."),
+        Key(
+            "listeners[].protocols", .list(.choice(["http1"], later: ["http2"]), 1...2),
+            .value(.list([Setting(place: .start, value: .text("http1"))])), .fixed,
+            "What is spoken there."),
+        Key(
+            "listeners[].tenant", .scalar(.reference(.tenant)), .absent, .fixed,
+            "Every request that comes in here is this tenant's, and keys are ignored."),
+        .notYet("listeners[].tls", "TLS with clients."),
+        Key(
+            "admin", .section, .filled, .fixed,
+            "The operators' endpoint: health, metrics, state and reload."),
+        Key(
+            "admin.address", .scalar(.listenAddress),
+            .value(.address(.ip(host: "127.0.0.1", port: 9901))), .fixed,
+            "Where it listens."),
+        Key(
+            "admin.token", .scalar(.secret), .absent, .fixed,
+            "What operators send as a bearer token; required unless the address is loopback or a "
+                + "Unix socket."),
+        Key(
+            "admin.throttle_history", .scalar(.integer(1...100_000, unit: "refusals")),
+            .value(.integer(1_000)), .reloadable,
+            "Recent refusals that `/admin/throttles` can show."),
+    ]
+
+    private static let store: [Key] = [
+        Key("store", .section, .filled, .fixed, "Where the use of budgets is kept."),
+        Key(
+            "store.kind", .scalar(.choice(["memory", "redis"], later: [])),
+            .value(.text("memory")), .fixed,
+            "`memory` for one replica, `redis` where several share the budgets."),
+        Key("store.memory", .section, .filled, .fixed, "For `kind: memory`."),
+        Key(
+            "store.memory.snapshot", .scalar(.path), .absent, .fixed,
+            "The file that budgets are saved to and restored from; without it a restart forgets "
+                + "them."),
+        Key(
+            "store.memory.snapshot_interval",
+            .scalar(.duration(.milliseconds(100) ... .seconds(3_600))),
+            .value(.duration(.seconds(5))), .fixed,
+            "How often the snapshot is written, and so what a crash may lose."),
+        Key("store.redis", .section, .absent, .fixed, "For `kind: redis`."),
+        Key(
+            "store.redis.mode", .scalar(.choice(["single"], later: ["sentinel", "cluster"])),
+            .value(.text("single")), .fixed,
+            "How the servers work together."),
+        Key(
+            "store.redis.addresses", .list(.connectAddress, 1...1), .required, .fixed,
+            "The server."),
+        Key(
+            "store.redis.username", .scalar(.text(256)), .absent, .fixed,
+            "The user, where the server has access lists."),
+        Key(
+            "store.redis.password", .scalar(.secret), .absent, .fixed,
+            "The user's password, or the server's."),
+        Key(
+            "store.redis.database", .scalar(.integer(0...1_023, unit: "")),
+            .value(.integer(0)), .fixed,
+            "The database's number."),
+        .notYet("store.redis.tls", "TLS with the server."),
+        Key(
+            "store.redis.timeout", .scalar(.duration(.milliseconds(1) ... .milliseconds(100))),
+            .value(.duration(.milliseconds(50))), .fixed,
+            "How long one command may take."),
+        Key(
+            "store.redis.on_failure",
+            .scalar(.choice(StoreFailureMode.allCases.map(\.rawValue), later: [])),
+            .value(.text(StoreFailureMode.local.rawValue)), .fixed,
+            "What happens while the server is away: `local` enforces this replica's share, `open` "
+                + "admits, `closed` refuses with 503."),
+        Key(
+            "store.redis.key_prefix", .scalar(.text(64)), .value(.text("penstock:")), .fixed,
+            "What all keys in the server begin with."),
+        Key(
+            "store.redis.reservation_lease", .scalar(.duration(.seconds(5) ... .seconds(3_600))),
+            .value(.duration(.seconds(30))), .fixed,
+            "How long a request of a replica that died keeps its place among the concurrent ones."),
+        .notYet("store.redis.lease", "Budgets leased from the server in windows."),
+    ]
+}

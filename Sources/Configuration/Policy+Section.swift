@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+// From checked sections to the policy's smaller values.
+
+extension HTTPPolicy {
+    init(_ section: Section) {
+        self.init()
+        maxConnections = checked(section.integer("max_connections"))
+        maxTarget = checked(section.size("max_target"))
+        maxHead = checked(section.size("max_head"))
+        maxFields = checked(section.integer("max_fields"))
+        maxBody = checked(section.size("max_body"))
+        maxBufferedBodies = checked(section.size("max_buffered_bodies"))
+        maxTrailers = checked(section.size("max_trailers"))
+        maxChunkExtensions = checked(section.size("max_chunk_extensions"))
+        maxJSONDepth = checked(section.integer("max_json_depth"))
+        streamBuffer = checked(section.size("stream_buffer"))
+        headTimeout = checked(section.duration("head_timeout"))
+        bodyTimeout = checked(section.duration("body_timeout"))
+        bodyFloor = checked(section.size("body_floor"))
+        idleTimeout = checked(section.duration("idle_timeout"))
+        writeTimeout = checked(section.duration("write_timeout"))
+        drainTimeout = checked(section.duration("drain_timeout"))
+    }
+}
+
+extension UpstreamPolicy {
+    init(_ section: Section) {
+        self.init()
+        connectTimeout = checked(section.duration("connect_timeout"))
+        idleTimeout = checked(section.duration("idle_timeout"))
+        maxIdle = checked(section.integer("max_idle"))
+        scrapeInterval = checked(section.duration("scrape_interval"))
+        scrapeTimeout = checked(section.duration("scrape_timeout"))
+        maxScrape = checked(section.size("max_scrape"))
+        unhealthyAfter = checked(section.integer("unhealthy_after"))
+        healthyAfter = checked(section.integer("healthy_after"))
+        resolveInterval = checked(section.duration("resolve_interval"))
+        maxHead = checked(section.size("max_head"))
+        maxBufferedAnswer = checked(section.size("max_buffered_answer"))
+        maxEvent = checked(section.size("max_event"))
+    }
+}
+
+extension QueuePolicy {
+    init(_ section: Section) {
+        self.init()
+        maxRequests = checked(section.integer("max_requests"))
+        maxTokens = checked(section.tokens("max_tokens"))
+        maxWait = checked(section.duration("max_wait"))
+    }
+}
+
+extension TimeoutPolicy {
+    init(_ section: Section) {
+        self.init()
+        firstToken = checked(section.duration("first_token"))
+        betweenTokens = checked(section.duration("between_tokens"))
+        total = checked(section.duration("total"))
+    }
+}
+
+extension Price {
+    init(_ section: Section) {
+        self.init(
+            inputPerMillion: checked(section.decimal("input_per_million")),
+            cachedInputPerMillion: checked(section.decimal("cached_input_per_million")),
+            outputPerMillion: checked(section.decimal("output_per_million")),
+            currency: checked(section.text("currency")))
+    }
+}
+
+extension TenantLimits {
+    init(_ section: Section) {
+        let rates = LimitKind.allCases.compactMap { kind -> Limit? in
+            let amount =
+                section.decimal(kind.rawValue) ?? section.integer(kind.rawValue).map { Double($0) }
+            return amount.map { Limit(kind: kind, amount: $0) }
+        }
+        self.init(
+            rates: rates, maxPromptTokens: section.tokens("max_prompt_tokens"),
+            maxCompletionTokens: section.tokens("max_completion_tokens"))
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Policy
+import Units
+
+/// The replaceable part, from a file without mistakes. Places stay what they were in `previous`.
+struct PolicyBuilder {
+    private let root: Section
+    private let previous: Policy?
+    private var models: Places
+    private var pools: Places
+    private var endpoints: Places
+    private var classes: Places
+    private var tenants: Places
+
+    init(_ root: Section, previous: Policy?) {
+        self.root = root
+        self.previous = previous
+        models = Places(previous?.models.map(\.name) ?? [])
+        pools = Places(previous?.pools.map(\.name) ?? [])
+        endpoints = Places(previous?.endpoints.map(\.authority) ?? [])
+        classes = Places(previous?.classes.map(\.name) ?? [])
+        tenants = Places(previous?.tenants.map(\.name) ?? [])
+        for model in root.sections("models") { _ = models.place(checked(model.text("name"))) }
+        for pool in root.sections("pools") {
+            _ = pools.place(checked(pool.text("name")))
+            for engine in Self.engines(pool) { _ = endpoints.place(engine.authority) }
+        }
+        for item in root.sections("classes") { _ = classes.place(checked(item.text("name"))) }
+        for tenant in root.sections("tenants") { _ = tenants.place(checked(tenant.text("id"))) }
+    }
+
+    /// More names in one table than it may keep over all reloads; nil when they fit.
+    var overflow: String? {
+        let tables = [
+            ("models", models, 1_024), ("pools", pools, 256), ("endpoints", endpoints, 65_536),
+            ("classes", classes, 64), ("tenants", tenants, 10_000),
+        ]
+        return tables.first { $0.1.count > 4 * $0.2 }.map { table in
+            "more than \(4 * table.2) names of \(table.0) since the start, those that left "
+                + "included; restart to forget them"
+        }
+    }
+
+    func build() -> Policy {
+        let present = root.sections("tenants").map { $0.text("id") }
+        return Policy(
+            generation: (previous?.generation ?? 0) + 1,
+            http: HTTPPolicy(checked(root.section("http"))),
+            upstream: UpstreamPolicy(checked(root.section("upstream"))),
+            models: modelTable(), pools: poolTable(), endpoints: endpointTable(),
+            classes: classTable(), tenants: tenantTable(),
+            anonymous: present.contains("anonymous")
+                ? tenants["anonymous"].map { TenantID($0) } : nil,
+            throttleHistory: checked(root.section("admin")?.integer("throttle_history")))
+    }
+
+    private static func engines(_ pool: Section) -> [(address: Address, authority: String)] {
+        pool.list("endpoints").map { item in
+            guard case .endpoint(let address, let authority) = item.value else {
+                return checked(nil)
+            }
+            return (address, authority)
+        }
+    }
+
+    private func modelIDs(_ section: Section) -> [ModelID] {
+        section.texts("models").map { ModelID(checked(models[$0.text])) }
+    }
+}
+
+// MARK: - Tables
+
+extension PolicyBuilder {
+    private func modelTable() -> [ModelPolicy] {
+        let present = root.sections("models").map { section in
+            let name: String = checked(section.text("name"))
+            let place: Int = checked(models[name])
+            let model = ModelPolicy(
+                id: ModelID(place), name: name, aliases: section.texts("aliases").map(\.text),
+                contextLength: checked(section.tokens("context_length")),
+                price: section.section("price").map { Price($0) })
+            return (place, model)
+        }
+        return models.table(present, before: previous?.models ?? []) { model in
+            var model = model
+            model.aliases = []
+            model.removed = true
+            return model
+        }
+    }
+
+    private func poolTable() -> [PoolPolicy] {
+        let present = root.sections("pools").map { section in
+            let name: String = checked(section.text("name"))
+            let place: Int = checked(pools[name])
+            let capacity = checked(section.section("capacity"))
+            let pool = PoolPolicy(
+                id: PoolID(place), name: name,
+                engine: checked(EngineKind(rawValue: checked(section.text("engine")))),
+                endpoints: Self.engines(section).map {
+                    EndpointID(checked(endpoints[$0.authority]))
+                },
+                models: modelIDs(section), key: section.secret("key"),
+                prefillTokensPerSecond: capacity.decimal("prefill_tokens_per_second"),
+                decodeTokensPerSecond: capacity.decimal("decode_tokens_per_second"),
+                kvTokens: capacity.tokens("kv_tokens"))
+            return (place, pool)
+        }
+        return pools.table(present, before: previous?.pools ?? []) { pool in
+            var pool = pool
+            pool.endpoints = []
+            pool.key = nil
+            pool.removed = true
+            return pool
+        }
+    }
+
+    private func endpointTable() -> [EndpointPolicy] {
+        let present = root.sections("pools").flatMap { section in
+            let pool = PoolID(checked(pools[checked(section.text("name"))]))
+            return Self.engines(section).map { engine in
+                let place: Int = checked(endpoints[engine.authority])
+                let endpoint = EndpointPolicy(
+                    id: EndpointID(place), pool: pool, address: engine.address,
+                    authority: engine.authority)
+                return (place, endpoint)
+            }
+        }
+        return endpoints.table(present, before: previous?.endpoints ?? []) { endpoint in
+            var endpoint = endpoint
+            endpoint.removed = true
+            return endpoint
+        }
+    }
+
+    private func classTable() -> [ClassPolicy] {
+        let present = root.sections("classes").map { section in
+            let name: String = checked(section.text("name"))
+            let place: Int = checked(classes[name])
+            let kv = checked(section.section("kv"))
+            let item = ClassPolicy(
+                id: ClassID(place), name: name,
+                pool: PoolID(checked(pools[checked(section.text("pool"))])),
+                throttleAt: checked(kv.decimal("throttle_at")),
+                rejectAt: checked(kv.decimal("reject_at")),
+                queue: QueuePolicy(checked(section.section("queue"))),
+                timeouts: TimeoutPolicy(checked(section.section("timeouts"))))
+            return (place, item)
+        }
+        return classes.table(present, before: previous?.classes ?? []) { item in
+            var item = item
+            item.removed = true
+            return item
+        }
+    }
+
+    private func tenantTable() -> [TenantPolicy] {
+        let present = root.sections("tenants").map { section in
+            let name: String = checked(section.text("id"))
+            let place: Int = checked(tenants[name])
+            let tenant = TenantPolicy(
+                id: TenantID(place), name: name,
+                keys: section.list("keys").map { item in
+                    guard case .keyHash(let hash) = item.value else { return checked(nil) }
+                    return hash
+                },
+                classes: section.texts("classes").map { ClassID(checked(classes[$0.text])) },
+                models: modelIDs(section), weight: checked(section.decimal("weight")),
+                limits: TenantLimits(checked(section.section("limits"))))
+            return (place, tenant)
+        }
+        return tenants.table(present, before: previous?.tenants ?? []) { tenant in
+            var tenant = tenant
+            tenant.keys = []
+            tenant.removed = true
+            return tenant
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+import Transport
+import Scheduling
+import Budget
+import Decision
+import Policy
+import Store
+import Telemetry
+import Units
+
+/// Copies of what is in motion, taken for one page.
+extension Control {
+    /// Of one class's queue.
+    struct QueueState {
+        var requests: Int
+        var tokens: Tokens
+        var oldest: Instant?
+    }
+
+    /// All workers' counters together.
+    func totals() -> RequestTotals {
+        var totals = RequestTotals(reasons: RefusalReason.allCases.count, limit: 16_384)
+        for metrics in shared.metrics { totals.add(metrics.snapshot()) }
+        return totals
+    }
+
+    /// How the limits of each tenant stand, by tenant; empty where the store does not say at once.
+    func usage() -> [LimitsSnapshot?] {
+        shared.memory?.standings(of: policy.tenants, wall: loop.wall) ?? []
+    }
+
+    func endpointStates() -> [EndpointState] {
+        shared.decider.withLock { $0.endpointStates }
+    }
+
+    func queueStates() -> [QueueState] {
+        shared.decider.withLock { decider in
+            policy.classes.map { trafficClass in
+                let queue = decider.queue(of: trafficClass.id)
+                return QueueState(
+                    requests: queue.count, tokens: queue.tokens,
+                    oldest: queue.head?.entry.arrivedAt)
+            }
+        }
+    }
+}
