@@ -46,8 +46,10 @@ final class EngineWorker {
             mailbox.descriptor, .read, Token(kind: Kind.mailbox, key: SlabKey(raw: 0)))
         try openDoor()
         while !isStopping { try turn() }
-        servers.forEach { _, server in server.abort() }
+        servers.forEach(Self.cut)
     }
+
+    private static func cut(_ key: SlabKey, _ server: HTTP1ServerConnection) { server.abort() }
 
     private func turn() throws(SystemFault) {
         let ready = try loop.wait()
@@ -208,8 +210,8 @@ final class EngineWorker {
     private func isJSON(_ type: RawSpan) -> Bool {
         let wanted: StaticString = "application/json"
         guard type.byteCount >= wanted.utf8CodeUnitCount else { return false }
-        for at in 0..<wanted.utf8CodeUnitCount where type.octet(at) | 0x20 != wanted.octet(at) | 0x20
-        {
+        for at in 0..<wanted.utf8CodeUnitCount
+        where type.octet(at) | 0x20 != wanted.octet(at) | 0x20 {
             return false
         }
         guard type.byteCount > wanted.utf8CodeUnitCount else { return true }
