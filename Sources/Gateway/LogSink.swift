@@ -8,34 +8,53 @@ import Synchronization
 /// Lines on their way to standard error: written by a thread of its own, so that no loop ever waits for
 /// a slow terminal or disk. What exceeds the queue is dropped and counted.
 package final class LogSink: Sendable {
-    private let lines: Mailbox<String>
+    private enum Record: Sendable {
+        case line(String)
+        case end
+    }
+
+    private let records: Mailbox<Record>
+    private let thread: LoopThread
     private let dropped = Atomic<Int>(0)
 
     package init() throws(SystemFault) {
-        lines = try Mailbox(limit: 4_096)
-        let lines = self.lines
-        _ = try LoopThread(name: "penstock-log") { Self.run(lines) }
+        let records = try Mailbox<Record>(limit: 4_096)
+        self.records = records
+        thread = try LoopThread(name: "penstock-log") { Self.run(records) }
     }
 
     /// Lines that found the queue full.
     package var droppedLines: Int { dropped.load(ordering: .relaxed) }
 
     package func write(_ line: String) {
-        if !lines.post(line) { dropped.add(1, ordering: .relaxed) }
+        if !records.post(.line(line)) { dropped.add(1, ordering: .relaxed) }
     }
 
-    private static func run(_ lines: Mailbox<String>) {
+    /// Writes out what is queued and ends the thread.
+    package func close() {
+        records.post(.end)
+        thread.join()
+    }
+
+    private static func run(_ records: Mailbox<Record>) {
         guard let poller = try? Poller(batch: 1) else { return }
         let token = Token(kind: 0, key: .init(raw: 0))
-        guard (try? poller.add(lines.descriptor, .read, token)) != nil else { return }
-        var batch: [String] = []
+        guard (try? poller.add(records.descriptor, .read, token)) != nil else { return }
+        var batch: [Record] = []
         while true {
             _ = try? poller.wait(until: nil, now: MonotonicClock.now())
-            lines.drain(into: &batch)
-            if !batch.isEmpty {
-                Terminal.write(batch.joined(separator: "\n") + "\n", to: .error)
-                batch.removeAll(keepingCapacity: true)
+            records.drain(into: &batch)
+            var text = ""
+            var isOver = false
+            for record in batch {
+                switch record {
+                case .line(let line): text += line + "\n"
+                case .end: isOver = true
+                }
             }
+            if !text.isEmpty { Terminal.write(text, to: .error) }
+            batch.removeAll(keepingCapacity: true)
+            if isOver { return }
         }
     }
 }

@@ -136,8 +136,8 @@ extension MetricsPage {
         page.sample(control.shared.storeIsUp.load(ordering: .relaxed) ? 1 : 0)
         page.family(
             "penstock_config_reloads_total", .counter, help: "Reloads of the configuration.")
-        page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "loaded")]))
-        page.sample(control.reloads.failed, PrometheusLabels([("outcome", "rejected")]))
+        page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "succeeded")]))
+        page.sample(control.reloads.failed, PrometheusLabels([("outcome", "failed")]))
         page.family("penstock_connections", .gauge, help: "Client connections that are open.")
         page.sample(control.shared.openConnections.load(ordering: .relaxed))
         page.family("penstock_queue_requests", .gauge, help: "Requests that wait, by class.")

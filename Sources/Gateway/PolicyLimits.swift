@@ -29,7 +29,7 @@ extension ClientLimits {
     /// What the configuration allows an engine.
     init(_ upstream: UpstreamPolicy) {
         self.init()
-        head = HeadLimits(maxTarget: 0, maxHead: upstream.maxHead.count, maxFields: 256)
+        head = HeadLimits(maxTarget: 8_192, maxHead: upstream.maxHead.count, maxFields: 256)
         connectTimeout = upstream.connectTimeout
     }
 }

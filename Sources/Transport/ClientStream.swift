@@ -6,7 +6,7 @@ package import Wire
 
 /// Sizes and times of one connection to an engine.
 package struct ClientLimits: Sendable {
-    package var head = HeadLimits(maxTarget: 0, maxHead: 65_536, maxFields: 256)
+    package var head = HeadLimits(maxTarget: 8_192, maxHead: 65_536, maxFields: 256)
     package var maxTrailers = 8_192
     package var maxChunkExtensions = 4_096
     /// Request bytes held before the stream counts as congested.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Configuration
+import EventLoop
 import Policy
 
 struct CheckCommand: ParsableCommand {
@@ -18,10 +19,9 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         do throws(ConfigurationFault) {
             let loaded = try ConfigurationFile.load(
-                path: config, environment: Environment.value, previous: nil)
+                path: config, environment: { Terminal.environment($0) }, previous: nil)
             StandardOutput.line(print ? loaded.effective : "\(config): ok")
         } catch {
-            // The form that editors and pipelines know: no program name before it.
             for mistake in error.mistakes { StandardOutput.diagnostic("\(mistake)") }
             throw ExitCode(1)
         }

@@ -51,7 +51,7 @@ enum KeyText {
     static func random() -> String {
         var text: [UInt8] = []
         while text.count < 40 {
-            var word = SystemRandom.seed()
+            var word = randomSeed()
             for _ in 0..<8 {
                 let byte = Int(word & 0xFF)
                 word >>= 8
@@ -67,7 +67,10 @@ enum KeyText {
     /// As the configuration has it: `sha256:` and 64 hexadecimal digits.
     static func hash(_ key: String) -> String {
         var key = key
-        let words = key.withUTF8 { unsafe Digest().sha256(UnsafeRawBufferPointer($0)) }
+        let digest = Digest()
+        let words: [4 of UInt64] = key.withUTF8 { bytes in
+            unsafe digest.sha256(UnsafeRawBufferPointer(bytes))
+        }
         var text = "sha256:"
         for place in 0..<4 {
             let digits = String(words[place], radix: 16)

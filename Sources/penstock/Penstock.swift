@@ -14,8 +14,7 @@ struct Penstock: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, DemoCommand.self, EngineCommand.self,
-            ReplayCommand.self, KeyCommand.self,
+            ServeCommand.self, CheckCommand.self, KeyCommand.self,
         ])
 
     static func main() {

@@ -41,7 +41,7 @@ enum GatewayRunning {
             for line in announce(process) { log.write(line) }
             let cut = try process.run()
             if cut > 0 { log.write("ended with \(cut) requests cut") }
-            log.flush()
+            log.close()
         } catch let fault as GatewayFault {
             throw Failure.environment("\(fault)")
         } catch let fault as SystemFault {
@@ -55,9 +55,10 @@ enum ConfigurationLoading {
     static func load(_ path: String, previous: Policy?) throws -> LoadedConfiguration {
         do throws(ConfigurationFault) {
             return try ConfigurationFile.load(
-                path: path, environment: Environment.value, previous: previous)
+                path: path, environment: { Terminal.environment($0) }, previous: previous)
         } catch {
-            throw Failure.input(error.mistakes.map { "\($0)" })
+            for mistake in error.mistakes { StandardOutput.diagnostic("\(mistake)") }
+            throw ExitCode(1)
         }
     }
 
@@ -67,8 +68,8 @@ enum ConfigurationLoading {
         { previous in
             do throws(ConfigurationFault) {
                 let loaded = try ConfigurationFile.load(
-                    path: path, environment: Environment.value, previous: previous)
-                let changes = ConfigurationFile.changesNeedingRestart(
+                    path: path, environment: { Terminal.environment($0) }, previous: previous)
+                let changes = changesNeedingRestart(
                     from: fixed, to: loaded.fixed)
                 guard changes.isEmpty else {
                     return .rejected(changes.map { "\($0) changes only with a restart" })

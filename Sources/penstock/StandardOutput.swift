@@ -2,11 +2,15 @@
 
 import EventLoop
 
-/// The terminal.
+/// What commands print.
 enum StandardOutput {
-    static func line(_ text: String) { Files.writeAll(descriptor: 1, text + "\n") }
+    static func line(_ text: String) { Terminal.write(text + "\n", to: .output) }
+
     /// One line each on standard error, behind the program's name.
     static func error(_ lines: [String]) {
-        for line in lines { Files.writeAll(descriptor: 2, "penstock: \(line)\n") }
+        for line in lines { Terminal.write("penstock: \(line)\n", to: .error) }
     }
+
+    /// A mistake with its place, in the form that editors and pipelines know.
+    static func diagnostic(_ line: String) { Terminal.write(line + "\n", to: .error) }
 }
