@@ -19,7 +19,7 @@ package enum Accepted: ~Copyable {
 /// TCP listeners share their port (SO_REUSEPORT), so that every worker binds one of its own and the
 /// kernel spreads connections over them. A Unix path is bound once and `duplicate`d for the other
 /// workers.
-package struct Listener: ~Copyable {
+package struct Listener: ~Copyable, Sendable {
     private let handle: Descriptor
     /// After binding to port 0: with the port that the kernel chose.
     package let address: SocketAddress

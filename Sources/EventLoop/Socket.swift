@@ -17,7 +17,8 @@ package struct Socket: ~Copyable {
     /// Begins to connect. The outcome is known when the socket turns writable: see
     /// `connectOutcome`.
     ///
-    /// Throws what is known at once: a refusal on the same machine, no route, no descriptor left.
+    /// Throws what is known at once: a refusal on the same machine, no route, no descriptor left. A
+    /// Unix listener whose backlog is full is `other(errno: EAGAIN)`.
     package static func connect(to address: SocketAddress) throws(SystemFault) -> Socket {
         let handle = try Descriptor(
             checking: System.once { penstock_stream_socket(address.family) })

@@ -68,12 +68,44 @@ import Units
         #expect(count(first) + count(second) == 32)
     }
 
-    @Test(.enabled(if: Family.present.contains(.v6)))
-    func anIPv6ListenerLeavesIPv4Alone() throws {
+    /// What the process binds once and every worker takes its own of.
+    private final class Shared: Sendable {
+        let listener: Listener
+
+        init(_ listener: consuming Listener) { self.listener = listener }
+    }
+
+    @Test func aWorkerDuplicatesAListenerOnItsOwnThread() throws {
         let folder = Folder()
         defer { folder.remove() }
-        let address = try Family.v6.address(in: folder)
-        let listener = try Listener.bind(address, backlog: 4)
+        let address = try Family.unix.address(in: folder)
+        let shared = Shared(try Listener.bind(address, backlog: 4))
+        let served = try Mailbox<SystemFault?>(limit: 1)
+        let worker = try LoopThread(name: "worker") {
+            do throws(SystemFault) {
+                let mine = try shared.listener.duplicate()
+                let poller = try Poller()
+                try poller.add(mine.descriptor, .read, someToken)
+                _ = try poller.wait(until: nil, now: MonotonicClock.now())
+                guard case .socket(let socket, _) = mine.accept() else { return }
+                served.post(socket.send(text: "served") == .bytes(6) ? nil : .brokenPipe)
+            } catch {
+                served.post(error)
+            }
+        }
+        let client = try Socket.connect(to: address)
+        #expect(try client.receive(text: 6) == "served")
+        worker.join()
+        var outcome: [SystemFault?] = []
+        served.drain(into: &outcome)
+        #expect(outcome == [nil])
+    }
+
+    @Test(.enabled(if: Family.present.contains(.v6)))
+    func anIPv6ListenerLeavesIPv4Alone() throws {
+        // The kernel decides by itself for any address but this one.
+        let every = try #require(SocketAddress(ip: "::", port: 0))
+        let listener = try Listener.bind(every, backlog: 4)
         #expect(option(listener.descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY) == 1)
     }
 

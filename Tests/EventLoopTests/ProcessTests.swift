@@ -9,6 +9,7 @@ import Units
     /// The signals go to the thread itself, because a test's process has others before the source.
     @Test func signalsAreReadInsteadOfHandled() async {
         await #expect(processExitsWith: .success) {
+            unblockSignals()
             let source = try SignalSource()
             invariant(source.next() == nil, "no signal yet")
             for (number, signal) in [
@@ -24,6 +25,7 @@ import Units
 
     @Test func aThreadStartedLaterIsNotInterruptedEither() async {
         await #expect(processExitsWith: .success) {
+            unblockSignals()
             _ = try SignalSource()
             let thread = try LoopThread(name: "later") {
                 var blocked = sigset_t()
@@ -133,13 +135,24 @@ import Units
     }
 }
 
+/// As `main` starts; the threads of the test runner may block signals by themselves.
+private func unblockSignals() {
+    var all = sigset_t()
+    unsafe sigfillset(&all)
+    invariant(unsafe pthread_sigmask(SIG_UNBLOCK, &all, nil) == 0, "signals can be unblocked")
+}
+
 /// Lowers the soft limit of open files; the hard one.
 @discardableResult
 private func setOpenFiles(soft: rlim_t) -> rlim_t {
     var limit = rlimit()
-    invariant(unsafe getrlimit(__rlimit_resource_t(7), &limit) == 0, "RLIMIT_NOFILE is read")
+    invariant(
+        unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
+        "RLIMIT_NOFILE is read")
     limit.rlim_cur = soft
-    invariant(unsafe setrlimit(__rlimit_resource_t(7), &limit) == 0, "and can be lowered")
+    invariant(
+        unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
+        "and can be lowered")
     return limit.rlim_max
 }
 
