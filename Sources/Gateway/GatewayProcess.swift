@@ -136,6 +136,7 @@ extension GatewayProcess {
 
     private static func listen(_ address: Address) throws(SystemFault) -> Listener {
         guard let resolved = SocketAddress(address) else { throw .notFound }
+        if try Listener.isTaken(resolved) { throw .addressInUse }
         return try Listener.bind(resolved, backlog: 4_096)
     }
 
@@ -204,6 +205,7 @@ final class BoundDoor: Sendable {
         tenant = nil
         do throws(SystemFault) {
             guard let resolved = SocketAddress(address) else { throw .notFound }
+            if try Listener.isTaken(resolved) { throw .addressInUse }
             listener = try Listener.bind(resolved, backlog: 4_096)
         } catch {
             throw .listen(address, error)

@@ -45,8 +45,16 @@ package struct JSONString: Sendable, Equatable {
 
     /// Whether the decoded text is the UTF-8 text `other`.
     package func equals(_ other: RawSpan, in text: RawSpan) -> Bool {
-        // No spelling is shorter than what it spells.
+        // No spelling is shorter than what it spells, and only an escaped one is longer.
         guard range.count >= other.byteCount else { return false }
+        if !isEscaped {
+            guard range.count == other.byteCount else { return false }
+            for index in 0..<other.byteCount
+            where text.byte(range.lowerBound + index) != other.byte(index) {
+                return false
+            }
+            return true
+        }
         var matched = 0
         var same = true
         forEachPiece(in: text) { piece in
