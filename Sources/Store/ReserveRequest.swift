@@ -46,7 +46,7 @@ package struct Settlement: Sendable {
     package let holder: ReservationHolder
     package let use: SettledUse
 
-    /// `holder`: as the answer to the reservation said; while that is outstanding, `.store`.
+    /// `holder`: as the answer to the reservation said; `.outstanding` while it has not come.
     package init(
         reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
         use: SettledUse
@@ -57,5 +57,25 @@ package struct Settlement: Sendable {
         self.limits = LimitSet(tenant.limits)
         self.holder = holder
         self.use = use
+    }
+
+    /// The end of a reservation that the store may have made without our knowing.
+    init(cancelling request: ReserveRequest) {
+        reservation = request.reservation
+        tenant = request.tenant
+        tenantName = request.tenantName
+        limits = request.limits
+        holder = .store
+        use = .nothing
+    }
+
+    /// The same, now that its holder is known.
+    init(_ settlement: Settlement, holder: ReservationHolder) {
+        reservation = settlement.reservation
+        tenant = settlement.tenant
+        tenantName = settlement.tenantName
+        limits = settlement.limits
+        self.holder = holder
+        use = settlement.use
     }
 }
