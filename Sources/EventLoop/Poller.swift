@@ -31,28 +31,30 @@ package struct Interest: OptionSet, Sendable {
 
 /// Level-triggered epoll of one thread: says which registrations are ready, calls nobody.
 ///
-/// A descriptor is removed before it is closed. An event of the same batch that was taken before still
-/// comes, with a token whose key finds nothing.
+/// A descriptor is removed before it is closed. An event of the same batch that was taken before
+/// still comes, with a token whose key finds nothing.
 @safe
 package final class Poller {
     private let descriptor: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>
     private let batch: Int
     private var ready = 0
-    private var timeouts = Timeouts.precise
+    private var timeouts: Timeouts
 
-    private enum Timeouts {
-        /// epoll_pwait2, Linux 5.11: nanoseconds.
+    /// How exactly the kernel can wait.
+    package enum Timeouts: Sendable {
+        /// epoll_pwait2, Linux 5.11: nanoseconds. Where it is missing, `coarse` takes its place.
         case precise
         /// epoll_wait: milliseconds, rounded up.
         case coarse
     }
 
     /// Takes at most `batch` events in one wait; the rest come with the next.
-    package init(batch: Int = 512) throws(SystemFault) {
+    package init(batch: Int = 512, timeouts: Timeouts = .precise) throws(SystemFault) {
         invariant(batch > 0, "a poller takes at least one event")
         descriptor = try Descriptor(checking: System.once { penstock_epoll_create() })
         self.batch = batch
+        self.timeouts = timeouts
         unsafe events = .allocate(capacity: batch)
         unsafe events.initialize(repeating: epoll_event(), count: batch)
     }
@@ -93,8 +95,8 @@ package final class Poller {
 
     /// Waits until something is ready or `deadline`; how many events there are then.
     ///
-    /// Without a deadline it waits for ever; one that is not after `now` polls. An interrupted wait
-    /// gives 0. It never returns 0 before the deadline for any other reason.
+    /// Without a deadline it waits for ever; one that is not after `now` polls. It may give 0
+    /// before the deadline: when interrupted, and without epoll_pwait2 after 24 days.
     package func wait(until deadline: Instant?, now: Instant) throws(SystemFault) -> Int {
         ready = 0
         let result = waitOnce(Poller.timeout(until: deadline, now: now))

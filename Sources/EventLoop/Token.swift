@@ -3,7 +3,8 @@ package import Units
 
 /// What a registration is for: the owner's own kind, and the slab key of the object.
 ///
-/// An event or a timer that outlived its object carries a key that finds nothing in the owner's slab.
+/// An event or a timer that outlived its object carries a key that finds nothing in the owner's
+/// slab.
 package struct Token: Hashable, Sendable {
     let raw: UInt64
 
