@@ -21,8 +21,9 @@ enum RedisTask {
         case .reserve(let request), .abandoned(let request):
             RedisCommandWriter.Call(
                 operation: "reserve", tenantName: request.tenantName,
-                reservation: request.reservation, limits: request.limits, demand: request.demand,
-                last: String(request.serviceTime.nanoseconds / 1_000))
+                reservation: request.reservation, limits: request.order.limits,
+                demand: request.order.demand,
+                last: String(request.order.serviceTime.nanoseconds / 1_000))
         case .settle(let settlement): settlement.call
         case .renew(let lease):
             RedisCommandWriter.Call(

@@ -31,20 +31,22 @@ package final class RedisReplyReader {
     private let slot: UnsafeMutablePointer<RedisReply>
 
     package init() {
+        // Field by field: hiredis 1 has more of them. Without a function it makes up a reply, which
+        // `next` tells by its address.
+        var made = redisReplyObjectFunctions()
+        unsafe made.createString = { unsafe RedisReplyReader.makeString($0, $1, Int($2)) }
+        unsafe made.createArray = { _, _ in nil }
+        unsafe made.createInteger = { unsafe RedisReplyReader.make($0, .integer(Int($1))) }
+        unsafe made.createNil = { unsafe RedisReplyReader.make($0, .null) }
+        unsafe made.freeObject = { _ in }
         unsafe functions = .allocate(capacity: 1)
-        unsafe functions.initialize(
-            to: redisReplyObjectFunctions(
-                createString: { unsafe RedisReplyReader.makeString($0, $1, $2) },
-                createArray: { _, _ in nil },
-                createInteger: { unsafe RedisReplyReader.make($0, .integer(Int($1))) },
-                createNil: { unsafe RedisReplyReader.make($0, .null) },
-                freeObject: { _ in }))
+        unsafe functions.initialize(to: made)
         unsafe slot = .allocate(capacity: 1)
         unsafe slot.initialize(to: .null)
-        guard let made = unsafe redisReaderCreateWithFunctions(functions) else {
+        guard let parser = unsafe redisReaderCreateWithFunctions(functions) else {
             broken("memory for a reply parser")
         }
-        unsafe reader = unsafe made
+        unsafe reader = unsafe parser
         unsafe reader.pointee.privdata = unsafe UnsafeMutableRawPointer(slot)
     }
 
@@ -70,7 +72,10 @@ package final class RedisReplyReader {
         guard unsafe redisReaderGetReply(reader, &complete) == REDIS_OK else {
             throw .malformedReply
         }
-        if unsafe complete != nil { return unsafe slot.pointee }
+        if let complete = unsafe complete {
+            guard unsafe complete == UnsafeMutableRawPointer(slot) else { throw .malformedReply }
+            return unsafe slot.pointee
+        }
         let waiting = unsafe reader.pointee.len - reader.pointee.pos
         if waiting > Self.limitBytes { throw .replyTooLarge(limitBytes: Self.limitBytes) }
         return nil

@@ -17,11 +17,12 @@ package import Units
 /// a settlement with nothing used follows it once Redis is back. Settlements wait and are sent
 /// again. Both are known to the script by name and count once.
 package final class RedisStore {
-    /// Tasks without a reply; reservations beyond are answered as if Redis were away.
-    static let mostInFlight = 4_096
-    /// Settlements, renewals and reads are sent while fewer tasks than this have no reply, so that
-    /// a reservation never waits behind many.
-    static let window = 256
+    /// Tasks without a reply: what Redis does in about 10 ms. More wait here, so that a burst of ours
+    /// is not taken for a server that is late.
+    static let window = 512
+    /// Reservations that wait for their turn, each at most as long as a command may take; beyond, and
+    /// then, `on_failure` decides.
+    static let mostWaiting = 16_384
     /// Settlements that wait for Redis; 150 bytes each.
     static let mostSettlements = 65_536
     /// Places among concurrent requests that are kept by renewing.
@@ -31,7 +32,7 @@ package final class RedisStore {
     private let link: RedisLink
     private var current = StoreState.opening
     private var counted = StoreCounters()
-    /// Reservations that came before the very first connection was made.
+    /// Reservations that wait for their turn, or for the very first connection.
     private var waiting: Deque<Waiting> = []
     private var settlements = SettlementQueue(limit: RedisStore.mostSettlements)
     private var renewals: RenewalQueue
@@ -105,16 +106,15 @@ extension RedisStore: BudgetStoring {
     package func reserve(
         _ request: ReserveRequest, now: Instant, wall: WallTime
     ) -> ReserveAnswer? {
-        if link.isUp, link.tasksInFlight < Self.mostInFlight {
+        if link.isUp, link.tasksInFlight < Self.window, waiting.isEmpty {
             link.send(.reserve(request), now: now)
             return nil
         }
-        if current == .opening, waiting.count < Self.mostInFlight {
-            waiting.append(
-                Waiting(request: request, deadline: now + shared.policy.timeout))
-            return nil
+        guard link.isUp || current == .opening, waiting.count < Self.mostWaiting else {
+            return withoutStore(request, wall: wall)
         }
-        return withoutStore(request, wall: wall)
+        waiting.append(Waiting(request: request, deadline: now + shared.policy.timeout))
+        return nil
     }
 
     package func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
@@ -153,7 +153,7 @@ extension RedisStore {
         link.takeEvents(into: &events)
         for event in events {
             switch event {
-            case .up: becomeUp(now: now)
+            case .up: current = .up
             case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
             case .refused(let task): takeRefusal(of: task, wall: wall)
             case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
@@ -162,11 +162,6 @@ extension RedisStore {
         let mayPump = !events.isEmpty
         events.removeAll(keepingCapacity: true)
         if mayPump { pump(now: now) }
-    }
-
-    private func becomeUp(now: Instant) {
-        current = .up
-        while let first = waiting.popFirst() { link.send(.reserve(first.request), now: now) }
     }
 
     private func becomeAway(
@@ -197,9 +192,7 @@ extension RedisStore {
         switch task {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
         case .usage:
-            if case .usage(let standing) = reply, let answer = reads.take(standing) {
-                answers.append(answer)
-            }
+            if case .usage(let standing) = reply { takeStanding(standing) }
         case .abandoned, .settle, .renew, .probe: break
         }
     }
@@ -207,41 +200,57 @@ extension RedisStore {
     private func take(
         _ reply: ScriptReply, to request: ReserveRequest, now: Instant, wall: WallTime
     ) {
-        counted.decided += 1
         switch reply {
         case .reserved(let snapshot):
             if snapshot.limits[.concurrentRequests] > 0 {
                 renewals.add(request.reservation, tenantName: request.tenantName, now: now)
             }
-            answer(request, .reserved(snapshot, .store))
-        case .refused(let refusal): answer(request, .refused(refusal))
+            decide(request, .reserved(snapshot, .store))
+        case .refused(let refusal): decide(request, .refused(refusal))
         case .neverFits(let kind, let limit, let requested):
-            answer(request, .neverFits(kind: kind, limit: limit, requested: requested))
-        case .usage, .settledBefore, .done, .unknown:
-            answerWithoutStore(request, wall: wall)
+            decide(request, .neverFits(kind: kind, limit: limit, requested: requested))
+        case .usage, .settledBefore, .done, .unknown: answerWithoutStore(request, wall: wall)
         }
+    }
+
+    private func decide(_ request: ReserveRequest, _ answer: ReserveAnswer) {
+        counted.decided += 1
+        self.answer(request, answer)
+    }
+
+    private func takeStanding(_ standing: LimitsSnapshot?) {
+        if let answer = reads.take(standing) { answers.append(answer) }
     }
 
     private func takeRefusal(of task: RedisTask, wall: WallTime) {
         counted.commandsRefused += 1
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
-        case .usage: answers.append(contentsOf: reads.giveUp())
+        case .usage: takeStanding(nil)
         case .abandoned, .settle, .renew, .probe: break
         }
     }
 
-    /// Sends what waits, as far as the window goes: settlements first.
+    /// Sends what waits, as far as the window goes: of each kind one in turn, so that none starves.
     private func pump(now: Instant) {
-        while link.isUp, link.tasksInFlight < Self.window {
+        var hasMore = true
+        while hasMore, link.isUp, link.tasksInFlight < Self.window {
+            hasMore = false
+            if let first = waiting.popFirst() {
+                link.send(.reserve(first.request), now: now)
+                hasMore = true
+            }
             if let settlement = settlements.next() {
                 link.send(.settle(settlement), now: now)
-            } else if let lease = renewals.next(now: now) {
+                hasMore = true
+            }
+            if let lease = renewals.next(now: now) {
                 link.send(.renew(lease), now: now)
-            } else if let step = reads.next(window: Self.window) {
+                hasMore = true
+            }
+            if let step = reads.next() {
                 link.send(.usage(step), now: now)
-            } else {
-                return
+                hasMore = true
             }
         }
     }

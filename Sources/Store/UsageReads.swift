@@ -18,6 +18,8 @@ struct UsageReads {
         let request: RequestID
         let steps: [Step]
         var sent = 0
+        var answered = 0
+        /// Shorter than `answered` when a tenant could not be read: then the whole answer is none.
         var standings: [LimitsSnapshot] = []
     }
     private var reads: Deque<Read> = []
@@ -33,23 +35,23 @@ struct UsageReads {
                 }))
     }
 
-    /// The next tenant to ask for, of the first read only, with at most `window` unanswered.
-    mutating func next(window: Int) -> Step? {
-        guard let read = reads.first, read.sent < read.steps.count,
-            read.sent - read.standings.count < window
-        else { return nil }
+    /// The next tenant to ask for, of the first read only.
+    mutating func next() -> Step? {
+        guard let read = reads.first, read.sent < read.steps.count else { return nil }
         reads[0].sent += 1
         return read.steps[read.sent]
     }
 
-    /// Takes the answer for the oldest tenant asked for; gives the whole answer when it was the
-    /// last.
-    mutating func take(_ standing: LimitsSnapshot) -> StoreAnswer? {
+    /// Takes the answer for the oldest tenant asked for, nil where the store refused it; gives the
+    /// whole answer when it was the last.
+    mutating func take(_ standing: LimitsSnapshot?) -> StoreAnswer? {
         guard !reads.isEmpty else { return nil }
-        reads[0].standings.append(standing)
-        guard reads[0].standings.count == reads[0].steps.count else { return nil }
+        reads[0].answered += 1
+        if let standing { reads[0].standings.append(standing) }
+        guard reads[0].answered == reads[0].steps.count else { return nil }
         let read = reads.removeFirst()
-        return .usage(read.request, .usage(read.standings, .store))
+        let isWhole = read.standings.count == read.answered
+        return .usage(read.request, isWhole ? .usage(read.standings, .store) : .unavailable)
     }
 
     /// Ends all reads.

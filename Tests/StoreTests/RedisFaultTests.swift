@@ -145,6 +145,18 @@ struct RedisFaultTests {
         #expect(try loop.used(.concurrentRequests, of: acme) == 0)
     }
 
+    @Test("a settlement that overtakes its reservation keeps it from being made")
+    func overtaken() throws {
+        server.start()
+        let loop = try StoreLoop(RedisShared(policy: policy(server.path)))
+        let request = loop.request(acme, demand(100))
+        try loop.runUntilUp()
+        loop.settle(request, acme, .nothing)
+        #expect(try loop.reserve(request)?.isUnavailable == true)
+        #expect(try loop.used(.tokensPerDay, of: acme) == 0)
+        #expect(try loop.used(.concurrentRequests, of: acme) == 0)
+    }
+
     @Test("of too many settlements that wait, the oldest are given up and counted")
     func settlementOverflow() throws {
         let shared = RedisShared(policy: policy(server.path))
@@ -199,6 +211,20 @@ struct RedisFaultTests {
         let loop = try StoreLoop(RedisShared(policy: policy))
         try loop.runUntilUp()
         #expect(try loop.reserve(acme, 1)?.holder == .store)
+    }
+
+    @Test("a host name is resolved off the loop, anew with every attempt")
+    func hostNames() throws {
+        var policy = policy(server.path)
+        policy.addresses = [.name(host: "localhost", port: 1)]
+        let blind = try StoreLoop(RedisShared(policy: policy))
+        #expect(try blind.reserve(acme, 1)?.isUnavailable == true)
+        #expect(blind.store.state.fault == .unresolved)
+        let resolver = try Resolver(limit: 4)
+        let loop = try StoreLoop(RedisShared(policy: policy, resolver: resolver))
+        try loop.run("the name is found") {
+            loop.store.state.fault == .connection(.connectRefused)
+        }
     }
 
     @Test("two gateways share one budget exactly, however they interleave")

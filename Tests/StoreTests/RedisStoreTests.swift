@@ -145,6 +145,36 @@ struct RedisStoreTests {
         #expect(try loop.usage([]) == [])
     }
 
+    @Test("when one tenant cannot be read, the read says so and the next one is whole")
+    func brokenUsage() throws {
+        server.start()
+        let loop = try StoreLoop(RedisShared(policy: policy(server.path)))
+        try loop.runUntilUp()
+        let tenants = (0..<20).map { tenant([.tokensPerDay: 1_000], id: $0, name: "t\($0)") }
+        server.command("SET", "{test:t3}:used", "not ours")
+        #expect(try loop.usage(tenants) == nil)
+        #expect(try loop.usage(Array(tenants.suffix(5)))?.count == 5)
+    }
+
+    @Test("a burst larger than what is sent at once is answered whole, by the store")
+    func burst() throws {
+        server.start()
+        let loop = try StoreLoop(RedisShared(policy: policy(server.path)))
+        try loop.runUntilUp()
+        let acme = tenant([.tokensPerDay: 1_000])
+        let requests = (0..<3_000).map { _ in loop.request(acme, demand(1)) }
+        for request in requests { loop.ask(request) }
+        // One that still waits for its turn is never sent.
+        loop.settle(requests[2_999], acme, .nothing, holder: .outstanding)
+        for request in requests.prefix(2) {
+            loop.settle(request, acme, .nothing, holder: .outstanding)
+        }
+        try loop.run("all answers come") { loop.answers.count == 2_997 }
+        #expect(loop.answers.count { $0.isReservedByTheStore } == 1_000)
+        #expect(try loop.used(.tokensPerDay, of: acme) == 1_000)
+        #expect(loop.store.counters.decided == 2_997)
+    }
+
     @Test("a key of another type under our name harms only its tenant")
     func foreignKey() throws {
         server.start()

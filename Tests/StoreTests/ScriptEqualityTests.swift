@@ -103,17 +103,14 @@ private final class History {
         if random.next() % 3 == 0 {
             request = ReserveRequest(
                 request: request.request, reservation: request.reservation, tenant: acme,
-                demand: request.demand,
+                demand: request.order.demand,
                 serviceTime: .microseconds(Int(random.next() % 30_000_000)))
         }
         try reserve(request)
     }
 
     private func reserve(_ request: ReserveRequest) throws {
-        let outcome = budgets.reserve(
-            BudgetOrder(
-                id: request.reservation, tenant: acme.id, limits: request.limits,
-                demand: request.demand, serviceTime: request.serviceTime), wall: time)
+        let outcome = budgets.reserve(request.order, wall: time)
         let answer = try loop.reserve(request)
         switch (outcome, answer) {
         case (.reserved(let expected), .reserved(let found, .store)) where expected == found:
@@ -135,7 +132,7 @@ private final class History {
         try reserve(
             ReserveRequest(
                 request: request.request, reservation: request.reservation, tenant: acme,
-                demand: request.demand))
+                demand: request.order.demand))
         open = before
     }
 
@@ -154,7 +151,7 @@ private final class History {
     /// Lets a third of a lease pass for the store, so that it renews all that it holds.
     private func renewAll() throws {
         loop.ahead = loop.ahead + .seconds(10)
-        for request in open where request.limits[.concurrentRequests] > 0 {
+        for request in open where request.order.limits[.concurrentRequests] > 0 {
             _ = budgets.renew(request.reservation, tenant: acme.id, wall: time)
         }
         try loop.turn(until: loop.now)
