@@ -26,7 +26,7 @@ package final class HTTP1ClientConnection: ClientStream {
     private let limits: ClientLimits
     private var socket: Socket?
     private let descriptor: Int32
-    private var interest: Interest = [.read, .write, .peerClosed]
+    private var interest = Interest.read + .write + .peerClosed
     private var phase = Phase.connecting
     private var parser: ResponseParser
     private var decoder: ChunkedDecoder
@@ -193,16 +193,16 @@ package final class HTTP1ClientConnection: ClientStream {
     package func ready(_ readiness: Readiness) {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .failed, phase != .connecting else { return }
-        if readiness.contains(.writable) { flush() }
+        if readiness.has(.writable) { flush() }
         guard state.reading else {
             // Nobody reads, and the kernel would tell of the end again and again: off the poller.
-            if !readiness.isDisjoint(with: [.hungUp, .failed]), !state.detached {
+            if readiness.has(.broken), !state.detached {
                 state.detached = true
                 loop.poller.remove(descriptor)
             }
             return
         }
-        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { receive() }
+        if readiness.has(.input) { receive() }
     }
 
     /// The wheel fired this connection's token.
@@ -215,7 +215,7 @@ package final class HTTP1ClientConnection: ClientStream {
             state.connectFault = fault
             return
         }
-        guard readiness.contains(.writable) else { return }
+        guard readiness.has(.writable) else { return }
         connectDeadline.cancel(loop)
         phase = state.requestOut ? .awaiting : .idle
     }
@@ -381,7 +381,7 @@ package final class HTTP1ClientConnection: ClientStream {
         state.reading = true
         if state.detached {
             state.detached = false
-            interest = [.read, .peerClosed]
+            interest = .read + .peerClosed
             try? loop.poller.add(descriptor, interest, token)
         }
         settleInterest()
@@ -423,8 +423,8 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func settleInterest() {
         guard phase != .failed, !state.detached else { return }
-        var wanted: Interest = state.reading ? [.read, .peerClosed] : []
-        if phase == .connecting || !output.isEmpty { wanted.insert(.write) }
+        var wanted = state.reading ? .read + .peerClosed : Interest(rawValue: 0)
+        if phase == .connecting || !output.isEmpty { wanted = wanted + .write }
         if wanted != interest {
             interest = wanted
             try? loop.poller.change(descriptor, wanted, token)

@@ -38,7 +38,7 @@ package final class HTTP1ServerConnection: ServerStream {
     private var limits: ServerLimits
     private var socket: Socket?
     private let descriptor: Int32
-    private var interest: Interest = [.read, .peerClosed]
+    private var interest = Interest.read + .peerClosed
     private var phase = Phase.head
     private var answer = Answer.none
     private var parser: RequestParser
@@ -137,8 +137,8 @@ package final class HTTP1ServerConnection: ServerStream {
 
     /// The descriptor is ready.
     package func ready(_ readiness: Readiness) {
-        if readiness.contains(.writable) { flush() }
-        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) {
+        if readiness.has(.writable) { flush() }
+        if readiness.has(.input) {
             receive(readiness)
         }
     }
@@ -198,12 +198,12 @@ package final class HTTP1ServerConnection: ServerStream {
 
     private func receive(_ readiness: Readiness) {
         guard phase != .closed else { return }
-        if readiness.contains(.failed) || readiness.contains(.hungUp) {
+        if readiness.has(.broken) {
             state.endOfInput = true
             return
         }
         let wanted = roomWanted
-        if readiness.contains(.readable), wanted > 0 {
+        if readiness.has(.readable), wanted > 0 {
             if input.capacity == 0 { input = loop.lend() }
             let room = unsafe input.room(wanted)
             let taken = unsafe socket?.receive(
@@ -218,7 +218,7 @@ package final class HTTP1ServerConnection: ServerStream {
         }
         // While an answer is owed, a client that has closed its side has left (as nginx and Envoy
         // see it); before that, what it sent is read to its end first.
-        if readiness.contains(.peerClosed), state.told { state.endOfInput = true }
+        if readiness.has(.peerClosed), state.told { state.endOfInput = true }
     }
 
     /// How much to read next: a block, or the rest of a known body in larger steps.
@@ -554,9 +554,9 @@ package final class HTTP1ServerConnection: ServerStream {
 
     /// Registers what this connection waits for, where it changed.
     private func settleInterest() -> ServerEvent {
-        var wanted: Interest = .peerClosed
-        if roomWanted > 0 { wanted.insert(.read) }
-        if !output.isEmpty { wanted.insert(.write) }
+        var wanted = Interest.peerClosed
+        if roomWanted > 0 { wanted = wanted + .read }
+        if !output.isEmpty { wanted = wanted + .write }
         if wanted != interest, phase != .closed {
             interest = wanted
             try? loop.poller.change(descriptor, wanted, token)
