@@ -52,6 +52,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Pure: bytes and values in, values out.
         room("Units", [collections]),
@@ -82,7 +83,10 @@ let package = Package(
             ["Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry"]),
         room(
             "Replay",
-            ["Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry"]),
+            [
+                "Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry",
+                "CZlib",
+            ]),
         room("Configuration", ["Units", "Policy", yams]),
         .executableTarget(
             name: "penstock",
@@ -108,6 +112,7 @@ let package = Package(
         tests("Simulation", ["Simulation", "Units"], exclude: ["Fixtures"]),
         tests(
             "Engine", ["Engine", "Simulation", "EventLoop", "Units"], exclude: ["Fixtures"]),
+        tests("Replay", ["Replay", "Engine", "Simulation", "EventLoop", "Units"]),
         tests("EventLoop", ["EventLoop", "Units"]),
         tests("Transport", ["Transport", "EventLoop", "Wire", "Units"]),
         tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
