@@ -11,9 +11,10 @@ struct ReplayCommand: ParsableCommand {
         commandName: "replay",
         abstract: "Replays a trace over sockets against an OpenAI-compatible server.",
         discussion: """
-            Requests are sent at their times, whatever became of those before them. A prompt has exactly the \
-            trace's tokens by the count of `penstock engine`: one for each run of up to 12 bytes between \
-            white space. SIGINT and SIGTERM end the replay early, with a report of what there is.
+            Requests are sent at their times, whatever became of those before them. A prompt has \
+            exactly the trace's tokens by the count of `penstock engine`: one for each run of up \
+            to 12 bytes between white space. SIGINT and SIGTERM end the replay early, with a \
+            report of what there is.
             """)
 
     @Option(name: .long, help: "CSV with t_ms, in and out, plain or gzip'd.")
