@@ -2,5 +2,5 @@
 #pragma once
 #include <zlib.h>
 
-/* A macro that Swift cannot see. 47 is the largest window, with the gzip or zlib header found out. */
+/* A macro that Swift cannot see; 47 is the largest window, with the header's kind found out. */
 static inline int penstock_inflate_begin(z_stream *stream) { return inflateInit2(stream, 47); }

@@ -4,8 +4,8 @@ import Simulation
 import Units
 import Wire
 
-/// The request of a trace's line: a chat whose prompt has exactly its tokens by the simulated engine's count,
-/// and that asks for exactly its output.
+/// The request of a trace's line: a chat whose prompt has exactly its tokens by the simulated
+/// engine's count, and that asks for exactly its output.
 enum ReplayBody {
     /// `number`: the request's place in the trace, which makes its own text differ from all others.
     static func write(

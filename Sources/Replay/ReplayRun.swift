@@ -21,7 +21,8 @@ package enum ReplayFault: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Replays a trace over sockets: every request is sent at its time, whatever became of those before it.
+/// Replays a trace over sockets: every request is sent at its time, whatever became of those before
+/// it.
 package final class ReplayRun {
     private enum Kind {
         static let client: UInt8 = 1
@@ -50,8 +51,8 @@ package final class ReplayRun {
     private var body = ByteBuffer()
     private var fields = ByteBuffer()
 
-    /// Finds the target's addresses, which may take ten seconds. With `signals` a termination ends the replay
-    /// early, with a report of what there is.
+    /// Finds the target's addresses, which may take ten seconds. With `signals` a termination ends
+    /// the replay early, with a report of what there is.
     package init(
         _ setup: ReplaySetup, _ trace: Trace, signals: ReplaySignals? = nil
     ) throws(ReplayFault) {
@@ -242,7 +243,8 @@ package final class ReplayRun {
         unsafe type.starts(with: "text/event-stream".utf8)
     }
 
-    /// The connection broke before the answer's end. A kept one may have been closed under the request.
+    /// The connection broke before the answer's end. A kept one may have been closed under the
+    /// request.
     private func broke(_ call: ReplayCall, _ key: SlabKey, _ client: HTTP1ClientConnection) {
         guard client.wasReused, client.isUnanswered, !call.facts.isResent else {
             return fail(call, key)

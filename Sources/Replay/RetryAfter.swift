@@ -6,8 +6,8 @@ import Wire
 
 /// When a refused client shall come back.
 enum RetryAfter {
-    /// `retry-after-ms` where there is one, else the seconds of `Retry-After` (RFC 9110 section 10.2.3); its form
-    /// as a date is not read.
+    /// `retry-after-ms` where there is one, else the seconds of `Retry-After` (RFC 9110 section
+    /// 10.2.3); its form as a date is not read.
     static func read(_ client: ClientStream) -> Duration? {
         if let value = unsafe client.value(.retryAfterMS), let count = unsafe whole(value) {
             return .milliseconds(count)

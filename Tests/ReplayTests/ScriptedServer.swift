@@ -93,7 +93,8 @@ final class ScriptedServer: Sendable {
             "\(String(text.utf8.count, radix: 16))\r\n\(text)\r\n"
         }
         let token =
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},"
+            + "\"finish_reason\":null}]}\n\n"
         let usage =
             "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n"
         let head =
