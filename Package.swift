@@ -106,6 +106,8 @@ let package = Package(
         tests("Routing", ["Routing", "Policy", "Units"]),
         tests("Decision", deciding + ["Decision"]),
         tests("Simulation", ["Simulation", "Units"], exclude: ["Fixtures"]),
+        tests(
+            "Engine", ["Engine", "Simulation", "EventLoop", "Units"], exclude: ["Fixtures"]),
         tests("EventLoop", ["EventLoop", "Units"]),
         .target(
             name: "TransportSupport", dependencies: ["Transport", "EventLoop", "Wire", "Units"],

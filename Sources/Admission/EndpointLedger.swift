@@ -92,7 +92,10 @@ package struct EndpointLedger: Sendable {
         reading = new
         readAt = now
         capacity = new.capacityTokens ?? configuredCapacity
-        if let used = new.usedTokens {
+        let shared = new.usage.flatMap { usage in
+            capacity.map { Tokens(Int(usage * Double($0.count))) }
+        }
+        if let used = new.usedTokens ?? shared {
             others = Tokens(max(0, used.count - resident.count))
         }
     }

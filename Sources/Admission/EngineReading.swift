@@ -6,6 +6,8 @@ package import Units
 package struct EngineReading: Sendable, Equatable {
     /// KV tokens that running sequences hold; nil when the engine does not tell.
     package var usedTokens: Tokens?
+    /// The same as a share of the cache, 0 to 1: all that some engines tell.
+    package var usage: Double?
     /// KV tokens it has in all; nil when the engine does not tell.
     package var capacityTokens: Tokens?
     package var running: Int
@@ -14,10 +16,11 @@ package struct EngineReading: Sendable, Equatable {
     package var isSleeping: Bool
 
     package init(
-        usedTokens: Tokens?, capacityTokens: Tokens?, running: Int, waiting: Int,
+        usedTokens: Tokens?, usage: Double? = nil, capacityTokens: Tokens?, running: Int, waiting: Int,
         isSleeping: Bool = false
     ) {
         self.usedTokens = usedTokens
+        self.usage = usage
         self.capacityTokens = capacityTokens
         self.running = running
         self.waiting = waiting

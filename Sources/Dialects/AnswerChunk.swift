@@ -191,7 +191,8 @@ enum UsageReader {
 
     private static func count(_ token: JSONToken, _ text: RawSpan) -> Int? {
         guard case .number(let digits) = token,
-            case .whole(let value) = JSONNumber(digits, in: text), value >= 0, value <= 1 << 40
+            case .whole(let value) = JSONNumber(digits, in: text), value >= 0,
+            value <= Inspection.maxBound
         else { return nil }
         return value
     }

@@ -13,6 +13,7 @@ package struct BodyEdits: Sendable, Equatable {
     /// The stream is to end with the usage.
     package var askUsage = false
 
+    /// Without arguments, nothing that a client sent well changes.
     package init(model: String? = nil, bound: Tokens? = nil, askUsage: Bool = false) {
         self.model = model
         self.bound = bound

@@ -16,6 +16,8 @@ package enum BodyFault: Error, Sendable, Equatable {
     /// An element of an array, counted from 0.
     case wrongElement(Member, index: Int, expected: JSONKind)
     case outOfRange(Member, ClosedRange<Int>)
+    /// It is not a client's to say.
+    case notAllowed(Member)
 
     /// What a member should have been.
     package enum JSONKind: String, Sendable {
@@ -53,6 +55,7 @@ package enum BodyFault: Error, Sendable, Equatable {
             return "'\(member.name)[\(index)]' must be \(expected.rawValue)."
         case .outOfRange(let member, let range):
             return "'\(member.name)' must be between \(range.lowerBound) and \(range.upperBound)."
+        case .notAllowed(let member): return "'\(member.name)' is not allowed."
         }
     }
 
@@ -61,7 +64,8 @@ package enum BodyFault: Error, Sendable, Equatable {
         switch self {
         case .malformedJSON, .tooDeep, .notAnObject: return nil
         case .missing(let member), .empty(let member), .duplicate(let member),
-            .wrongType(let member, _), .wrongElement(let member, _, _), .outOfRange(let member, _):
+            .wrongType(let member, _), .wrongElement(let member, _, _), .outOfRange(let member, _),
+            .notAllowed(let member):
             return member.name.description
         }
     }

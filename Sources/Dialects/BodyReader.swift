@@ -117,6 +117,7 @@ extension BodyReader {
         case .documents, .suffix: try feed(token, body)
         case .stream: found.stream = try boolean(.stream, token)
         case .streamOptions: try readStreamOptions(token, body)
+        case .extraArguments: try readExtraArguments(token, body)
         case .ignoreEOS: found.ignoreEOS = try boolean(.ignoreEOS, token)
         case .maxTokens, .maxCompletionTokens, .predicted, .minTokens, .choices, .bestOf,
             .parallelChoices:
@@ -179,6 +180,16 @@ extension BodyReader {
             } else {
                 try skip(token, body)
             }
+        }
+    }
+
+    private mutating func readExtraArguments(
+        _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        guard token == .beginObject else { return try skip(token, body) }
+        while case .key(let name) = try next(body) {
+            if name.equals("kv_transfer_params", in: body) { throw .notAllowed(.extraKVTransfer) }
+            try skip(next(body), body)
         }
     }
 

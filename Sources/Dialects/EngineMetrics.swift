@@ -1,5 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
+
 package import Units
-package struct EngineMetrics: Sendable { package init() {} ; package var usedTokens: Tokens?; package var capacityTokens: Tokens?; package var running: Int?; package var promptTokens: Double?; package var generatedTokens: Double?; package var preemptions: Double?; package var waiting: Int?; package var isSleeping: Bool?; package var hasAny: Bool { usedTokens != nil } 
-package static func probePlan(for kind: String) -> [ProbeStep] { [ProbeStep(path: "/metrics")] } }
-package struct ProbeStep: Sendable { package var path: String; package func judge(status: Int, body: RawSpan, into: inout EngineMetrics) -> String? { status == 200 ? nil : "status \(status)" } }
+package import Wire
+
+/// An engine's load under one set of names; nil is what it does not show.
+package struct EngineMetrics: Sendable, Equatable {
+    /// Sequences that the engine works on.
+    package var running: Int?
+    /// Requests that it has accepted and not begun, or pushed out again.
+    package var waiting: Int?
+    /// Share of the KV cache that running sequences hold, 0 ... 1; the fullest rank's where there
+    /// are several. Cached prefixes that nobody uses count as free.
+    package var kvUsage: Double?
+    /// Tokens that running sequences hold.
+    package var kvUsedTokens: Tokens?
+    /// Tokens that the cache can hold.
+    package var kvCapacityTokens: Tokens?
+    /// Prompt tokens since its start, cached ones included.
+    package var promptTokensTotal: Int?
+    /// Generated tokens since its start.
+    package var generationTokensTotal: Int?
+    /// Sequences pushed out of the KV cache since its start.
+    package var preemptionsTotal: Int?
+    /// It answers, but will not generate; nil when it cannot sleep or does not say.
+    package var isSleeping: Bool?
+
+    /// Nothing known.
+    package init() {}
+
+    /// Reads a scrape in the Prometheus text format.
+    ///
+    /// Malformed lines, and values that are negative or no numbers, are passed over: half a scrape
+    /// is better than none. A text without any known metric gives nil.
+    package init?(scrape text: RawSpan, of family: EngineFamily, limits: PrometheusLimits = .init())
+    {
+        var tally = MetricTally(family)
+        var reader = PrometheusText(limits: limits)
+        var sample = PrometheusSample()
+        while true {
+            do {
+                guard try reader.next(text, into: &sample) else { break }
+                tally.take(sample, text)
+            } catch { continue }
+        }
+        guard let metrics = tally.metrics else { return nil }
+        self = metrics
+    }
+}

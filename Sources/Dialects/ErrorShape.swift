@@ -5,12 +5,16 @@ import Wire
 
 /// What an error body says.
 package struct ErrorDetail: Sendable, Equatable {
+    /// For people: what was wrong, with the numbers compared.
     package var message: String
+    /// The kind of the error in the words of the dialect.
     package var type: String
     /// The member that was wrong.
     package var param: String?
+    /// The reason as programs read it.
     package var code: String
 
+    /// `param` is nil when the fault is not about one member.
     package init(message: String, type: String, param: String? = nil, code: String) {
         self.message = message
         self.type = type

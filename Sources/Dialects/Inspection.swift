@@ -8,6 +8,7 @@ package struct InspectionLimits: Sendable {
     /// Nested containers, 1 ... 64.
     package var maxDepth: Int
 
+    /// Out of range, the depth is clamped.
     package init(maxDepth: Int = 64) { self.maxDepth = maxDepth }
 }
 
@@ -23,23 +24,33 @@ package struct Inspection: Sendable {
     /// How often a member whose last occurrence counts may occur: it bounds the places kept.
     static let maxOccurrences = 8
 
+    /// The dialect that the body was read in.
     package internal(set) var dialect = Dialect.chatCompletions
     /// The name as the client spelled it, between its quotes.
     package internal(set) var model = JSONString(range: 0..<0, isEscaped: false)
+    /// Whether the answer is to come in pieces.
     package internal(set) var stream = false
+    /// Whether `stream_options` is an object.
     package internal(set) var hasStreamOptions = false
+    /// The client asked for the usage at the end of its stream.
     package internal(set) var includeUsage = false
+    /// The client asked for the usage in every chunk of its stream.
     package internal(set) var continuousUsage = false
     /// The most tokens of one choice: the largest of all spellings; nil without any.
     package internal(set) var bound: Tokens?
+    /// The fewest tokens of one choice.
     package internal(set) var minTokens = Tokens.zero
+    /// The engine is to go on to the bound, whatever the model says.
     package internal(set) var ignoreEOS = false
     /// Choices of each prompt: the larger of `n` and `best_of`.
     package internal(set) var choicesPerPrompt = 1
     /// Prompts of one body; 1 for a chat.
     package internal(set) var prompts = 1
+    /// Messages of a chat, 0 without one.
     package internal(set) var messages = 0
+    /// Whether functions are declared.
     package internal(set) var tools = false
+    /// Parts with an image.
     package internal(set) var images = 0
     /// Parts with audio, video or files.
     package internal(set) var otherMedia = 0
@@ -65,6 +76,7 @@ package struct Inspection: Sendable {
     /// The value of `include_usage`.
     var includeUsageValue: Range<Int>?
 
+    /// Empty, for `inspect` to fill.
     package init() {}
 
     /// Forgets all but its memory.

@@ -15,8 +15,6 @@ package enum Member: UInt8, Sendable, CaseIterable {
     case suffix
     case stream
     case streamOptions
-    case includeUsage
-    case continuousUsage
     case maxTokens
     case maxCompletionTokens
     /// llama.cpp: wins there over the two before.
@@ -48,6 +46,16 @@ package enum Member: UInt8, Sendable, CaseIterable {
     /// TensorRT-LLM: state of a disaggregated request.
     case disaggregated
 
+    /// vLLM: arguments for extensions.
+    case extraArguments
+
+    // Within other members.
+    case includeUsage
+    case continuousUsage
+    /// It would arrive as `kvTransfer`, and as a text where the engine counts on an object.
+    case extraKVTransfer
+
+    /// As bodies spell it; a nested one with the names that lead to it.
     package var name: StaticString {
         switch self {
         case .model: return "model"
@@ -80,15 +88,16 @@ package enum Member: UInt8, Sendable, CaseIterable {
         case .bootstrapRoom: return "bootstrap_room"
         case .dataParallelRank: return "data_parallel_rank"
         case .disaggregated: return "disaggregated_params"
+        case .extraArguments: return "vllm_xargs"
+        case .extraKVTransfer: return "vllm_xargs.kv_transfer_params"
         }
     }
 
     /// The member of a body's top level that `key` names, however it is spelled.
     static func find(_ key: JSONString, in body: RawSpan) -> Member? {
-        var candidate: UInt8 = 0
-        while let member = Member(rawValue: candidate) {
+        for candidate in 0...Member.extraArguments.rawValue {
+            guard let member = Member(rawValue: candidate) else { break }
             if key.equals(member.name, in: body) { return member }
-            candidate += 1
         }
         return nil
     }
@@ -106,13 +115,20 @@ package enum Member: UInt8, Sendable, CaseIterable {
     var repetition: Repetition {
         switch self {
         case .model, .messages, .prompt, .input: return .refused
-        case .tools, .functions, .documents, .suffix: return .ignored
+        case .tools, .functions, .documents, .suffix, .extraArguments: return .ignored
         default: return .lastWins
         }
     }
 
     /// Never forwarded.
-    var isInternal: Bool { rawValue >= Member.kvTransfer.rawValue }
+    var isInternal: Bool {
+        switch self {
+        case .kvTransfer, .priority, .requestID, .rid, .slot, .bootstrapHost, .bootstrapPort,
+            .bootstrapRoom, .dataParallelRank, .disaggregated:
+            return true
+        default: return false
+        }
+    }
 
     /// Whether an edit may touch it, so that its place is kept.
     var isEdited: Bool { self == .model || repetition == .lastWins }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Wire
+package import Wire
 
 /// What a request's target asks for. Whatever is not listed here does not exist.
 package enum Route: Sendable, Equatable {
@@ -11,10 +11,12 @@ package enum Route: Sendable, Equatable {
     /// The path exists, but not with this method; `methods` are for the `Allow` field.
     case methodNotAllowed(AllowedMethods)
 
+    /// Which methods a path takes.
     package enum AllowedMethods: Sendable, Equatable {
         case post
         case getAndHead
 
+        /// The value of `Allow` (RFC 9110 section 10.2.1).
         package var field: StaticString {
             switch self {
             case .post: return "POST"
@@ -27,16 +29,16 @@ package enum Route: Sendable, Equatable {
     ///
     /// The path is compared decoded, as engines decode it, and whole: encoded slashes, dot
     /// segments, doubled or final slashes match nothing. The query counts for nothing.
-    package static func route(method: RawSpan, target: RawSpan) -> Route? {
+    package static func route(method: Method, target: RawSpan) -> Route? {
         let path = pathRange(target)
         var candidate: UInt8 = 0
         while let dialect = Dialect(rawValue: candidate) {
             if Path.matches(target, path, dialect.path) {
-                return isMethod(method, "POST") ? .generate(dialect) : .methodNotAllowed(.post)
+                return method == .post ? .generate(dialect) : .methodNotAllowed(.post)
             }
             candidate += 1
         }
-        let reads = isMethod(method, "GET") || isMethod(method, "HEAD")
+        let reads = method == .get || method == .head
         if Path.matches(target, path, "/v1/models") {
             return reads ? .models : .methodNotAllowed(.getAndHead)
         }
@@ -47,10 +49,6 @@ package enum Route: Sendable, Equatable {
     /// The model's name that `.model` points at, decoded; nil when its encoding is broken.
     package static func modelName(_ range: Range<Int>, in target: RawSpan) -> String? {
         Path.decoded(target, range)
-    }
-
-    private static func isMethod(_ method: RawSpan, _ name: StaticString) -> Bool {
-        JSONString(range: method.byteOffsets, isEscaped: false).equals(name, in: method)
     }
 
     /// Without the query, and without scheme and authority of the absolute form.

@@ -16,6 +16,7 @@ package struct AskedUsage: OptionSet, Sendable {
 
 /// What one event of a stream is, and what to do with it.
 package struct StreamEvent: Sendable, Equatable {
+    /// The most telling thing that an event holds.
     package enum Kind: UInt8, Sendable {
         /// Something for the client to read; it may finish as well.
         case content
@@ -31,6 +32,7 @@ package struct StreamEvent: Sendable, Equatable {
         /// All else, also what is not JSON.
         case other
     }
+    /// How the event goes on to the client.
     package enum Action: Sendable, Equatable {
         case pass
         /// The client did not ask for it.
@@ -39,15 +41,18 @@ package struct StreamEvent: Sendable, Equatable {
         case cut(Range<Int>)
     }
 
+    /// What it is.
     package var kind: Kind
     /// Choices that got something: tokens, as far as can be seen without usage.
     package var pieces = 0
+    /// What to do with it.
     package var action = Action.pass
 }
 
 /// Follows one stream of a generating dialect, event by event: what it is worth, where it ends, and
 /// what the client must not see of it because only the gateway asked.
 package struct StreamReader: Sendable {
+    private let dialect: Dialect
     private let asked: AskedUsage
     private let scope: UsageScope
     /// In the scope `.answer` the last one, else the sum.
@@ -57,14 +62,16 @@ package struct StreamReader: Sendable {
 
     /// Choices that got something, over all events: a stand-in for the output tokens.
     package private(set) var counted = Tokens.zero
+    /// The terminator has come.
     package private(set) var sawDone = false
+    /// An error has come: what follows is no success, terminator or not.
     package private(set) var sawError = false
     /// Some choice has said why it ends.
     package private(set) var sawFinish = false
 
-    package init(
-        _ dialect: Dialect, asked: AskedUsage, scope: UsageScope
-    ) {
+    /// At the start of a stream.
+    package init(_ dialect: Dialect, asked: AskedUsage, scope: UsageScope) {
+        self.dialect = dialect
         self.asked = asked
         self.scope = scope
     }
@@ -85,12 +92,18 @@ package struct StreamReader: Sendable {
 
     /// Takes the data of one event: the joined values of its `data` fields.
     package mutating func read(_ data: RawSpan) -> StreamEvent {
+        switch dialect {
+        case .chatCompletions, .completions, .embeddings: return readOpenAI(data)
+        }
+    }
+
+    private mutating func readOpenAI(_ data: RawSpan) -> StreamEvent {
         if StreamReader.isDone(data) {
             sawDone = true
             return StreamEvent(kind: .done)
         }
         var chunk = AnswerChunk()
-        guard (try? chunk.read(data)) != nil else { return StreamEvent(kind: .other) }
+        do { try chunk.read(data) } catch { return StreamEvent(kind: .other) }
         if let usage = chunk.usage {
             take(usage)
             isInterim = chunk.choices > 0

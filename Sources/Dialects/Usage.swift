@@ -7,11 +7,14 @@ import Wire
 package struct Usage: Sendable, Equatable {
     /// All prompt tokens, cached ones included.
     package var input: Tokens
+    /// The part of `input` that a prefix cache had; at most all of it.
     package var cachedInput: Tokens
     /// All generated tokens, reasoning included.
     package var output: Tokens
+    /// The part of `output` that was thought, not said; at most all of it.
     package var reasoning: Tokens
 
+    /// Parts that are not given are nothing.
     package init(
         input: Tokens, cachedInput: Tokens = .zero, output: Tokens, reasoning: Tokens = .zero
     ) {
@@ -36,7 +39,8 @@ package enum UsageScope: Sendable, Equatable {
 /// Where the object speaks of the first choice alone, it is taken for each of them.
 package func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
     var chunk = AnswerChunk()
-    guard (try? chunk.read(body)) != nil, var usage = chunk.usage else { return nil }
+    do { try chunk.read(body) } catch { return nil }
+    guard var usage = chunk.usage else { return nil }
     if case .choice(let perPrompt) = scope {
         let choices = max(chunk.choices, 1)
         let prompts = max(choices / max(perPrompt, 1), 1)

@@ -9,9 +9,13 @@ package import Units
 /// 80 once where tools are declared, and for an image of unknown size what Qwen-type models take at
 /// most.
 package struct PromptEstimate: Sendable, Equatable {
+    /// Tokens that a template puts around each message.
     package static let perMessage = 5
+    /// Tokens that a template puts around the whole chat.
     package static let base = 8
+    /// Tokens of the instructions that come with declared tools.
     package static let toolsOnce = 80
+    /// Tokens of an image whose size is not known.
     package static let perImage = 1_280
 
     /// The contents.
@@ -25,6 +29,7 @@ package struct PromptEstimate: Sendable, Equatable {
     /// Tokens that the client sent as ids: exact.
     package var ids: Int
 
+    /// Parts that are not given are not there.
     package init(
         text: Tokens, messages: Int = 0, tools: Tokens? = nil, images: Int = 0, ids: Int = 0
     ) {

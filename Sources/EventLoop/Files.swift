@@ -15,7 +15,7 @@ package enum Files {
     package static func readFile(_ path: String, limit: Int) throws(FileFault) -> [UInt8] {
         do {
             let handle = try open(path, O_RDONLY)
-            let bytes = try read(handle, atMost: limit + 1)
+            let bytes = try read(handle, past: limit)
             if bytes.count <= limit { return bytes }
         } catch {
             throw .system(error)
@@ -23,8 +23,9 @@ package enum Files {
         throw .tooLarge(limit: limit)
     }
 
-    /// Puts a file with these bytes at the path, readable for its owner only (0600). Whatever happens, the path
-    /// leads to the old bytes or to the new, and to the new for good once this returns.
+    /// Puts a file with these bytes at the path, readable for its owner only (0600). Whatever
+    /// happens, the path leads to the old bytes or to the new, and to the new for good once this
+    /// returns.
     package static func replaceFile(_ path: String, _ bytes: [UInt8]) throws(FileFault) {
         // Beside it, because a rename does not cross file systems.
         let fresh = "\(path).\(String(randomSeed(), radix: 36)).new"
@@ -44,17 +45,18 @@ package enum Files {
             checking: System.retrying { unsafe Glibc.open(path, flags | O_CLOEXEC, 0o600) })
     }
 
+    /// All bytes, or the first ones if there are more than `limit`: then more than `limit` too.
     private static func read(
-        _ handle: borrowing Descriptor, atMost limit: Int
+        _ handle: borrowing Descriptor, past limit: Int
     ) throws(SystemFault) -> [UInt8] {
         let raw = handle.raw
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
-        while bytes.count < limit {
+        while bytes.count <= limit {
             let count = try System.check(
                 System.retrying { unsafe Glibc.read(raw, &chunk, chunk.count) })
             if count == 0 { break }
-            bytes.append(contentsOf: chunk[..<min(count, limit - bytes.count)])
+            bytes.append(contentsOf: chunk[..<count])
         }
         return bytes
     }

@@ -9,15 +9,16 @@ package enum Accepted: ~Copyable {
     case socket(Socket, SocketAddress)
     /// No connection waits now.
     case none
-    /// No descriptor or memory left. Connections keep waiting, so the listener stays ready: the caller
-    /// takes it out of the poller for a while.
+    /// No descriptor or memory left. Connections keep waiting, so the listener stays ready: the
+    /// caller takes it out of the poller for a while.
     case exhausted(SystemFault)
 }
 
 /// A bound, listening socket.
 ///
-/// TCP listeners share their port (SO_REUSEPORT), so that every worker binds one of its own and the kernel
-/// spreads connections over them. A Unix path is bound once and `duplicate`d for the other workers.
+/// TCP listeners share their port (SO_REUSEPORT), so that every worker binds one of its own and the
+/// kernel spreads connections over them. A Unix path is bound once and `duplicate`d for the other
+/// workers.
 package struct Listener: ~Copyable, Sendable {
     private let handle: Descriptor
     /// After binding to port 0: with the port that the kernel chose.
@@ -66,16 +67,18 @@ package struct Listener: ~Copyable, Sendable {
     package borrowing func accept() -> Accepted {
         let raw = handle.raw
         var peer: SocketAddress?
-        let result = unsafe SocketAddress.filled(by: { system, length in
-            System.retrying { unsafe penstock_accept(raw, system, length) }
-        }, &peer)
-        if result >= 0 {
+        let result = unsafe SocketAddress.filled(
+            by: { system, length in
+                System.retrying { unsafe penstock_accept(raw, system, length) }
+            }, &peer)
+        guard result < 0 else {
             let socket = Socket(taking: Descriptor(Int32(result)))
-            return .socket(socket, peer ?? address)
+            guard let peer else { broken("the other end is of the listener's family") }
+            return .socket(socket, peer)
         }
         switch Int32(-result) {
-        case EMFILE, ENFILE, ENOBUFS, ENOMEM:
-            return .exhausted(SystemFault(code: Int32(-result)))
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(SystemFault(code: Int32(-result)))
+        case EINVAL: broken("a listener listens")
         // EAGAIN, and the errors of the connection itself that Linux reports here (accept(2)).
         default: return .none
         }

@@ -19,8 +19,8 @@ package final class LoopThread: Sendable {
     /// Nil once joined.
     private let thread: Mutex<pthread_t?>
 
-    /// Starts the thread. Its name is cut at 15 bytes; with `processor` it stays on that one, if the process
-    /// may run there.
+    /// Starts the thread. Its name is cut at 15 bytes; with `processor` it stays on that one, if
+    /// the process may run there.
     package init(
         name: String, processor: Int? = nil, _ body: sending @escaping () -> Void
     ) throws(SystemFault) {
@@ -45,7 +45,8 @@ package final class LoopThread: Sendable {
         if let running = thread.withLock({ $0.take() }) { pthread_detach(running) }
     }
 
-    /// Waits until the body has returned; a second call returns at once. Without it the thread ends by itself.
+    /// Waits until the body has returned; a second call returns at once. Without it the thread ends
+    /// by itself.
     package func join() {
         guard let running = thread.withLock({ $0.take() }) else { return }
         pthread_join(running, nil)

@@ -4,11 +4,11 @@ import Glibc
 import Synchronization
 import Units
 
-/// Messages from any thread to the one that owns the box, bounded. Its descriptor is readable while there
-/// are messages, so the owner's `Poller` wakes.
+/// Messages from any thread to the one that owns the box, bounded. Its descriptor is readable while
+/// there are messages, so the owner's `Poller` wakes.
 ///
-/// Only the first message since the last `drain` costs a system call: for the others the owner is already
-/// called.
+/// Only the first message since the last `drain` costs a system call: for the others the owner is
+/// already called.
 package final class Mailbox<Message: Sendable>: Sendable {
     private struct State {
         var messages: [Message] = []
@@ -42,8 +42,8 @@ package final class Mailbox<Message: Sendable>: Sendable {
         }
     }
 
-    /// Takes all messages, oldest first, behind those in `messages`. With an empty array the two change
-    /// places, and the memory of both is kept.
+    /// Takes all messages, oldest first, behind those in `messages`. With an empty array the two
+    /// change places, and the memory of both is kept.
     package func drain(into messages: inout [Message]) {
         state.withLock { state in
             if messages.isEmpty {

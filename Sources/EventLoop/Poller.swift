@@ -4,55 +4,78 @@ import Glibc
 package import Units
 
 /// What a descriptor is ready for. A hang-up and a failure are reported whether asked for or not.
-package struct Readiness: OptionSet, Sendable {
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+///
+/// The values are those of Linux's epoll (a test compares them with the C constants); they stand here as
+/// numbers so that the optimiser sees through them in other modules.
+@frozen
+public struct Readiness: OptionSet, Sendable {
+    public let rawValue: UInt32
+    @inlinable
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    package static let readable = Readiness(rawValue: penstock_epoll_in)
-    package static let writable = Readiness(rawValue: penstock_epoll_out)
+    @inlinable public static var readable: Readiness { Readiness(rawValue: 0x001) }
+    @inlinable public static var writable: Readiness { Readiness(rawValue: 0x004) }
     /// The peer has shut down its sending side; bytes may still be waiting (EPOLLRDHUP).
-    package static let peerClosed = Readiness(rawValue: penstock_epoll_peer_closed)
+    @inlinable public static var peerClosed: Readiness { Readiness(rawValue: 0x2000) }
     /// Both directions are shut down, or the connection was reset (EPOLLHUP).
-    package static let hungUp = Readiness(rawValue: penstock_epoll_hung_up)
+    @inlinable public static var hungUp: Readiness { Readiness(rawValue: 0x010) }
     /// An error is pending on the descriptor (EPOLLERR).
-    package static let failed = Readiness(rawValue: penstock_epoll_failed)
+    @inlinable public static var failed: Readiness { Readiness(rawValue: 0x008) }
+    /// Reading will tell something: bytes, an end, or a failure.
+    @inlinable public static var input: Readiness { Readiness(rawValue: 0x2019) }
+    /// The connection is broken or over in both directions.
+    @inlinable public static var broken: Readiness { Readiness(rawValue: 0x018) }
+
+    /// Whether anything of `other` is in it.
+    @inlinable
+    public func has(_ other: Readiness) -> Bool { rawValue & other.rawValue != 0 }
 }
 
 /// What a registration asks for.
-package struct Interest: OptionSet, Sendable {
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+@frozen
+public struct Interest: OptionSet, Sendable {
+    public var rawValue: UInt32
+    @inlinable
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    package static let read = Interest(rawValue: penstock_epoll_in)
-    package static let write = Interest(rawValue: penstock_epoll_out)
+    @inlinable public static var read: Interest { Interest(rawValue: 0x001) }
+    @inlinable public static var write: Interest { Interest(rawValue: 0x004) }
     /// That the peer has sent its last byte, without reading up to it (EPOLLRDHUP).
-    package static let peerClosed = Interest(rawValue: penstock_epoll_peer_closed)
+    @inlinable public static var peerClosed: Interest { Interest(rawValue: 0x2000) }
+
+    /// Both together.
+    @inlinable
+    public static func + (left: Interest, right: Interest) -> Interest {
+        Interest(rawValue: left.rawValue | right.rawValue)
+    }
 }
 
 /// Level-triggered epoll of one thread: says which registrations are ready, calls nobody.
 ///
-/// A descriptor is removed before it is closed. An event of the same batch that was taken before still
-/// comes, with a token whose key finds nothing.
+/// A descriptor is removed before it is closed. An event of the same batch that was taken before
+/// still comes, with a token whose key finds nothing.
 @safe
 package final class Poller {
     private let descriptor: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>
     private let batch: Int
     private var ready = 0
-    private var timeouts = Timeouts.precise
+    private var timeouts: Timeouts
 
-    private enum Timeouts {
-        /// epoll_pwait2, Linux 5.11: nanoseconds.
+    /// How exactly the kernel can wait.
+    package enum Timeouts: Sendable {
+        /// epoll_pwait2, Linux 5.11: nanoseconds. Where it is missing, `coarse` takes its place.
         case precise
         /// epoll_wait: milliseconds, rounded up.
         case coarse
     }
 
     /// Takes at most `batch` events in one wait; the rest come with the next.
-    package init(batch: Int = 512) throws(SystemFault) {
+    package init(batch: Int = 512, timeouts: Timeouts = .precise) throws(SystemFault) {
         invariant(batch > 0, "a poller takes at least one event")
         descriptor = try Descriptor(checking: System.once { penstock_epoll_create() })
         self.batch = batch
+        self.timeouts = timeouts
         unsafe events = .allocate(capacity: batch)
         unsafe events.initialize(repeating: epoll_event(), count: batch)
     }
@@ -93,8 +116,8 @@ package final class Poller {
 
     /// Waits until something is ready or `deadline`; how many events there are then.
     ///
-    /// Without a deadline it waits for ever; one that is not after `now` polls. An interrupted wait
-    /// gives 0. It never returns 0 before the deadline for any other reason.
+    /// Without a deadline it waits for ever; one that is not after `now` polls. It may give 0
+    /// before the deadline: when interrupted, and without epoll_pwait2 after 24 days.
     package func wait(until deadline: Instant?, now: Instant) throws(SystemFault) -> Int {
         ready = 0
         let result = waitOnce(Poller.timeout(until: deadline, now: now))

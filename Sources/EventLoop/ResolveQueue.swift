@@ -43,7 +43,8 @@ struct Question: Sendable {
     }
 }
 
-/// The questions of a `Resolver` that wait for its thread, bounded together with the one being answered.
+/// The questions of a `Resolver` that wait for its thread, bounded together with the one being
+/// answered.
 final class ResolveQueue: Sendable {
     enum Message: Sendable {
         case question(Question)

@@ -13,7 +13,8 @@ package enum ResolveOutcome: Sendable, Equatable {
     case stopped
 }
 
-/// Host names to addresses, off the loops: one thread asks the system, which may block it for seconds.
+/// Host names to addresses, off the loops: one thread asks the system, which may block it for
+/// seconds.
 package final class Resolver: Sendable {
     /// Addresses of one name beyond this are left out.
     package static let mostAddresses = 64
@@ -35,16 +36,17 @@ package final class Resolver: Sendable {
 
     deinit { questions.stop() }
 
-    /// Asks for the addresses of a name or a literal, each with `port`. `deliver` gets the answer, exactly
-    /// once, on the resolver's thread. False when the queue is full or stopped; then it is not called.
+    /// Asks for the addresses of a name or a literal, each with `port`. `deliver` gets the answer,
+    /// exactly once, on the resolver's thread. False when the queue is full or stopped; then it is
+    /// not called.
     package func resolve(
         _ host: String, port: UInt16, _ deliver: @escaping @Sendable (ResolveOutcome) -> Void
     ) -> Bool {
         questions.add(Question(host: host, port: port, deliver: deliver))
     }
 
-    /// Takes no more questions and answers the open ones with `stopped`, except the one that the system is
-    /// busy with. Does not wait for that.
+    /// Takes no more questions and answers the open ones with `stopped`, except the one that the
+    /// system is busy with. Does not wait for that.
     package func stop() { questions.stop() }
 
     /// After `stop`: waits until the last question is answered and the thread has ended.

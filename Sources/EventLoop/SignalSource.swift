@@ -15,8 +15,8 @@ package enum ProcessSignal: Sendable, Equatable {
 
 /// SIGHUP, SIGTERM and SIGINT as readable events instead of handlers.
 ///
-/// It blocks them in the calling thread and so in every thread started from there later: made in `main`
-/// before any other thread. It also has SIGPIPE ignored.
+/// It blocks them in the calling thread and so in every thread started from there later: made in
+/// `main` before any other thread. It also has SIGPIPE ignored.
 package struct SignalSource: ~Copyable {
     private let handle: Descriptor
 

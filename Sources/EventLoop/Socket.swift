@@ -3,8 +3,8 @@ import CPlatform
 import Glibc
 package import Units
 
-/// A connected or connecting stream socket: non-blocking, close-on-exec, without Nagle's delay; closed
-/// when it goes.
+/// A connected or connecting stream socket: non-blocking, close-on-exec, without Nagle's delay;
+/// closed when it goes.
 package struct Socket: ~Copyable {
     private let handle: Descriptor
 
@@ -14,9 +14,11 @@ package struct Socket: ~Copyable {
     /// Stays the same for the life of the socket; for registration with a `Poller` only.
     package var descriptor: Int32 { handle.raw }
 
-    /// Begins to connect. The outcome is known when the socket turns writable: see `connectOutcome`.
+    /// Begins to connect. The outcome is known when the socket turns writable: see
+    /// `connectOutcome`.
     ///
-    /// Throws what is known at once: a refusal on the same machine, no route, no descriptor left.
+    /// Throws what is known at once: a refusal on the same machine, no route, no descriptor left. A
+    /// Unix listener whose backlog is full is `other(errno: EAGAIN)`.
     package static func connect(to address: SocketAddress) throws(SystemFault) -> Socket {
         let handle = try Descriptor(
             checking: System.once { penstock_stream_socket(address.family) })
@@ -57,8 +59,8 @@ package struct Socket: ~Copyable {
             })
     }
 
-    /// Once writable after `connect`: nil when connected, the fault otherwise. Also the fault behind a
-    /// readiness of `failed`. Reading it clears it (SO_ERROR).
+    /// Once writable after `connect`: nil when connected, the fault otherwise. Also the fault
+    /// behind a readiness of `failed`. Reading it clears it (SO_ERROR).
     package borrowing func connectOutcome() -> SystemFault? {
         let raw = handle.raw
         var outcome: Int32 = 0

@@ -2,7 +2,8 @@
 import Glibc
 import Units
 
-/// Where a socket is bound or connected: IPv4, IPv6 or a Unix path. Holds no memory for the first two.
+/// Where a socket is bound or connected: IPv4, IPv6 or a Unix path. Holds no memory for the first
+/// two.
 package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     private enum Form: Hashable, Sendable {
         /// Address in host order.
@@ -16,6 +17,8 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Of an address literal: `127.0.0.1`, `::1` (without brackets); nil for anything else.
     package init?(ip: String, port: UInt16) {
+        // The system would see the part before it.
+        if ip.utf8.contains(0) { return nil }
         var v4 = in_addr()
         if unsafe inet_pton(AF_INET, ip, &v4) == 1 {
             form = .v4(UInt32(bigEndian: v4.s_addr), port: port)
@@ -216,9 +219,10 @@ extension Descriptor {
     borrowing func localAddress() -> SocketAddress? {
         let raw = raw
         var found: SocketAddress?
-        let result = unsafe SocketAddress.filled(by: { system, length in
-            System.once { unsafe getsockname(raw, system, length) }
-        }, &found)
+        let result = unsafe SocketAddress.filled(
+            by: { system, length in
+                System.once { unsafe getsockname(raw, system, length) }
+            }, &found)
         return result < 0 ? nil : found
     }
 }

@@ -3,8 +3,9 @@ import CPlatform
 import Glibc
 import Units
 
-/// Every system call on descriptors, under one rule: an interrupted call is repeated, what only a bug of
-/// ours can cause (a closed descriptor, a bad address) stops the process, the rest is for the caller.
+/// Every system call on descriptors, under one rule: an interrupted call is repeated, what only a
+/// bug of ours can cause (a closed descriptor, a bad address) stops the process, the rest is for
+/// the caller.
 ///
 /// Results are those of the call, or the error number negated.
 enum System {

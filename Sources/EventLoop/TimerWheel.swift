@@ -7,14 +7,14 @@ package struct TimerKey: Hashable, Sendable {
     fileprivate let generation: UInt32
 }
 
-/// A hierarchical timer wheel (Varghese and Lauck, SOSP 1987): schedule and cancel in constant time, never
-/// early, at most one millisecond late. A pure value: time comes in with the calls.
+/// A hierarchical timer wheel (Varghese and Lauck, SOSP 1987): schedule and cancel in constant
+/// time, never early, at most one millisecond late. A pure value: time comes in with the calls.
 ///
-/// Time counts in ticks of one millisecond from the wheel's start. A level has 64 slots, each as wide as
-/// the whole level below. A timer lives on the level of the highest digit, in base 64, in which its tick
-/// differs from the present one; when the present reaches its slot it moves down. So the slots of a level
-/// never wrap, the first slot taken on the lowest level taken is the next thing to happen, and eight
-/// levels cover every `Instant`.
+/// Time counts in ticks of one millisecond from the wheel's start. A level has 64 slots, each as
+/// wide as the whole level below. A timer lives on the level of the highest digit, in base 64, in
+/// which its tick differs from the present one; when the present reaches its slot it moves down. So
+/// the slots of a level never wrap, the first slot taken on the lowest level taken is the next
+/// thing to happen, and eight levels cover every `Instant`: nothing is too far away.
 package struct TimerWheel {
     private struct Node {
         var token: Token
@@ -55,8 +55,8 @@ package struct TimerWheel {
         taken = Array(repeating: 0, count: TimerWheel.levels)
     }
 
-    /// Fires `token` once `time` has come; at a time that has passed, with the next `expire`. Nil when the
-    /// wheel is full.
+    /// Fires `token` once `time` has come; at a time that has passed, with the next `expire`. Nil
+    /// when the wheel is full.
     package mutating func schedule(_ token: Token, at time: Instant) -> TimerKey? {
         guard count < limit else { return nil }
         let index = takeNode(token, max(tickNotBefore(time), present))
@@ -85,19 +85,24 @@ package struct TimerWheel {
         present = max(present, target)
     }
 
-    /// When to call `expire` next; nil without timers. Never later than the earliest timer, and exact for
-    /// one less than 64 ms away; a farther one may be announced up to a few times on its way down.
+    /// When to call `expire` next; nil without timers. Never later than the earliest timer, and
+    /// exact for one less than 64 ms away; a farther one may be announced up to a few times on its
+    /// way down.
     package var nextDeadline: Instant? {
         guard let next = nextSlot() else { return nil }
-        return start + Duration(nanoseconds: Int64(next.tick * TimerWheel.tickNanoseconds))
+        return start
+            + Duration(nanoseconds: Int64(clamping: next.tick * TimerWheel.tickNanoseconds))
     }
 
     // MARK: Ticks
 
     private func tickNotBefore(_ time: Instant) -> UInt64 {
         guard time > start else { return 0 }
-        let past = time.nanoseconds &- start.nanoseconds
-        return (past &+ (TimerWheel.tickNanoseconds - 1)) / TimerWheel.tickNanoseconds
+        // No `Instant` that a clock gives lies behind it; so a tick's time can be told without
+        // overflow.
+        let past = min(time, .distantFuture).nanoseconds &- start.nanoseconds
+        let whole = past / TimerWheel.tickNanoseconds
+        return past % TimerWheel.tickNanoseconds > 0 ? whole + 1 : whole
     }
 
     private func tickReached(_ now: Instant) -> UInt64 {

@@ -2,8 +2,8 @@
 import CPlatform
 import Glibc
 
-/// The file that binding a Unix socket made. It is known by device and inode, so that a file which another
-/// process has put in its place since is left alone.
+/// The file that binding a Unix socket made. It is known by device and inode, so that a file which
+/// another process has put in its place since is left alone.
 struct UnixFile: Equatable {
     private let path: String
     private let device: UInt
@@ -11,8 +11,8 @@ struct UnixFile: Equatable {
 
     /// Binds `handle` to the path, in place of a socket file that nobody listens to any more.
     ///
-    /// Two processes that find the same stale file in the same instant may both believe to have replaced
-    /// it; the path then leads to the later one.
+    /// Two processes that find the same stale file in the same instant may both believe to have
+    /// replaced it; the path then leads to the later one.
     static func bind(
         _ handle: borrowing Descriptor, _ address: SocketAddress, _ path: String
     ) throws(SystemFault) -> UnixFile? {

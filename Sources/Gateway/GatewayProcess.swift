@@ -51,8 +51,11 @@ package final class GatewayProcess {
     package let addresses: [SocketAddress]
     package let adminAddress: SocketAddress
 
-    /// Binds every door, so that a taken port is an error of the start.
-    package init(_ setup: GatewaySetup, log: LogSink) throws(GatewayFault) {
+    /// Binds every door, so that a taken port is an error of the start. `signals` were blocked before the
+    /// first thread of the process began: another one would die of them.
+    package init(
+        _ setup: GatewaySetup, log: LogSink, signals: consuming SignalSource
+    ) throws(GatewayFault) {
         let admin = try BoundDoor(setup.fixed.admin.address)
         adminAddress = admin.listener.address
         var sharedDoors: [BoundDoor?] = []
@@ -65,8 +68,6 @@ package final class GatewayProcess {
         }
         self.sharedDoors = sharedDoors
         do {
-            // Signals are blocked before the first thread starts, so that all inherit it.
-            let signals = try SignalSource()
             let shared = try Shared(
                 policy: setup.policy, workers: setup.fixed.workers,
                 memory: Self.memory(setup, log), log: log, seed: randomSeed())

@@ -34,13 +34,13 @@ extension MetricsPage {
             }
         }
         counter("tokens_in_total", "Prompt tokens that the engine has processed.") {
-            control.probes[$0].last?.promptTokens
+            control.probes[$0].last?.promptTokensTotal.map(Double.init)
         }
         counter("tokens_out_total", "Tokens that the engine has generated.") {
-            control.probes[$0].last?.generatedTokens
+            control.probes[$0].last?.generationTokensTotal.map(Double.init)
         }
         counter("kv_cache_evictions_total", "Sequences that lost their KV cache.") {
-            control.probes[$0].last?.preemptions
+            control.probes[$0].last?.preemptionsTotal.map(Double.init)
         }
         gauge("active_sequences", "Sequences that the engine is running.") {
             states[$0].ledger.reading.map { Double($0.running) }

@@ -12,14 +12,16 @@ import Wire
 /// What is kept of one endpoint between its probes.
 struct Probe {
     let endpoint: EndpointID
-    var addresses: [SocketAddress] = []
+    var addresses: [SocketAddress]
     /// The kept connection.
     var client: SlabKey?
     /// Which request of the plan is under way; nil between probes.
     var step: Int?
-    var body = ByteBufferBox()
-    var metrics = EngineMetrics()
-    /// Of the last probe that was answered whole.
+    /// The engine has answered this probe's question about its health.
+    var isAlive = false
+    let body = ByteBufferBox()
+    var metrics: EngineMetrics?
+    /// Of the last probe that brought any.
     var last: EngineMetrics?
     var startedAt = Instant(nanoseconds: 0)
     var deadline = Instant.distantFuture
@@ -43,13 +45,17 @@ final class ByteBufferBox {
     func removeAll() { buffer.removeAll() }
 }
 
-/// Asks every endpoint, one request after the other, how it is: health, then metrics.
+/// Asks every endpoint how it is, then how full, at a fixed interval.
+///
+/// Life and load are two things: an engine that answers for its health but not for its metrics stays
+/// in rotation, with a reading that grows old. Only a failed health question counts against it.
 extension Control {
     func prepareProbes() {
         for endpoint in policy.endpoints.dropFirst(probes.count) {
-            var addresses: [SocketAddress] = []
-            if let fixed = SocketAddress(endpoint.address) { addresses = [fixed] }
-            probes.append(Probe(endpoint: endpoint.id, addresses: addresses))
+            probes.append(
+                Probe(
+                    endpoint: endpoint.id,
+                    addresses: SocketAddress(endpoint.address).map { [$0] } ?? []))
             schedule(endpoint.id.index, at: loop.now)
         }
     }
@@ -59,66 +65,70 @@ extension Control {
             Token(kind: Kind.probe, key: SlabKey(raw: UInt64(place))), at: instant)
     }
 
-    private func plan(_ place: Int) -> [ProbeStep] {
-        let endpoint = policy.endpoints[place]
-        return EngineMetrics.probePlan(for: policy.pools[endpoint.pool.index].engine.rawValue)
+    private func family(_ place: Int) -> EngineFamily {
+        policy.pools[policy.endpoints[place].pool.index].engine.family
     }
 
     /// The wheel says that it is an endpoint's turn, or that its probe takes too long.
     func probeDue(_ place: Int) {
         guard place < probes.count, !policy.endpoints[place].removed else { return }
         if probes[place].step != nil {
-            if loop.now < probes[place].deadline {
-                return schedule(place, at: probes[place].deadline)
-            }
-            return probeFailed(place, "no answer within \(policy.upstream.scrapeTimeout)")
+            // A timer of an earlier probe: the present one has a deadline of its own.
+            guard loop.now >= probes[place].deadline else { return }
+            return failed(place, "no answer within \(policy.upstream.scrapeTimeout)")
         }
+        guard loop.now >= probes[place].startedAt else { return }
         probes[place].startedAt = loop.now
         probes[place].deadline = loop.now + policy.upstream.scrapeTimeout
-        probes[place].metrics = EngineMetrics()
+        probes[place].metrics = nil
+        probes[place].isAlive = false
         probes[place].step = 0
         schedule(place, at: probes[place].deadline)
         ask(place)
     }
 
     private func ask(_ place: Int) {
-        guard let step = probes[place].step else { return }
-        let client: HTTP1ClientConnection
-        if let kept = probes[place].client.flatMap({ clients[$0] }), kept.isReusable {
-            client = kept
-        } else if let fresh = dial(place) {
-            client = fresh
-            probes[place].client = fresh.key
-        } else {
-            return probeFailed(place, "cannot connect")
+        guard let number = probes[place].step else { return }
+        let step = ProbeStep.plan(family(place))[number]
+        guard let client = connection(place, port: step.port) else {
+            return failed(place, "cannot connect")
         }
         probes[place].body.removeAll()
-        var path = plan(place)[step].path
         fields.removeAll()
         fields.append("User-Agent: penstock\r\nAccept: */*\r\n")
         if let key = policy.pools[policy.endpoints[place].pool.index].key {
             fields.append("Authorization: Bearer \(key.revealed)\r\n")
         }
-        path.withUTF8 { path in
-            unsafe client.request(
-                method: .get, target: UnsafeRawBufferPointer(path),
-                authority: policy.endpoints[place].authority, fields: fields,
-                body: UnsafeRawBufferPointer(start: nil, count: 0))
-        }
+        unsafe client.request(
+            method: .get,
+            target: UnsafeRawBufferPointer(
+                start: step.path.utf8Start, count: step.path.utf8CodeUnitCount),
+            authority: policy.endpoints[place].authority, fields: fields,
+            body: UnsafeRawBufferPointer(start: nil, count: 0))
         pump(client)
     }
 
-    private func dial(_ place: Int) -> HTTP1ClientConnection? {
-        guard let key = clients.nextKey, let address = probes[place].addresses.first else {
+    /// The kept connection, or a new one. Another port has its own, which is not kept.
+    private func connection(_ place: Int, port: UInt16?) -> HTTP1ClientConnection? {
+        let kept = probes[place].client.flatMap { clients[$0] }
+        if port == nil, let kept, kept.isReusable { return kept }
+        if let kept { forget(kept, place) }
+        guard let key = clients.nextKey, var address = probes[place].addresses.first else {
             return nil
+        }
+        if let port {
+            guard let other = SocketAddress(ip: address.host, port: port) else { return nil }
+            address = other
         }
         let client = try? HTTP1ClientConnection(
             key: key, destination: place, token: Token(kind: Kind.client, key: key),
             address: address, limits: ClientLimits(policy.upstream), loop: loop)
         if let client { _ = clients.insert(client) }
+        probes[place].client = client?.key
         return client
     }
 
+    /// Drives a probe's connection until it has nothing more to say.
     func pump(_ client: HTTP1ClientConnection) {
         let place = client.destination
         while true {
@@ -128,7 +138,8 @@ extension Control {
             case .payload(let bytes):
                 unsafe probes[place].body.append(bytes)
                 if probes[place].body.count > policy.upstream.maxScrape.count {
-                    return probeFailed(place, "an answer over \(policy.upstream.maxScrape)")
+                    forget(client, place)
+                    return failed(place, "an answer over \(policy.upstream.maxScrape)")
                 }
             case .end:
                 let status = client.status
@@ -136,8 +147,7 @@ extension Control {
                 return answered(place, status)
             case .fault(let fault):
                 forget(client, place)
-                if probes[place].step != nil { probeFailed(place, "\(fault)") }
-                return
+                return failed(place, "\(fault)")
             case .closed: return forget(client, place)
             }
         }
@@ -150,44 +160,96 @@ extension Control {
     }
 
     private func answered(_ place: Int, _ status: Int) {
-        guard let step = probes[place].step else { return }
-        let plan = self.plan(place)
-        if let fault = plan[step].judge(
-            status: status, body: unsafe probes[place].body.readable.bytes,
-            into: &probes[place].metrics)
-        {
-            return probeFailed(place, fault)
+        guard let number = probes[place].step else { return }
+        let plan = ProbeStep.plan(family(place))
+        switch plan[number].subject {
+        case .health, .olderHealth:
+            let isMissing = status == 404 && plan.dropFirst(number + 1).contains {
+                $0.subject == .olderHealth
+            }
+            if status == 200 {
+                probes[place].isAlive = true
+            } else if !isMissing {
+                return failed(place, "health answered \(status)")
+            }
+        case .metrics:
+            guard status == 200 else { return failed(place, "metrics answered \(status)") }
+            probes[place].metrics = EngineMetrics(
+                scrape: unsafe probes[place].body.readable.bytes, of: family(place))
+        case .slots:
+            guard status == 200,
+                let slots = SlotLoad(answer: unsafe probes[place].body.readable.bytes)
+            else { break }
+            var metrics = probes[place].metrics ?? EngineMetrics()
+            slots.complete(
+                &metrics,
+                unifiedContext: policy.pools[policy.endpoints[place].pool.index].kvTokens)
+            probes[place].metrics = metrics
         }
-        if step + 1 < plan.count {
-            probes[place].step = step + 1
-            return ask(place)
-        }
-        probes[place].step = nil
-        probes[place].took = loop.now - probes[place].startedAt
-        probes[place].lastFault = nil
-        probes[place].failures = 0
-        probes[place].last = probes[place].metrics
-        decide(.probed(probes[place].endpoint, reading(probes[place].metrics)))
-        schedule(place, at: probes[place].startedAt + policy.upstream.scrapeInterval)
+        advance(place, plan)
     }
 
-    private func reading(_ metrics: EngineMetrics) -> EngineReading? {
-        guard metrics.hasAny else { return nil }
+    private func advance(_ place: Int, _ plan: [ProbeStep]) {
+        var next = (probes[place].step ?? 0) + 1
+        while next < plan.count, plan[next].subject == .olderHealth, probes[place].isAlive {
+            next += 1
+        }
+        if next < plan.count {
+            probes[place].step = next
+            return ask(place)
+        }
+        finish(place, fault: nil)
+    }
+
+    private func finish(_ place: Int, fault: String?) {
+        probes[place].step = nil
+        probes[place].took = loop.now - probes[place].startedAt
+        note(place, fault)
+        if let metrics = probes[place].metrics { probes[place].last = metrics }
+        decide(.probed(probes[place].endpoint, probes[place].metrics.map(reading)))
+        let next = probes[place].startedAt + policy.upstream.scrapeInterval
+        probes[place].startedAt = next
+        schedule(place, at: next)
+    }
+
+    private func reading(_ metrics: EngineMetrics) -> EngineReading {
+        let used: Tokens? =
+            if let tokens = metrics.kvUsedTokens {
+                tokens
+            } else if let usage = metrics.kvUsage, let capacity = metrics.kvCapacityTokens {
+                Tokens(Int(usage * Double(capacity.count)))
+            } else {
+                nil
+            }
         return EngineReading(
-            usedTokens: metrics.usedTokens, capacityTokens: metrics.capacityTokens,
+            usedTokens: used, usage: metrics.kvUsage, capacityTokens: metrics.kvCapacityTokens,
             running: metrics.running ?? 0, waiting: metrics.waiting ?? 0,
             isSleeping: metrics.isSleeping ?? false)
     }
 
-    private func probeFailed(_ place: Int, _ fault: String) {
+    /// One question was not answered well.
+    private func failed(_ place: Int, _ fault: String) {
+        guard probes[place].step != nil else { return }
+        if let client = probes[place].client.flatMap({ clients[$0] }) { forget(client, place) }
+        if probes[place].isAlive { return finish(place, fault: fault) }
         probes[place].step = nil
         probes[place].failures += 1
-        if probes[place].lastFault != fault {
-            shared.log.write("probe: \(policy.endpoints[place].authority): \(fault)")
+        note(place, fault)
+        decide(.probeFailed(probes[place].endpoint))
+        let next = loop.now + policy.upstream.scrapeInterval
+        probes[place].startedAt = next
+        schedule(place, at: next)
+    }
+
+    /// The log has a line for every new fault and for the recovery, not for every probe.
+    private func note(_ place: Int, _ fault: String?) {
+        let name = policy.endpoints[place].authority
+        if let fault, probes[place].lastFault != fault {
+            shared.log.write("probe \(name): \(fault)")
+        } else if fault == nil, probes[place].lastFault != nil {
+            shared.log.write("probe \(name): answers again")
+            probes[place].failures = 0
         }
         probes[place].lastFault = fault
-        if let client = probes[place].client.flatMap({ clients[$0] }) { forget(client, place) }
-        decide(.probeFailed(probes[place].endpoint))
-        schedule(place, at: loop.now + policy.upstream.scrapeInterval)
     }
 }

@@ -282,8 +282,8 @@ extension Worker {
     private func usageScope(_ exchange: Exchange) -> UsageScope {
         guard let endpoint = exchange.endpoint else { return .answer }
         let pool = exchange.policy.pools[exchange.policy.endpoints[endpoint.index].pool.index]
-        return pool.engine == .llamacpp
-            ? .choice(perPrompt: exchange.inspection.choicesPerPrompt) : .answer
+        return pool.engine.family.usageScope(
+            choicesPerPrompt: exchange.inspection.choicesPerPrompt)
     }
 
     private func path(_ dialect: Dialect) -> UnsafeRawBufferPointer {

@@ -48,7 +48,7 @@ extension Worker {
             unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
             ?? RequestName(random: &random)
         guard let route = unsafe Route.route(
-            method: server.methodName.bytes, target: server.target.bytes)
+            method: server.method, target: server.target.bytes)
         else { return refuse(server, name, Refusal(.notFound)) }
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
@@ -237,7 +237,7 @@ extension Worker {
     private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
         let tenant = policy.tenants[exchange.tenant.index]
         guard case .model(let range)? = unsafe Route.route(
-            method: server.methodName.bytes, target: server.target.bytes)
+            method: server.method, target: server.target.bytes)
         else {
             ModelList.write(tenant.models.map { policy.models[$0.index] }, to: &text)
             return answer(exchange, status: 200)

@@ -24,6 +24,8 @@ package struct WordTokenizer: TextMeter {
     package init(maxHashes: Int) { self.maxHashes = maxHashes }
 
     package var count: Tokens { Tokens(tokens) }
+    /// Stands for the whole text so far.
+    package var digest: UInt64 { hash }
 
     /// One for each full unit so far.
     package var hashes: [UInt64] {
@@ -74,7 +76,7 @@ package struct WordTokenizer: TextMeter {
 
 /// Endless text of whole tokens, the same for the same seed: what simulated engines answer and what replays ask.
 package struct WordText: Sendable {
-    private let seed: UInt64
+    package let seed: UInt64
 
     package init(seed: UInt64) { self.seed = seed }
 

@@ -47,7 +47,7 @@ package final class HTTP1ClientConnection: ClientStream {
     private let token: Token
     private let descriptor: Int32
     private var socket: Socket?
-    private var interest: Interest = [.read, .write, .peerClosed]
+    private var interest = Interest.read + .write + .peerClosed
     private var phase = Phase.connecting
     private var intake: AnswerIntake
     private var method = Method.get
@@ -196,10 +196,10 @@ package final class HTTP1ClientConnection: ClientStream {
     package func ready(_ readiness: Readiness) {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .closed, phase != .connecting else { return }
-        if readiness.contains(.writable) { flush() }
+        if readiness.has(.writable) { flush() }
         if state.isPaused {
-            if !readiness.isDisjoint(with: [.hungUp, .failed]) { detach() }
-        } else if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) {
+            if readiness.has(.broken) { detach() }
+        } else if readiness.has(.input) {
             receive()
         }
     }
@@ -211,7 +211,7 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func finishConnecting(_ readiness: Readiness) {
         state.connectFault = socket?.connectOutcome()
-        guard state.connectFault == nil, readiness.contains(.writable) else { return }
+        guard state.connectFault == nil, readiness.has(.writable) else { return }
         deadline.cancel(loop)
         phase = state.isAsked ? .awaiting : .idle
         if output.isEmpty { settleInterest() }
@@ -329,7 +329,7 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func attach() {
         state.isDetached = false
-        interest = [.read, .peerClosed]
+        interest = .read + .peerClosed
         do throws(SystemFault) {
             try loop.poller.add(descriptor, interest, token)
         } catch {
@@ -359,8 +359,8 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private func settleInterest() {
         guard phase != .closed, !state.isDetached else { return }
-        var wanted: Interest = state.isPaused ? [] : [.read, .peerClosed]
-        if phase == .connecting || !output.isEmpty { wanted.insert(.write) }
+        var wanted = state.isPaused ? Interest(rawValue: 0) : .read + .peerClosed
+        if phase == .connecting || !output.isEmpty { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
         try? loop.poller.change(descriptor, wanted, token)

@@ -60,7 +60,7 @@ package final class HTTP1ServerConnection: ServerStream {
     private let limits: ServerLimits
     private let descriptor: Int32
     private var socket: Socket?
-    private var interest: Interest = [.read, .peerClosed]
+    private var interest = Interest.read + .peerClosed
     private var phase = Phase.head
     private var intake: RequestIntake
     private var output = AnswerOutput()
@@ -139,20 +139,20 @@ package final class HTTP1ServerConnection: ServerStream {
 
     /// The descriptor is ready.
     package func ready(_ readiness: Readiness) {
-        if readiness.contains(.writable) {
+        if readiness.has(.writable) {
             output.unblock()
             flush()
         }
         guard phase != .closed else { return }
         // Before this side has sent its end, a hang-up is a reset.
-        if readiness.contains(.failed) || (readiness.contains(.hungUp) && phase != .lingering) {
+        if readiness.has(.failed) || (readiness.has(.hungUp) && phase != .lingering) {
             state.isBroken = true
             return
         }
-        if readiness.contains(.readable) { receive() }
+        if readiness.has(.readable) { receive() }
         // Who closes its side while an answer is owed has left, as nginx and Envoy see it too;
         // otherwise what was sent before is read first.
-        if readiness.contains(.peerClosed), state.isOwed || !interest.contains(.read) {
+        if readiness.has(.peerClosed), state.isOwed || !isReading {
             state.hasEnded = true
         }
     }
@@ -474,16 +474,17 @@ package final class HTTP1ServerConnection: ServerStream {
     /// Registers what this connection waits for, where it changed.
     private func settleInterest() {
         guard phase != .closed else { return }
-        var wanted: Interest = []
+        var wanted = Interest(rawValue: 0)
         if !state.hasEnded {
-            wanted.insert(.peerClosed)
-            if wantsBytes { wanted.insert(.read) }
+            wanted = wantsBytes ? .read + .peerClosed : .peerClosed
         }
-        if !output.isEmpty { wanted.insert(.write) }
+        if !output.isEmpty { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
         try? loop.poller.change(descriptor, wanted, token)
     }
+
+    private var isReading: Bool { interest.rawValue & Interest.read.rawValue != 0 }
 
     private var wantsBytes: Bool {
         switch phase {

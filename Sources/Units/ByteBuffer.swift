@@ -5,14 +5,14 @@
 /// It owns its memory, so it cannot be copied. An empty one holds none after `release`.
 /// The pointers it hands out are valid until the next mutating call: take `.bytes` at once.
 @safe
-package struct ByteBuffer: ~Copyable {
+public struct ByteBuffer: ~Copyable {
     @usableFromInline var base: UnsafeMutableRawPointer?
     @usableFromInline var capacityBytes: Int
     @usableFromInline var start: Int
     @usableFromInline var end: Int
 
     @inlinable
-    package init() {
+    public init() {
         unsafe base = nil
         capacityBytes = 0
         start = 0
@@ -21,7 +21,7 @@ package struct ByteBuffer: ~Copyable {
 
     /// Takes over `memory`, which was allocated with alignment 16, and holds nothing yet.
     @inlinable
-    package init(adopting memory: UnsafeMutableRawBufferPointer) {
+    public init(adopting memory: UnsafeMutableRawBufferPointer) {
         unsafe base = memory.baseAddress
         capacityBytes = memory.count
         start = 0
@@ -33,7 +33,7 @@ package struct ByteBuffer: ~Copyable {
 
     /// Empties it and hands its memory to the caller, who has to free or adopt it.
     @inlinable
-    package mutating func surrender() -> UnsafeMutableRawBufferPointer? {
+    public mutating func surrender() -> UnsafeMutableRawBufferPointer? {
         guard let memory = unsafe base else { return nil }
         let whole = unsafe UnsafeMutableRawBufferPointer(start: memory, count: capacityBytes)
         unsafe base = nil
@@ -44,40 +44,40 @@ package struct ByteBuffer: ~Copyable {
     }
 
     @inlinable
-    package var count: Int { end - start }
+    public var count: Int { end - start }
     @inlinable
-    package var isEmpty: Bool { end == start }
+    public var isEmpty: Bool { end == start }
     /// Memory held, in bytes.
     @inlinable
-    package var capacity: Int { capacityBytes }
+    public var capacity: Int { capacityBytes }
 
     /// The bytes present.
     @inlinable
-    package var readable: UnsafeRawBufferPointer {
+    public var readable: UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + start }, count: end - start)
     }
     /// The bytes present, to be changed in place.
     @inlinable
-    package var mutable: UnsafeMutableRawBufferPointer {
+    public var mutable: UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(
             start: base.map { unsafe $0 + start }, count: end - start)
     }
     /// Room behind the present bytes, at least `bytes` of it: write there, then say `wrote`.
     @inlinable
-    package mutating func room(_ bytes: Int) -> UnsafeMutableRawBufferPointer {
+    public mutating func room(_ bytes: Int) -> UnsafeMutableRawBufferPointer {
         reserve(bytes)
         return unsafe UnsafeMutableRawBufferPointer(
             start: base.map { unsafe $0 + end }, count: capacityBytes - end)
     }
     @inlinable
-    package mutating func wrote(_ bytes: Int) {
+    public mutating func wrote(_ bytes: Int) {
         invariant(end + bytes <= capacityBytes, "wrote within the room")
         end += bytes
     }
 
     /// Makes room for `bytes` more without further allocation.
     @inlinable
-    package mutating func reserve(_ bytes: Int) {
+    public mutating func reserve(_ bytes: Int) {
         if capacityBytes - end >= bytes { return }
         makeRoom(bytes)
     }
@@ -105,35 +105,35 @@ package struct ByteBuffer: ~Copyable {
     }
 
     @inlinable
-    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         unsafe (base.unsafelyUnwrapped + end).copyMemory(from: source, byteCount: bytes.count)
         end += bytes.count
     }
     @inlinable
-    package mutating func append(_ span: RawSpan) {
+    public mutating func append(_ span: RawSpan) {
         unsafe span.withUnsafeBytes { unsafe append($0) }
     }
     @inlinable
-    package mutating func append(_ text: StaticString) {
+    public mutating func append(_ text: StaticString) {
         unsafe append(
             UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
     @inlinable
-    package mutating func append(_ text: String) {
+    public mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
     }
     @inlinable
-    package mutating func append(byte: UInt8) {
+    public mutating func append(byte: UInt8) {
         reserve(1)
         unsafe (base.unsafelyUnwrapped + end).storeBytes(of: byte, as: UInt8.self)
         end += 1
     }
     /// Decimal digits.
     @inlinable
-    package mutating func append(decimal value: Int) {
+    public mutating func append(decimal value: Int) {
         reserve(20)
         if value < 0 {
             append(byte: 0x2D)
@@ -165,7 +165,7 @@ package struct ByteBuffer: ~Copyable {
     }
     /// Lowercase hexadecimal digits without leading zeros.
     @inlinable
-    package mutating func append(hexadecimal value: Int) {
+    public mutating func append(hexadecimal value: Int) {
         var shift = (Int.bitWidth - 1 - max(value, 1).leadingZeroBitCount) / 4 * 4
         while shift >= 0 {
             let digit = UInt8(truncatingIfNeeded: (value >> shift) & 15)
@@ -176,7 +176,7 @@ package struct ByteBuffer: ~Copyable {
 
     /// Drops `bytes` from the front.
     @inlinable
-    package mutating func consume(_ bytes: Int) {
+    public mutating func consume(_ bytes: Int) {
         invariant(bytes <= end - start, "consume what is there")
         start += bytes
         if start == end {
@@ -186,19 +186,19 @@ package struct ByteBuffer: ~Copyable {
     }
     /// Drops `bytes` from the end.
     @inlinable
-    package mutating func dropLast(_ bytes: Int) {
+    public mutating func dropLast(_ bytes: Int) {
         invariant(bytes <= end - start, "drop what is there")
         end -= bytes
     }
     /// Empties it; the memory stays for the next use.
     @inlinable
-    package mutating func removeAll() {
+    public mutating func removeAll() {
         start = 0
         end = 0
     }
     /// Empties it and gives the memory back.
     @inlinable
-    package mutating func release() {
+    public mutating func release() {
         unsafe base?.deallocate()
         unsafe base = nil
         capacityBytes = 0

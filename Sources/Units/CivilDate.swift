@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A day of the proleptic Gregorian calendar.
-package struct CivilDate: Hashable, Sendable {
-    package let year: Int
+public struct CivilDate: Hashable, Sendable {
+    public let year: Int
     /// 1 to 12.
-    package let month: Int
+    public let month: Int
     /// 1 to 31.
-    package let day: Int
+    public let day: Int
 
     /// Days since 1970-01-01, by the era arithmetic of H. Hinnant, "chrono-compatible low-level date
     /// algorithms".
-    package init(daysSinceEpoch days: Int) {
+    public init(daysSinceEpoch days: Int) {
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097

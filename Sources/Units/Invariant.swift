@@ -4,7 +4,7 @@
 ///
 /// Checked in debug and release alike. Unlike `precondition`, the name is printed in release too.
 @inlinable
-package func invariant(
+public func invariant(
     _ fact: @autoclosure () -> Bool, _ name: StaticString,
     file: StaticString = #fileID, line: UInt = #line
 ) {
@@ -12,9 +12,8 @@ package func invariant(
 }
 
 /// Stops the process: the place was proven unreachable, and was reached.
-@usableFromInline
 @inline(never)
-package func broken(_ name: StaticString, file: StaticString = #fileID, line: UInt = #line) -> Never
+public func broken(_ name: StaticString, file: StaticString = #fileID, line: UInt = #line) -> Never
 {
     fatalError("invariant broken: \(name)", file: file, line: line)
 }

@@ -2,47 +2,54 @@
 
 /// A slot of a `Slab` and the generation of its present tenant: a key that outlived its element finds nothing.
 @frozen
-package struct SlabKey: Hashable, Sendable {
+public struct SlabKey: Hashable, Sendable {
     /// Generation (24 bits) above slot (32 bits); the top 8 bits are free for the holder.
-    package let raw: UInt64
+    public let raw: UInt64
 
     @inlinable
-    package init(raw: UInt64) { self.raw = raw }
+    public init(raw: UInt64) { self.raw = raw }
     @inlinable
     init(slot: UInt32, generation: UInt32) {
         raw = UInt64(generation) << 32 | UInt64(slot)
     }
     @inlinable
-    package var slot: Int { Int(truncatingIfNeeded: raw & 0xFFFF_FFFF) }
+    public var slot: Int { Int(truncatingIfNeeded: raw & 0xFFFF_FFFF) }
     @inlinable
     var generation: UInt32 { UInt32(truncatingIfNeeded: raw >> 32) & 0xFF_FFFF }
 }
 
 /// A bounded table with stable keys: insert, find and remove in constant time, slots reused, never moved.
-package struct Slab<Element> {
+public struct Slab<Element> {
     @usableFromInline
     struct Slot {
         @usableFromInline var element: Element?
         @usableFromInline var generation: UInt32
         @usableFromInline var nextFree: Int32
+
+        @inlinable
+        init(element: Element?, generation: UInt32, nextFree: Int32) {
+            self.element = element
+            self.generation = generation
+            self.nextFree = nextFree
+        }
     }
     @usableFromInline var slots: [Slot] = []
     @usableFromInline var firstFree: Int32 = -1
     @usableFromInline var occupied = 0
     /// The most elements it will ever hold at once.
-    package let limit: Int
+    public let limit: Int
 
     @inlinable
-    package init(limit: Int) { self.limit = limit }
+    public init(limit: Int) { self.limit = limit }
 
     @inlinable
-    package var count: Int { occupied }
+    public var count: Int { occupied }
     @inlinable
-    package var isFull: Bool { occupied >= limit }
+    public var isFull: Bool { occupied >= limit }
 
     /// The key under which `element` stands from now on, or nil when the slab is full.
     @inlinable
-    package mutating func insert(_ element: Element) -> SlabKey? {
+    public mutating func insert(_ element: Element) -> SlabKey? {
         guard occupied < limit else { return nil }
         occupied += 1
         if firstFree >= 0 {
@@ -57,7 +64,7 @@ package struct Slab<Element> {
 
     /// The key that the next `insert` will give, so that an element can know its own.
     @inlinable
-    package var nextKey: SlabKey? {
+    public var nextKey: SlabKey? {
         guard occupied < limit else { return nil }
         if firstFree >= 0 {
             return SlabKey(slot: UInt32(firstFree), generation: slots[Int(firstFree)].generation)
@@ -67,7 +74,7 @@ package struct Slab<Element> {
 
     /// The element of `key`; nil when it has left, whoever lives in the slot now.
     @inlinable
-    package subscript(key: SlabKey) -> Element? {
+    public subscript(key: SlabKey) -> Element? {
         let slot = key.slot
         guard slot < slots.count, slots[slot].generation == key.generation else { return nil }
         return slots[slot].element
@@ -76,7 +83,7 @@ package struct Slab<Element> {
     /// Calls `change` with the element in place; false when it has left.
     @inlinable
     @discardableResult
-    package mutating func update(_ key: SlabKey, _ change: (inout Element) -> Void) -> Bool {
+    public mutating func update(_ key: SlabKey, _ change: (inout Element) -> Void) -> Bool {
         let slot = key.slot
         guard slot < slots.count, slots[slot].generation == key.generation,
             var element = slots[slot].element.take()
@@ -89,7 +96,7 @@ package struct Slab<Element> {
     /// Takes the element out; nil when it had left already.
     @inlinable
     @discardableResult
-    package mutating func remove(_ key: SlabKey) -> Element? {
+    public mutating func remove(_ key: SlabKey) -> Element? {
         let slot = key.slot
         guard slot < slots.count, slots[slot].generation == key.generation,
             let element = slots[slot].element
@@ -104,7 +111,7 @@ package struct Slab<Element> {
 
     /// Every element with its key, in slot order.
     @inlinable
-    package func forEach(_ body: (SlabKey, Element) -> Void) {
+    public func forEach(_ body: (SlabKey, Element) -> Void) {
         for slot in slots.indices {
             if let element = slots[slot].element {
                 body(

@@ -2,14 +2,14 @@
 
 /// The seeded generator of every random choice: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
 @frozen
-package struct SplitMix64: RandomNumberGenerator, Sendable {
+public struct SplitMix64: RandomNumberGenerator, Sendable {
     @usableFromInline var state: UInt64
 
     @inlinable
-    package init(seed: UInt64) { state = seed }
+    public init(seed: UInt64) { state = seed }
 
     @inlinable
-    package mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -19,5 +19,5 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
 
     /// Uniform in 0 ..< 1.
     @inlinable
-    package mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+    public mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

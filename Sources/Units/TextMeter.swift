@@ -4,7 +4,7 @@
 ///
 /// The reader of a body knows where the texts are, the estimator what they cost; neither knows the
 /// other.
-package protocol TextMeter {
+public protocol TextMeter {
     /// The next piece of the present text: UTF-8 with the escapes decoded. It may end within a
     /// character.
     mutating func feed(_ text: RawSpan)

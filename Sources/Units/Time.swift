@@ -4,32 +4,32 @@
 ///
 /// The pure rooms get it with each call and never read a clock.
 @frozen
-package struct Instant: Hashable, Comparable, Sendable {
-    package var nanoseconds: UInt64
+public struct Instant: Hashable, Comparable, Sendable {
+    public var nanoseconds: UInt64
 
     @inlinable
-    package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+    public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// A point that never comes.
-    package static let distantFuture = Instant(nanoseconds: UInt64(Int64.max))
+    public static let distantFuture = Instant(nanoseconds: UInt64(Int64.max))
 
     @inlinable
-    package static func < (left: Instant, right: Instant) -> Bool {
+    public static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
     /// Saturates at zero and at `distantFuture`.
     @inlinable
-    package static func + (instant: Instant, span: Duration) -> Instant {
+    public static func + (instant: Instant, span: Duration) -> Instant {
         let sum = Int64(instant.nanoseconds).addingReportingOverflow(span.nanoseconds)
         if sum.overflow { return distantFuture }
         return Instant(nanoseconds: UInt64(max(0, sum.partialValue)))
     }
     @inlinable
-    package static func - (instant: Instant, span: Duration) -> Instant {
+    public static func - (instant: Instant, span: Duration) -> Instant {
         instant + Duration(nanoseconds: -span.nanoseconds)
     }
     @inlinable
-    package static func - (later: Instant, earlier: Instant) -> Duration {
+    public static func - (later: Instant, earlier: Instant) -> Duration {
         Duration(nanoseconds: Int64(later.nanoseconds) &- Int64(earlier.nanoseconds))
     }
 }
@@ -37,62 +37,62 @@ package struct Instant: Hashable, Comparable, Sendable {
 /// A length of time in whole nanoseconds. It stands before the standard library's 128-bit type of the same
 /// name, whose divisions would be felt on the request path.
 @frozen
-package struct Duration: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package var nanoseconds: Int64
+public struct Duration: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var nanoseconds: Int64
 
     @inlinable
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    package static let zero = Duration(nanoseconds: 0)
+    public static let zero = Duration(nanoseconds: 0)
     /// No limit.
-    package static let infinite = Duration(nanoseconds: Int64.max)
+    public static let infinite = Duration(nanoseconds: Int64.max)
 
     @inlinable
-    package static func microseconds(_ count: Int) -> Duration {
+    public static func microseconds(_ count: Int) -> Duration {
         Duration(nanoseconds: Int64(count) * 1_000)
     }
     @inlinable
-    package static func milliseconds(_ count: Int) -> Duration {
+    public static func milliseconds(_ count: Int) -> Duration {
         Duration(nanoseconds: Int64(count) * 1_000_000)
     }
     @inlinable
-    package static func seconds(_ count: Int) -> Duration {
+    public static func seconds(_ count: Int) -> Duration {
         Duration(nanoseconds: Int64(count) * 1_000_000_000)
     }
     /// From a computed number of seconds; not finite or too large saturates at `infinite`.
     @inlinable
-    package static func seconds(_ count: Double) -> Duration {
+    public static func seconds(_ count: Double) -> Duration {
         let scaled = count * 1e9
         guard scaled < 9.2e18 else { return infinite }
         return Duration(nanoseconds: scaled > -9.2e18 ? Int64(scaled) : Int64.min)
     }
 
     @inlinable
-    package var seconds: Double { Double(nanoseconds) / 1e9 }
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
     /// Whole milliseconds, rounded up: what a client is told to wait must not be too short.
     @inlinable
-    package var millisecondsRoundedUp: Int {
+    public var millisecondsRoundedUp: Int {
         let whole = nanoseconds / 1_000_000
         return Int(nanoseconds % 1_000_000 > 0 ? whole + 1 : whole)
     }
 
     @inlinable
-    package static func < (left: Duration, right: Duration) -> Bool {
+    public static func < (left: Duration, right: Duration) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
     /// Saturates at `infinite`.
     @inlinable
-    package static func + (left: Duration, right: Duration) -> Duration {
+    public static func + (left: Duration, right: Duration) -> Duration {
         let sum = left.nanoseconds.addingReportingOverflow(right.nanoseconds)
         return sum.overflow ? infinite : Duration(nanoseconds: sum.partialValue)
     }
     @inlinable
-    package static func - (left: Duration, right: Duration) -> Duration {
+    public static func - (left: Duration, right: Duration) -> Duration {
         Duration(nanoseconds: left.nanoseconds &- right.nanoseconds)
     }
 
     /// As the configuration spells it: `250ms`, `30s`, `5m`.
-    package var description: String {
+    public var description: String {
         if self == .infinite { return "infinite" }
         let units: [(Int64, String)] = [
             (3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"),
@@ -108,20 +108,20 @@ package struct Duration: Hashable, Comparable, Sendable, CustomStringConvertible
 /// A point of the wall clock: nanoseconds since 1970-01-01T00:00:00Z. For people, for stores and for
 /// calendar limits; never for measuring.
 @frozen
-package struct WallTime: Hashable, Comparable, Sendable {
-    package var nanoseconds: Int64
+public struct WallTime: Hashable, Comparable, Sendable {
+    public var nanoseconds: Int64
 
     @inlinable
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
     @inlinable
-    package var microseconds: Int64 { nanoseconds / 1_000 }
+    public var microseconds: Int64 { nanoseconds / 1_000 }
     @inlinable
-    package static func < (left: WallTime, right: WallTime) -> Bool {
+    public static func < (left: WallTime, right: WallTime) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
     @inlinable
-    package static func + (time: WallTime, span: Duration) -> WallTime {
+    public static func + (time: WallTime, span: Duration) -> WallTime {
         WallTime(nanoseconds: time.nanoseconds &+ span.nanoseconds)
     }
 }

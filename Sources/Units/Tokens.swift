@@ -2,28 +2,28 @@
 
 /// A number of tokens. Never negative by convention; differences may be.
 @frozen
-package struct Tokens: Hashable, Comparable, Sendable, AdditiveArithmetic, CustomStringConvertible {
-    package var count: Int
+public struct Tokens: Hashable, Comparable, Sendable, AdditiveArithmetic, CustomStringConvertible {
+    public var count: Int
 
     @inlinable
-    package init(_ count: Int) { self.count = count }
+    public init(_ count: Int) { self.count = count }
 
-    package static let zero = Tokens(0)
+    public static let zero = Tokens(0)
 
     @inlinable
-    package static func < (left: Tokens, right: Tokens) -> Bool { left.count < right.count }
+    public static func < (left: Tokens, right: Tokens) -> Bool { left.count < right.count }
     @inlinable
-    package static func + (left: Tokens, right: Tokens) -> Tokens {
+    public static func + (left: Tokens, right: Tokens) -> Tokens {
         Tokens(left.count &+ right.count)
     }
     @inlinable
-    package static func - (left: Tokens, right: Tokens) -> Tokens {
+    public static func - (left: Tokens, right: Tokens) -> Tokens {
         Tokens(left.count &- right.count)
     }
     @inlinable
-    package static func += (left: inout Tokens, right: Tokens) { left.count &+= right.count }
+    public static func += (left: inout Tokens, right: Tokens) { left.count &+= right.count }
     @inlinable
-    package static func -= (left: inout Tokens, right: Tokens) { left.count &-= right.count }
+    public static func -= (left: inout Tokens, right: Tokens) { left.count &-= right.count }
 
-    package var description: String { String(count) }
+    public var description: String { String(count) }
 }

@@ -5,12 +5,12 @@ package enum JSONNumber: Sendable, Equatable {
     case whole(Int)
     /// It has a fraction.
     case fractional
-    /// Whole, but beyond `Int`.
+    /// Whole, but beyond ±`Int.max`.
     case tooLarge
 
     /// Reads the number that a scanner found at `range`.
     package init(_ range: Range<Int>, in text: RawSpan) {
-        let parts = JSONDecimal(range, in: text)
+        let parts = Scientific(range, in: text)
         guard let digits = parts.digits else {
             self = parts.exponent < 0 ? .fractional : .tooLarge
             return
@@ -26,22 +26,14 @@ package enum JSONNumber: Sendable, Equatable {
         }
     }
 
-    /// The nearest double; beyond the largest one it is infinite.
+    /// The nearest double; beyond the largest one it is infinite. What is no number is NaN.
     package static func double(_ range: Range<Int>, in text: RawSpan) -> Double {
-        let parts = JSONDecimal(range, in: text)
-        // Exact operands make the one division or multiplication exactly rounded (Clinger, 1990).
-        if let digits = parts.digits, digits < 1 << 53, abs(parts.exponent) <= 22 {
-            var power = 1.0
-            for _ in 0..<abs(parts.exponent) { power *= 10 }
-            let magnitude = parts.exponent < 0 ? Double(digits) / power : Double(digits) * power
-            return parts.negative ? -magnitude : magnitude
-        }
-        return Double(text.text(range)) ?? 0
+        Decimal.parse(text, ByteRange(range.lowerBound, range.upperBound)) ?? .nan
     }
 }
 
 /// ± digits × 10^exponent, without zeros at the end of the digits.
-private struct JSONDecimal {
+private struct Scientific {
     var negative = false
     /// Nil when they do not fit.
     var digits: UInt64? = 0
@@ -64,7 +56,7 @@ private struct JSONDecimal {
             default: break scan
             }
         }
-        exponent = scale + zeros + JSONDecimal.exponent(at..<range.upperBound, text)
+        exponent = scale + zeros + Scientific.exponent(at..<range.upperBound, text)
     }
 
     private mutating func take(_ digit: UInt8, _ zeros: inout Int) {
@@ -73,8 +65,8 @@ private struct JSONDecimal {
             return
         }
         var value = digits
-        for _ in 0..<(digits == 0 ? 0 : min(zeros, 20)) { value = JSONDecimal.shifted(value, 0) }
-        digits = JSONDecimal.shifted(value, UInt64(digit))
+        for _ in 0..<(digits == 0 ? 0 : min(zeros, 20)) { value = Scientific.shifted(value, 0) }
+        digits = Scientific.shifted(value, UInt64(digit))
         zeros = 0
     }
 

@@ -31,6 +31,7 @@ package struct JSONScanner: Sendable {
     private var nesting: UInt64 = 0
     private var phase = Phase.start
 
+    /// Out of range, the depth is clamped.
     package init(maxDepth: Int = 64) { self.maxDepth = min(max(maxDepth, 1), 64) }
 
     /// The next token.

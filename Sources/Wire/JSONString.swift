@@ -11,12 +11,14 @@ package struct JSONString: Sendable, Equatable {
     /// Whether a backslash occurs: otherwise the raw bytes are the text.
     package let isEscaped: Bool
 
+    /// `isEscaped` may be true without need, which only costs time.
     @inlinable
     package init(range: Range<Int>, isEscaped: Bool) {
         self.range = range
         self.isEscaped = isEscaped
     }
 
+    /// Whether it is `""`.
     @inlinable
     package var isEmpty: Bool { range.isEmpty }
 

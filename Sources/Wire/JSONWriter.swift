@@ -109,11 +109,13 @@ extension JSONWriter {
 // MARK: Values
 
 extension JSONWriter {
+    /// A text of our own or of a person.
     package mutating func string(_ text: String) {
         beginValue()
         quoted(text)
         endValue()
     }
+    /// A word of our own.
     package mutating func string(_ text: StaticString) {
         beginValue()
         unsafe quoted(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
@@ -125,6 +127,7 @@ extension JSONWriter {
         unsafe text.withUnsafeBytes { unsafe quoted($0) }
         endValue()
     }
+    /// A whole number, exactly.
     package mutating func int(_ value: Int) {
         beginValue()
         buffer.append(decimal: value)
@@ -136,11 +139,13 @@ extension JSONWriter {
         if value.isFinite { buffer.append(value.description) } else { buffer.append("null") }
         endValue()
     }
+    /// `true` or `false`.
     package mutating func bool(_ value: Bool) {
         beginValue()
         if value { buffer.append("true") } else { buffer.append("false") }
         endValue()
     }
+    /// `null`.
     package mutating func null() {
         beginValue()
         buffer.append("null")

@@ -14,7 +14,8 @@ struct Penstock: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, KeyCommand.self,
+            ServeCommand.self, CheckCommand.self, DemoCommand.self, EngineCommand.self,
+            KeyCommand.self,
         ])
 
     static func main() {

@@ -36,8 +36,9 @@ enum GatewayRunning {
     ) throws {
         _ = Limits.raiseOpenFiles()
         do {
+            let signals = try SignalSource()
             let log = try LogSink()
-            let process = try GatewayProcess(setup, log: log)
+            let process = try GatewayProcess(setup, log: log, signals: signals)
             for line in announce(process) { log.write(line) }
             let cut = try process.run()
             if cut > 0 { log.write("ended with \(cut) requests cut") }

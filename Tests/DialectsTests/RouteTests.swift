@@ -3,17 +3,15 @@
 import Dialects
 import TestSupport
 import Testing
-import Units
+import Wire
 
-private func route(_ method: String, _ target: String) -> Route? {
-    Array(method.utf8).withRaw { method in
-        Array(target.utf8).withRaw { Route.route(method: method, target: $0) }
-    }
+private func route(_ method: Method, _ target: String) -> Route? {
+    Array(target.utf8).withRaw { Route.route(method: method, target: $0) }
 }
 
 /// The name of the model that `target` asks about.
 private func modelName(_ target: String) -> String? {
-    guard case .model(let range) = route("GET", target) else { return nil }
+    guard case .model(let range) = route(.get, target) else { return nil }
     return Array(target.utf8).withRaw { Route.modelName(range, in: $0) }
 }
 
@@ -26,7 +24,7 @@ struct RouteTests {
         ("/%76%31/ch%61t/completions", .generate(.chatCompletions)),
     ])
     func generatingPathsAreFound(target: String, expected: Route) {
-        #expect(route("POST", target) == expected)
+        #expect(route(.post, target) == expected)
     }
 
     /// Engines decode and normalise paths; what only they would recognise must not pass under
@@ -43,20 +41,20 @@ struct RouteTests {
         "/v1/%6dodels%2Fx",
     ])
     func otherPathsDoNotExist(target: String) {
-        #expect(route("POST", target) == nil)
-        #expect(route("GET", target) == nil)
+        #expect(route(.post, target) == nil)
+        #expect(route(.get, target) == nil)
     }
 
     @Test func modelsAreRead() {
-        #expect(route("GET", "/v1/models") == .models)
-        #expect(route("HEAD", "/v1/models?x") == .models)
-        #expect(route("GET", "/v1/models/llama") == .model(11..<16))
-        #expect(route("POST", "/v1/models") == .methodNotAllowed(.getAndHead))
-        #expect(route("DELETE", "/v1/models/llama") == .methodNotAllowed(.getAndHead))
+        #expect(route(.get, "/v1/models") == .models)
+        #expect(route(.head, "/v1/models?x") == .models)
+        #expect(route(.get, "/v1/models/llama") == .model(11..<16))
+        #expect(route(.post, "/v1/models") == .methodNotAllowed(.getAndHead))
+        #expect(route(.delete, "/v1/models/llama") == .methodNotAllowed(.getAndHead))
     }
 
-    @Test(arguments: ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", "POSTS", "", "X"])
-    func generatingTakesAPost(method: String) {
+    @Test(arguments: [Method.get, .head, .put, .delete, .patch, .options, .trace, .other])
+    func generatingTakesAPost(method: Method) {
         #expect(route(method, "/v1/completions") == .methodNotAllowed(.post))
     }
 
@@ -80,10 +78,8 @@ struct RouteTests {
             for _ in 0..<50 {
                 let target = maker.damaged(Array(base.utf8))
                 target.withRaw { target in
-                    [UInt8]("GET".utf8).withRaw { method in
-                        if case .model(let range) = Route.route(method: method, target: target) {
-                            _ = Route.modelName(range, in: target)
-                        }
+                    if case .model(let range) = Route.route(method: .get, target: target) {
+                        _ = Route.modelName(range, in: target)
                     }
                 }
             }

@@ -28,6 +28,12 @@ struct UsageTests {
         #expect(taken == Usage(input: Tokens(36), cachedInput: Tokens(35), output: Tokens(24)))
     }
 
+    @Test func manyChoicesOfTheLargestUsageAreHarmless() {
+        let choices = Array(repeating: "{}", count: 100_000).joined(separator: ",")
+        let answer = #"{"choices":[\#(choices)],"usage":{"prompt_tokens":2147483647}}"#
+        #expect(found(answer, .choice(perPrompt: 1))?.input == Tokens(2_147_483_647 * 100_000))
+    }
+
     @Test func reasoningIsPartOfTheOutput() {
         let answer = #"""
             {"choices":[{}],"usage":{"prompt_tokens":5,"completion_tokens":40,
@@ -46,7 +52,8 @@ struct UsageTests {
     @Test(arguments: [
         "", "[]", "{}", #"{"usage":null}"#, #"{"usage":{}}"#, #"{"usage":{"completion_tokens":3}}"#,
         #"{"usage":{"prompt_tokens":-1}}"#, #"{"usage":{"prompt_tokens":1.5}}"#,
-        #"{"usage":{"prompt_tokens":1e30}}"#, #"{"usage":{"prompt_tokens":"7"}}"#,
+        #"{"usage":{"prompt_tokens":1e30}}"#, #"{"usage":{"prompt_tokens":2147483648}}"#,
+        #"{"usage":{"prompt_tokens":"7"}}"#,
         #"{"choices":[{"usage":{"prompt_tokens":7}}]}"#, #"{"usage":{"prompt_tokens":7}"#,
         #"{"text":"\"usage\":{\"prompt_tokens\":7}"}"#, #"{"detail":"Not Found"}"#,
     ])

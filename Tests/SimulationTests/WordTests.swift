@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Simulation
+import TestSupport
 import Testing
 import Units
 
@@ -8,7 +9,7 @@ private func tokenize(_ pieces: [String], maxHashes: Int = 100) -> WordTokenizer
     var tokenizer = WordTokenizer(maxHashes: maxHashes)
     for piece in pieces {
         let bytes = Array(piece.utf8)
-        tokenizer.feed(bytes.span.bytes)
+        bytes.withRaw { tokenizer.feed($0) }
     }
     return tokenizer
 }
@@ -45,7 +46,7 @@ private func tokenize(_ pieces: [String], maxHashes: Int = 100) -> WordTokenizer
         var tokenizer = tokenize(["one"])
         tokenizer.boundary()
         let bytes = Array("two".utf8)
-        tokenizer.feed(bytes.span.bytes)
+        bytes.withRaw { tokenizer.feed($0) }
         #expect(tokenizer.count == Tokens(2))
     }
 
@@ -87,7 +88,7 @@ private func tokenize(_ pieces: [String], maxHashes: Int = 100) -> WordTokenizer
         var buffer = ByteBuffer()
         WordText(seed: 9).append(tokens: 0..<count, to: &buffer)
         var tokenizer = WordTokenizer(maxHashes: 0)
-        unsafe tokenizer.feed(buffer.readable.bytes)
+        buffer.array.withRaw { tokenizer.feed($0) }
         #expect(tokenizer.count == Tokens(count))
     }
 
@@ -95,7 +96,7 @@ private func tokenize(_ pieces: [String], maxHashes: Int = 100) -> WordTokenizer
         func text(_ seed: UInt64, _ parts: [Range<Int>]) -> String {
             var buffer = ByteBuffer()
             for part in parts { WordText(seed: seed).append(tokens: part, to: &buffer) }
-            return unsafe String(decoding: buffer.readable, as: UTF8.self)
+            return buffer.string
         }
         #expect(text(1, [0..<20]) == text(1, [0..<7, 7..<20]))
         #expect(text(1, [0..<20]) != text(2, [0..<20]))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Glibc's module map leaves out, hides behind _GNU_SOURCE, or spells as a macro that Swift cannot
-// see: epoll, eventfd, signalfd, accept4, socket options, CPU affinity. Every function keeps the
-// convention of libc: -1 and errno, unless its line says otherwise.
+// What Glibc's module map leaves out, hides behind _GNU_SOURCE, or spells as a macro that Swift
+// cannot see: epoll, eventfd, signalfd, accept4, socket options, CPU affinity. Every function keeps
+// the convention of libc: -1 and errno, unless its line says otherwise.
 #pragma once
 #include <pthread.h>
 #include <signal.h>

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import EventLoop
+import Units
+
+/// What an engine's thread is told.
+enum EngineMessage: Sendable {
+    case stop
+}
+
+/// Why engines did not start.
+package enum EngineStartFault: Error, Sendable, Equatable, CustomStringConvertible {
+    case listen(SocketAddress, SystemFault)
+    case system(SystemFault)
+    /// Its speed is not above zero, or its context holds nothing.
+    case setup(String)
+
+    package var description: String {
+        switch self {
+        case .listen(let address, let fault): "cannot listen on \(address): \(fault)"
+        case .system(let fault): "\(fault)"
+        case .setup(let text): text
+        }
+    }
+}
+
+/// Simulated engines in this process, each on a thread of its own.
+package final class EngineServer: Sendable {
+    /// Where each engine listens, with the real ports, in the order of the setups.
+    package let addresses: [SocketAddress]
+    private let mailboxes: [Mailbox<EngineMessage>]
+    private let threads: [LoopThread]
+
+    /// Binds every door before any thread starts, so that a taken port is a fault of the start.
+    package static func start(
+        _ setups: [EngineSetup]
+    ) throws(EngineStartFault) -> EngineServer {
+        var doors: [Door] = []
+        for setup in setups {
+            guard setup.speed > 0, setup.speed.isFinite else {
+                throw .setup("an engine's speed is above zero")
+            }
+            guard setup.contextLimit.count > 1 else {
+                throw .setup("an engine's context holds two tokens at least")
+            }
+            do throws(SystemFault) {
+                doors.append(
+                    Door(
+                        listener: try Listener.bind(setup.address, backlog: 1_024),
+                        mailbox: try Mailbox(limit: 4)))
+            } catch {
+                throw .listen(setup.address, error)
+            }
+        }
+        do throws(SystemFault) {
+            return try EngineServer(setups, doors)
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    private init(_ setups: [EngineSetup], _ doors: [Door]) throws(SystemFault) {
+        addresses = doors.map(\.address)
+        mailboxes = doors.map(\.mailbox)
+        var threads: [LoopThread] = []
+        for (place, setup) in setups.enumerated() {
+            let door = doors[place]
+            threads.append(
+                try LoopThread(name: "engine-\(place)") {
+                    Self.work(setup, door)
+                })
+        }
+        self.threads = threads
+    }
+
+    /// Cuts all connections and returns when every thread has ended.
+    package func stop() {
+        for mailbox in mailboxes { mailbox.post(.stop) }
+        wait()
+    }
+
+    /// Returns when every engine has ended by itself: by dying, or because it could not go on.
+    package func wait() {
+        for thread in threads { thread.join() }
+    }
+
+    private static func work(_ setup: EngineSetup, _ door: Door) {
+        do throws(SystemFault) {
+            try door.run(setup)
+        } catch {
+            // The kernel refused a poller or a descriptor: to its clients this engine has died.
+        }
+    }
+}
+
+/// A bound listener on its way to its thread.
+private final class Door: Sendable {
+    let address: SocketAddress
+    let mailbox: Mailbox<EngineMessage>
+    private let listener: Listener
+
+    init(listener: consuming Listener, mailbox: Mailbox<EngineMessage>) {
+        address = listener.address
+        self.listener = listener
+        self.mailbox = mailbox
+    }
+
+    func run(_ setup: EngineSetup) throws(SystemFault) {
+        let worker = try EngineWorker(
+            setup, listener: try listener.duplicate(), mailbox: mailbox)
+        try worker.run()
+    }
+}
