@@ -114,7 +114,14 @@ let package = Package(
             "Engine", ["Engine", "Simulation", "EventLoop", "Units"], exclude: ["Fixtures"]),
         tests("Replay", ["Replay", "Engine", "Simulation", "EventLoop", "Units"]),
         tests("EventLoop", ["EventLoop", "Units"]),
-        tests("Transport", ["Transport", "EventLoop", "Wire", "Units"]),
+        .target(
+            name: "TransportSupport", dependencies: ["Transport", "EventLoop", "Wire", "Units"],
+            path: "Tests/TransportSupport", swiftSettings: settings),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        tests(
+            "Transport",
+            ["Transport", "EventLoop", "Wire", "Units", "TransportSupport", "AllocationCounter"]),
+        tests("Hostile", ["Transport", "EventLoop", "Wire", "Units", "TransportSupport"]),
         tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests("Configuration", ["Configuration", "Policy", "Units"], exclude: ["Golden"]),
