@@ -17,7 +17,7 @@ struct BufferPool: ~Copyable {
     }
 
     deinit {
-        for unsafe block in unsafe blocks { unsafe block.deallocate() }
+        for place in unsafe blocks.indices { unsafe blocks[place].deallocate() }
     }
 
     /// An empty buffer with one block of room.

@@ -77,6 +77,14 @@ package final class Rig {
         return peer
     }
 
+    /// The peers so far are not driven any more, and close when the test lets go of them.
+    package func forgetPeers() { peers.removeAll() }
+    /// A connection that the test has closed itself.
+    package func forget(_ client: ClientStream) {
+        clients.remove(client.key)
+        answers[client.key] = nil
+    }
+
     /// A raw engine for the rig's client side, on the other end of a connection that is open.
     package func engine(on listener: borrowing Listener) throws -> Peer {
         var peer: Peer?
