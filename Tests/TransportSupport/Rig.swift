@@ -63,6 +63,15 @@ package final class Rig {
     package var openServers: Int { servers.count }
     /// The client connection accepted last; stays after it has closed.
     package var server: HTTP1ServerConnection? { lastServer }
+    /// What all clients' connections hold, in bytes.
+    package var heldBytes: Int {
+        var sum = 0
+        func add(_: SlabKey, _ server: HTTP1ServerConnection) {
+            sum += server.heldRequestBytes + server.heldAnswerBytes
+        }
+        servers.forEach(add)
+        return sum
+    }
     /// The highest descriptor that a client's connection had.
     package var highestDescriptor: Int32 { highest }
 
