@@ -366,6 +366,7 @@ package final class HTTP1ClientConnection: ClientStream {
         if phase == .connecting || !output.isEmpty { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
+        // A change takes no memory: there is nothing that could fail.
         try? loop.poller.change(descriptor, wanted, token)
     }
 }
