@@ -22,6 +22,7 @@ final class Worker {
         static let client: UInt8 = 4
         static let exchange: UInt8 = 5
         static let store: UInt8 = 6
+        static let sweep: UInt8 = 7
     }
 
     let index: Int
@@ -44,6 +45,8 @@ final class Worker {
     var isPerforming = false
     var isDraining = false
     var isStopping = false
+    /// The wheel will say when to look for connections that were kept for too long.
+    var isSweeping = false
     /// Request bodies held, in bytes.
     var heldBodies = 0
     /// Price the texts of the request under inspection.
@@ -138,6 +141,7 @@ final class Worker {
             guard let exchange = exchanges[token.key] else { return }
             if exchange.deadline.fired(token, loop) { expire(exchange) }
         case Kind.store: storeDue()
+        case Kind.sweep: sweep()
         default: return
         }
     }
