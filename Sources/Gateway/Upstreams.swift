@@ -52,6 +52,23 @@ struct Upstreams {
         return nil
     }
 
+    /// Hands out in `stale` every kept connection that has been idle for `limit`; false when none is left.
+    mutating func expire(
+        idleAtMost limit: Duration, now: Instant, stale: inout [SlabKey]
+    ) -> Bool {
+        var isAnyLeft = false
+        for endpoint in idle.indices {
+            // The longest idle stand in front.
+            let young = idle[endpoint].firstIndex { now - $0.since < limit }
+            for old in idle[endpoint][..<(young ?? idle[endpoint].count)] {
+                stale.append(old.client)
+            }
+            idle[endpoint].removeSubrange(..<(young ?? idle[endpoint].count))
+            isAnyLeft = isAnyLeft || young != nil
+        }
+        return isAnyLeft
+    }
+
     /// Keeps a connection for later; the one kept longest is handed back when there are too many.
     mutating func keep(
         _ client: SlabKey, to endpoint: EndpointID, atMost limit: Int, now: Instant

@@ -58,7 +58,7 @@ extension Worker {
         case .queued:
             exchange.state = .waiting
             exchange.wasQueued = true
-        case .refuse(_, let refusal): refuse(exchange, refusal)
+        case .refuse(_, let refusal): refuseLate(exchange, refusal)
         }
     }
 

@@ -121,7 +121,7 @@ extension Worker {
         case .reading, .budgeting, .waiting, .sending:
             let isPaid = exchange.state == .sending
             exchange.isEngineFault = isPaid && !isTotal
-            refuse(exchange, Refusal(.deadlineExceeded, isFinal: isPaid || isTotal))
+            refuseLate(exchange, Refusal(.deadlineExceeded, isFinal: isPaid || isTotal))
         case .answering where isTotal && exchange.body == .events:
             endEarly(exchange)
         case .answering:
@@ -148,8 +148,8 @@ extension Worker {
         ).write(to: &text)
         unsafe server.write(text.readable)
         server.end()
-        server.flush()
         close(exchange, .timedOut)
+        server.flush()
         if let connection = servers[server.key] { pump(connection) }
     }
 }

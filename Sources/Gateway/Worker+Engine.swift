@@ -91,6 +91,27 @@ extension Worker {
 
     private func drop(_ key: SlabKey) { clients.remove(key)?.close() }
 
+    // MARK: kept connections
+
+    /// Sees to it that kept connections end with their idle time, used again or not.
+    private func sweepLater() {
+        guard !isSweeping else { return }
+        isSweeping =
+            loop.schedule(
+                Token(kind: Kind.sweep, key: SlabKey(raw: 0)),
+                at: loop.now + policy.upstream.idleTimeout) != nil
+    }
+
+    /// Closes the kept connections that have been idle for too long.
+    func sweep() {
+        isSweeping = false
+        var stale: [SlabKey] = []
+        let isAnyLeft = upstreams.expire(
+            idleAtMost: policy.upstream.idleTimeout, now: loop.now, stale: &stale)
+        for key in stale { drop(key) }
+        if isAnyLeft { sweepLater() }
+    }
+
     /// Nothing reached an engine: the machine may choose another.
     private func bounce(_ exchange: Exchange) {
         exchange.endpoint = nil
@@ -257,11 +278,14 @@ extension Worker {
             // Data over several lines: read joined, and passed on whole or not at all.
             text.removeAll()
             unsafe view.appendData(block.bytes, to: &text)
+            guard unsafe text.readable.contains(where: { $0 != 0x0A }) else { return .drop }
             let event = unsafe reader.read(text.readable.bytes)
             note(exchange, event)
             return event.action == .drop ? .drop : .pass
         }
         let data = view.data.range
+        // SDKs hand an empty text to their JSON parser, and fail.
+        guard !data.isEmpty else { return .drop }
         let event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data]).bytes)
         note(exchange, event)
         switch event.action {
@@ -329,6 +353,7 @@ extension Worker {
         let surplus = upstreams.keep(
             client.key, to: endpoint, atMost: policy.upstream.maxIdle, now: loop.now)
         if let surplus { drop(surplus) }
+        sweepLater()
     }
 
     /// The engine's answer is complete.
@@ -347,8 +372,9 @@ extension Worker {
         }
         respond(exchange)
         server.end(trailers: exchange.trailers)
-        server.flush()
+        // Settled before the client can know that it is over: its next request finds the room.
         close(exchange, exchange.status == 200 ? .completed : .engineFailed)
+        server.flush()
         if let connection = servers[server.key] { pump(connection) }
     }
 
@@ -368,7 +394,7 @@ extension Worker {
             case .head, .chunk, .unexpectedBytes: break
             }
             exchange.isEngineFault = true
-            return refuse(exchange, Refusal(.upstreamFailed, isFinal: true))
+            return refuseLate(exchange, Refusal(.upstreamFailed, isFinal: true))
         }
         exchange.isEngineFault = true
         cut(exchange, .engineFailed)

@@ -214,28 +214,16 @@ extension Worker {
     /// When the client will have hung up: its stated budget, or its read timeout, whichever is shorter.
     private func patience(_ server: HTTP1ServerConnection) -> Instant {
         var deadline = Instant.distantFuture
-        if let milliseconds = unsafe number(server.value(.xPenstockDeadlineMS)) {
+        if let milliseconds = unsafe server.value(.xPenstockDeadlineMS)?.positiveNumber {
             deadline = loop.now + .milliseconds(milliseconds)
         }
-        if let seconds = unsafe number(server.value(.xStainlessReadTimeout)) {
+        if let seconds = unsafe server.value(.xStainlessReadTimeout)?.positiveNumber {
             // A margin before the client gives up, so that the answer still reaches it.
             let span = Duration.seconds(seconds)
             deadline = min(deadline, loop.now + span - min(.seconds(1), Duration(
                 nanoseconds: span.nanoseconds / 10)))
         }
         return deadline
-    }
-
-    /// A whole positive number of at most nine digits.
-    private func number(_ value: UnsafeRawBufferPointer?) -> Int? {
-        guard let value = unsafe value, (1...9).contains(value.count) else { return nil }
-        var number = 0
-        for place in value.indices {
-            let digit = unsafe value[place]
-            guard (0x30...0x39).contains(digit) else { return nil }
-            number = number * 10 + Int(digit - 0x30)
-        }
-        return number > 0 ? number : nil
     }
 
     func token(_ exchange: Exchange) -> Token {

@@ -22,6 +22,7 @@ final class Worker {
         static let client: UInt8 = 4
         static let exchange: UInt8 = 5
         static let store: UInt8 = 6
+        static let sweep: UInt8 = 7
     }
 
     let index: Int
@@ -46,6 +47,8 @@ final class Worker {
     var isStopping = false
     var storeWasUp = false
     private var cutRequests = 0
+    /// The wheel will say when to look for connections that were kept for too long.
+    var isSweeping = false
     /// Request bodies held, in bytes.
     var heldBodies = 0
     /// Price the texts of the request under inspection.
@@ -150,6 +153,7 @@ final class Worker {
         case Kind.exchange:
             guard let exchange = exchanges[token.key] else { return }
             if exchange.deadline.fired(token, loop) { expire(exchange) }
+        case Kind.sweep: sweep()
         default: return
         }
     }
