@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code marked.
+/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code
+/// marked.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),

@@ -89,8 +89,8 @@ package struct Listener: ~Copyable, Sendable {
         Listener(handle: try handle.duplicate(), address: address, file: nil)
     }
 
-    /// Whether another process already listens there. Sharing a port (SO_REUSEPORT) would otherwise let two
-    /// gateways of one user take turns at the same door without knowing of each other.
+    /// Whether another process already listens there. Sharing a port (SO_REUSEPORT) would otherwise
+    /// let two gateways of one user take turns at the same door without knowing of each other.
     package static func isTaken(_ address: SocketAddress) throws(SystemFault) -> Bool {
         guard let port = address.port, port != 0 else { return false }
         let handle = try Descriptor(

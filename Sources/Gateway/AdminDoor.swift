@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
-import Routing
-import Decision
 import Budget
+import Decision
+import EventLoop
 import Policy
+import Routing
 import Synchronization
 import Transport
 import Units
@@ -108,8 +108,7 @@ extension Control {
         if parts.count == 4, parts[2] == "tenants", !parts[3].isEmpty {
             return (.tenant(decoded(parts[3])), read)
         }
-        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain"
-        {
+        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain" {
             return (.drain(decoded(parts[3]), parts[4] == "drain"), [.post])
         }
         return nil
@@ -158,8 +157,8 @@ extension Control {
 
     // MARK: answers
 
-    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and every pool has
-    /// an endpoint in rotation.
+    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and
+    /// every pool has an endpoint in rotation.
     private func ready(_ server: HTTP1ServerConnection) {
         var reasons: [String] = []
         if shared.isDraining.load(ordering: .relaxed) { reasons.append("draining") }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
-import Telemetry
 import Decision
 import Dialects
 import Estimation
+import EventLoop
 import Policy
 import Store
 import Synchronization
+import Telemetry
 import Transport
 import Units
 import Wire
@@ -47,8 +47,9 @@ extension Worker {
         let name =
             unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
             ?? RequestName(random: &random)
-        guard let route = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+        guard
+            let route = unsafe Route.route(
+                method: server.method, target: server.target.bytes)
         else { return refuse(server, name, Refusal(.notFound)) }
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
@@ -211,7 +212,8 @@ extension Worker {
         return model
     }
 
-    /// When the client will have hung up: its stated budget, or its read timeout, whichever is shorter.
+    /// When the client will have hung up: its stated budget, or its read timeout, whichever is
+    /// shorter.
     private func patience(_ server: HTTP1ServerConnection) -> Instant {
         var deadline = Instant.distantFuture
         if let milliseconds = unsafe server.value(.xPenstockDeadlineMS)?.positiveNumber {
@@ -220,8 +222,13 @@ extension Worker {
         if let seconds = unsafe server.value(.xStainlessReadTimeout)?.positiveNumber {
             // A margin before the client gives up, so that the answer still reaches it.
             let span = Duration.seconds(seconds)
-            deadline = min(deadline, loop.now + span - min(.seconds(1), Duration(
-                nanoseconds: span.nanoseconds / 10)))
+            deadline = min(
+                deadline,
+                loop.now + span
+                    - min(
+                        .seconds(1),
+                        Duration(
+                            nanoseconds: span.nanoseconds / 10)))
         }
         return deadline
     }
@@ -235,8 +242,9 @@ extension Worker {
     /// `GET /v1/models` and `/v1/models/{model}`: what the tenant may use, answered here.
     private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
         let tenant = policy.tenants[exchange.tenant.index]
-        guard case .model(let range)? = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+        guard
+            case .model(let range)? = unsafe Route.route(
+                method: server.method, target: server.target.bytes)
         else {
             ModelList.write(tenant.models.map { policy.models[$0.index] }, to: &text)
             return answer(exchange, status: 200)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Transport
 import EventLoop
 import Store
 import Synchronization
+import Transport
 import Units
 
 /// The budget store's connection on the worker's own loop, where it has one.
@@ -18,8 +18,8 @@ extension Worker {
         redis.ready(token, readiness, now: loop.now, wall: loop.wall)
     }
 
-    /// Once a turn, at its end: what is due, what was answered, and what is to be sent. An answer may
-    /// bring the next command, so sending comes last.
+    /// Once a turn, at its end: what is due, what was answered, and what is to be sent. An answer
+    /// may bring the next command, so sending comes last.
     func driveStore() {
         guard case .redis(let redis) = store else { return }
         if let due = redis.nextDeadline, due <= loop.now {

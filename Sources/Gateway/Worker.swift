@@ -12,7 +12,8 @@ import Transport
 import Units
 import Wire
 
-/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by another thread.
+/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by
+/// another thread.
 final class Worker {
     /// What the tokens of this worker's poller and wheel stand for.
     enum Kind {
@@ -181,8 +182,8 @@ final class Worker {
             switch door.bound.listener.accept() {
             case .none: return
             case .exhausted(let fault):
-                // Without descriptors the listener would stay ready and the loop spin: it rests for a turn of
-                // the wheel, as does the backlog.
+                // Without descriptors the listener would stay ready and the loop spin: it rests for
+                // a turn of the wheel, as does the backlog.
                 shared.log.write("accept: \(fault)")
                 rest(door)
                 return
@@ -226,9 +227,11 @@ final class Worker {
     private func drain() {
         guard !isDraining else { return }
         isDraining = true
-        for door in doors where !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+        for door in doors where !door.isResting {
+            loop.poller.remove(door.bound.listener.descriptor)
+        }
         doors.removeAll()
-        servers.forEach { _, server in
+        servers.each { _, server in
             server.closeAfterAnswer()
             pump(server)
         }
@@ -236,11 +239,11 @@ final class Worker {
 
     private func close() {
         cutRequests = exchanges.count
-        servers.forEach { _, server in
+        servers.each { _, server in
             server.abort()
             pump(server)
         }
-        clients.forEach { _, client in client.close() }
+        clients.each { _, client in client.close() }
         driveStore()
     }
 }
