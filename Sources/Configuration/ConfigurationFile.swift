@@ -22,6 +22,9 @@ package enum ConfigurationFile {
     /// Reads the file at `path`, which mistakes are reported with, as it is written.
     ///
     /// - Parameters:
+    ///   - path: Absolute, or relative to the working folder.
+    ///   - environment: Where `${NAME}` is taken from.
+    ///   - previous: On a reload the policy to replace: names keep their places in its tables.
     /// - Throws: Every mistake that was found.
     package static func load(
         path: String, environment: (String) -> String?, previous: Policy?
