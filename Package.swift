@@ -71,7 +71,7 @@ let package = Package(
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
         room("Transport", ["Units", "Wire", "EventLoop", "COpenSSL"]),
-        room("Store", ["Units", "Policy", "Budget", "EventLoop", "CHiredis"]),
+        room("Store", ["Units", "Policy", "Budget", "EventLoop", "CHiredis", collections]),
         room("Telemetry", ["Units", "Wire", logging]),
         room(
             "Gateway",

@@ -3,6 +3,7 @@
 import EventLoop
 import Routing
 import Decision
+import Budget
 import Policy
 import Synchronization
 import Transport
@@ -69,12 +70,21 @@ extension Control {
             respond(server, 200, "application/json")
         case .reload: reloadNow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
-        case .tenants, .throttles, .pools, .endpoints, .queues, .tenant:
-            guard AdminPages(self).write(route, query: query, to: &text) else {
-                return fail(server, 404, "there is no such tenant")
-            }
-            respond(server, 200, "application/json")
+        case .tenants, .tenant: usagePage(server, route, query)
+        case .throttles, .pools, .endpoints, .queues: page(server, route, query, usage: [])
         }
+    }
+
+    /// One of the JSON pages.
+    func page(
+        _ server: HTTP1ServerConnection, _ route: AdminRoute, _ query: String,
+        usage: [LimitsSnapshot]
+    ) {
+        text.removeAll()
+        guard AdminPages(self, usage: usage).write(route, query: query, to: &text) else {
+            return fail(server, 404, "there is no such tenant")
+        }
+        respond(server, 200, "application/json")
     }
 
     private static func route(_ path: String) -> (AdminRoute, [Method])? {
@@ -154,7 +164,7 @@ extension Control {
         var reasons: [String] = []
         if shared.isDraining.load(ordering: .relaxed) { reasons.append("draining") }
         if case .redis(let redis) = setup.fixed.store, redis.onFailure == .closed,
-            !shared.storeIsUp.load(ordering: .relaxed)
+            !shared.storeIsUp
         {
             reasons.append("budget store is down")
         }

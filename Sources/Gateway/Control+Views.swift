@@ -26,11 +26,6 @@ extension Control {
         return totals
     }
 
-    /// How the limits of each tenant stand, by tenant; empty where the store does not say at once.
-    func usage() -> [LimitsSnapshot?] {
-        shared.memory?.standings(of: policy.tenants, wall: loop.wall) ?? []
-    }
-
     func endpointStates() -> [EndpointState] {
         shared.decider.withLock { $0.endpointStates }
     }

@@ -152,15 +152,10 @@ extension Worker {
         }
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
-        let found = exchange.inspection
-        let estimate = PromptEstimate(
-            text: textMeter.tokens, messages: found.messages,
-            tools: found.tools ? toolMeter.tokens : nil,
-            images: found.images + found.otherMedia, ids: found.promptTokenIDs)
         let arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: estimate.tokens, bound: found.bound, choices: found.choices,
-            isForced: found.ignoreEOS || found.bound.map { found.minTokens >= $0 } ?? false,
+            input: promptTokens(exchange), bound: exchange.inspection.bound,
+            choices: exchange.inspection.choices, isForced: isForced(exchange),
             isOutputless: dialect == .embeddings, deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
@@ -168,6 +163,22 @@ extension Worker {
         exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
         exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
         decide(.arrived(exchange.id, arrival))
+    }
+
+    private func promptTokens(_ exchange: Exchange) -> Tokens {
+        PromptEstimate(
+            text: textMeter.tokens, messages: exchange.inspection.messages,
+            tools: exchange.inspection.tools ? toolMeter.tokens : nil,
+            images: exchange.inspection.images + exchange.inspection.otherMedia,
+            ids: exchange.inspection.promptTokenIDs
+        ).tokens
+    }
+
+    /// The engine will generate the whole bound, whatever it has to say.
+    private func isForced(_ exchange: Exchange) -> Bool {
+        if exchange.inspection.ignoreEOS { return true }
+        guard let bound = exchange.inspection.bound else { return false }
+        return exchange.inspection.minTokens >= bound
     }
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.

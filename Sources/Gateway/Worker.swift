@@ -44,6 +44,8 @@ final class Worker {
     var isPerforming = false
     var isDraining = false
     var isStopping = false
+    var storeWasUp = false
+    private var cutRequests = 0
     /// Request bodies held, in bytes.
     var heldBodies = 0
     /// Price the texts of the request under inspection.
@@ -57,7 +59,7 @@ final class Worker {
     var edited = ByteBuffer()
 
     init(
-        index: Int, shared: Shared, policy: Policy, doors: [Door], store: BudgetStore,
+        index: Int, shared: Shared, policy: Policy, doors: [Door],
         addresses: [[SocketAddress]]
     ) throws(SystemFault) {
         self.index = index
@@ -65,9 +67,16 @@ final class Worker {
         self.policy = policy
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
-        self.store = store
         let connections = policy.http.maxConnections
         loop = try Loop(timers: 4 * connections + 64)
+        if let redis = shared.redis {
+            store = .redis(
+                RedisStore(
+                    shared: redis, poller: loop.poller, tokenKind: Kind.store,
+                    seed: shared.nonce &+ UInt64(index)))
+        } else {
+            store = .memory(shared.memory ?? MemoryStore())
+        }
         servers = Slab(limit: connections)
         clients = Slab(limit: connections + 4_096)
         exchanges = Slab(limit: connections)
@@ -88,18 +97,22 @@ final class Worker {
                 door.bound.listener.descriptor, .read,
                 Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.bound.index))))
         }
-        try attachStore()
+        attachStore()
         var messages: [WorkerMessage] = []
         while !isStopping, !(isDraining && servers.count == 0) {
             try turn(mailbox, &messages)
         }
         close()
+        // What was used is told to the store, for as long as it takes it in a second.
+        let latest = loop.now + .seconds(1)
+        while unsentSettlements > 0, loop.now < latest { try turn(mailbox, &messages) }
+        shared.control.post(.workerEnded(cutRequests))
     }
 
     private func turn(
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
-        let ready = try loop.wait()
+        let ready = try loop.wait(atMost: storePatience)
         for place in 0..<ready {
             let (token, readiness) = loop.poller.event(place)
             switch token.kind {
@@ -116,12 +129,12 @@ final class Worker {
                 mailbox.drain(into: &messages)
                 for message in messages { handle(message) }
                 messages.removeAll(keepingCapacity: true)
-            case Kind.store: storeReady(readiness)
+            case Kind.store: storeReady(token, readiness)
             default: continue
             }
         }
         for token in loop.dueTimers() { fire(token) }
-        drainStore()
+        driveStore()
     }
 
     private func fire(_ token: Token) {
@@ -137,7 +150,6 @@ final class Worker {
         case Kind.exchange:
             guard let exchange = exchanges[token.key] else { return }
             if exchange.deadline.fired(token, loop) { expire(exchange) }
-        case Kind.store: storeDue()
         default: return
         }
     }
@@ -219,14 +231,13 @@ final class Worker {
     }
 
     private func close() {
-        let cut = exchanges.count
+        cutRequests = exchanges.count
         servers.forEach { _, server in
             server.abort()
             pump(server)
         }
         clients.forEach { _, client in client.close() }
-        drainStore()
-        shared.control.post(.workerEnded(cut))
+        driveStore()
     }
 }
 
