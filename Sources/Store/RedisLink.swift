@@ -76,7 +76,7 @@ final class RedisLink {
         }
     }
 
-    /// The oldest event that has not been taken.
+    /// Gives what happened in exchange for an empty array.
     func takeEvents(into taken: inout [LinkEvent]) { swap(&events, &taken) }
 
     /// Sends a task with the next flush. Only while up.
@@ -103,7 +103,7 @@ final class RedisLink {
     /// Takes an event of the poller; one of an earlier connection is dropped.
     func ready(_ token: Token, _ readiness: Readiness, now: Instant) {
         guard let connection, connection.token == token else { return }
-        attempt(now: now) { () throws(StoreFault) in
+        untilFault(now: now) { () throws(StoreFault) in
             if !readiness.isDisjoint(with: [.writable, .hungUp, .failed]) {
                 try connection.becameWritable()
                 try connection.flush()
@@ -121,7 +121,7 @@ final class RedisLink {
             if retryAt <= now { askGate(now: now) }
         case .opening, .up:
             guard let connection, isLate(now) else { return }
-            attempt(now: now) { () throws(StoreFault) in
+            untilFault(now: now) { () throws(StoreFault) in
                 // The reply may be here already, and only we are late.
                 try receive(connection)
                 if isLate(now) { throw lateness }
@@ -132,7 +132,7 @@ final class RedisLink {
     /// Sends what has been written since the last time.
     func flush(now: Instant) {
         guard let connection else { return }
-        attempt(now: now) { () throws(StoreFault) in try connection.flush() }
+        untilFault(now: now) { () throws(StoreFault) in try connection.flush() }
     }
 }
 
@@ -160,7 +160,7 @@ extension RedisLink {
 
     private func askGate(now: Instant) {
         switch shared.attempt(now: now) {
-        case .now: attempt(now: now) { () throws(StoreFault) in try open(now: now) }
+        case .now: untilFault(now: now) { () throws(StoreFault) in try open(now: now) }
         case .askAgain(let at): phase = .away(retryAt: at + jitter())
         }
     }
@@ -200,8 +200,8 @@ extension RedisLink {
         connection.write { writer.write(task.call, terms, to: &$0) }
     }
 
-    /// Runs what a fault ends.
-    private func attempt(now: Instant, _ body: () throws(StoreFault) -> Void) {
+    /// Runs what may find the connection at its end.
+    private func untilFault(now: Instant, _ body: () throws(StoreFault) -> Void) {
         do throws(StoreFault) {
             try body()
         } catch {
