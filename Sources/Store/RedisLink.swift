@@ -10,11 +10,11 @@ import Units
 enum LinkEvent {
     /// Connected, greeted, and able to decide.
     case up
-    case answered(RedisTask, ScriptReply)
+    case answered(ScriptRun, ScriptReply)
     /// The server refused this one task, and serves others.
-    case refused(RedisTask)
+    case refused(ScriptRun)
     /// The connection is gone, and with it the replies to these tasks, oldest first.
-    case lost(StoreFault, [RedisTask])
+    case lost(StoreFault, [ScriptRun])
 }
 
 /// The way from one worker to Redis: connects, greets, sends tasks, matches replies, and gives a
@@ -80,7 +80,7 @@ final class RedisLink {
     func takeEvents(into taken: inout [LinkEvent]) { swap(&events, &taken) }
 
     /// Sends a task with the next flush. Only while up.
-    func send(_ task: RedisTask, now: Instant) {
+    func send(_ task: ScriptRun, now: Instant) {
         guard case .up(let connection) = phase else { broken("tasks are sent while up") }
         write(task, to: connection)
         inFlight.append(
@@ -196,7 +196,7 @@ extension RedisLink {
         isLoadingScript = true
     }
 
-    private func write(_ task: RedisTask, to connection: RedisConnection) {
+    private func write(_ task: ScriptRun, to connection: RedisConnection) {
         connection.write { writer.write(task.call, terms, to: &$0) }
     }
 
@@ -213,7 +213,7 @@ extension RedisLink {
         shared.failed()
         phase = .away(retryAt: now + jitter())
         isLoadingScript = false
-        var tasks: [RedisTask] = []
+        var tasks: [ScriptRun] = []
         for command in inFlight {
             if case .run(let task) = command.kind { tasks.append(task) }
         }
@@ -295,7 +295,7 @@ extension RedisLink {
 
     /// The script was not run, so nothing was charged: loads it, once for all that meet this, and
     /// tries again.
-    private func resend(_ task: RedisTask, _ deadline: Instant, _ connection: RedisConnection) {
+    private func resend(_ task: ScriptRun, _ deadline: Instant, _ connection: RedisConnection) {
         let extended = deadline + shared.policy.timeout
         if !isLoadingScript { loadScript(connection, extended) }
         write(task, to: connection)

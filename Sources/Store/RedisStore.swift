@@ -168,7 +168,7 @@ extension RedisStore {
     }
 
     private func becomeAway(
-        _ fault: StoreFault, _ tasks: [RedisTask], now: Instant, wall: WallTime
+        _ fault: StoreFault, _ tasks: [ScriptRun], now: Instant, wall: WallTime
     ) {
         counted.faults += 1
         if case .away(_, let since) = current {
@@ -190,7 +190,7 @@ extension RedisStore {
     }
 
     private func take(
-        _ reply: ScriptReply, to task: RedisTask, now: Instant, wall: WallTime
+        _ reply: ScriptReply, to task: ScriptRun, now: Instant, wall: WallTime
     ) {
         switch task {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
@@ -225,7 +225,7 @@ extension RedisStore {
         if let answer = reads.take(standing) { answers.append(answer) }
     }
 
-    private func takeRefusal(of task: RedisTask, wall: WallTime) {
+    private func takeRefusal(of task: ScriptRun, wall: WallTime) {
         counted.commandsRefused += 1
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
