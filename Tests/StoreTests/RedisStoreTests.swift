@@ -75,7 +75,7 @@ struct RedisStoreTests {
         #expect(found[0] == 102)
         #expect(found[1] == 0)
         #expect(found[2] < 1_024)
-        #expect(found[3] < 100 * 150)
+        #expect(found[3] < 100 * 250)
         #expect(found[4] < 100 * 400)
     }
 
