@@ -78,6 +78,7 @@ let package = Package(
             "Gateway",
             deciding + [
                 "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
+                logging,
             ]),
         room(
             "Engine",
@@ -125,7 +126,9 @@ let package = Package(
         tests("Hostile", ["Transport", "EventLoop", "Wire", "Units", "TransportSupport"]),
         tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
         tests("Telemetry", ["Telemetry", "Units"]),
-        tests("Configuration", ["Configuration", "Policy", "Units"], exclude: ["Golden", "check_schema.py"]),
+        tests(
+            "Configuration", ["Configuration", "Policy", "Units"],
+            exclude: ["Golden", "check_schema.py"]),
         tests("House", []),
     ]
 )
