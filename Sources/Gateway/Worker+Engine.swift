@@ -39,6 +39,8 @@ extension Worker {
             method: .post, target: path(exchange.dialect),
             authority: exchange.policy.endpoints[endpoint.index].authority, fields: fields,
             body: edit(exchange, server))
+        // The loop's clock stands still during a turn, and most of the overhead lies within one.
+        if !exchange.wasQueued { exchange.overhead = MonotonicClock.now() - exchange.readAt }
         if let connection = clients[client.key] { pump(connection) }
     }
 
