@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code marked.
+/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code
+/// marked.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -52,6 +53,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Pure: bytes and values in, values out.
         room("Units", [collections]),
@@ -70,7 +72,7 @@ let package = Package(
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
         room("Transport", ["Units", "Wire", "EventLoop", "COpenSSL"]),
-        room("Store", ["Units", "Policy", "Budget", "EventLoop", "CHiredis"]),
+        room("Store", ["Units", "Policy", "Budget", "EventLoop", "CHiredis", collections]),
         room("Telemetry", ["Units", "Wire", logging]),
         room(
             "Gateway",
@@ -82,7 +84,10 @@ let package = Package(
             ["Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry"]),
         room(
             "Replay",
-            ["Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry"]),
+            [
+                "Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry",
+                "CZlib",
+            ]),
         room("Configuration", ["Units", "Policy", yams]),
         .executableTarget(
             name: "penstock",
@@ -108,8 +113,16 @@ let package = Package(
         tests("Simulation", ["Simulation", "Units"], exclude: ["Fixtures"]),
         tests(
             "Engine", ["Engine", "Simulation", "EventLoop", "Units"], exclude: ["Fixtures"]),
+        tests("Replay", ["Replay", "Engine", "Simulation", "EventLoop", "Units"]),
         tests("EventLoop", ["EventLoop", "Units"]),
-        tests("Transport", ["Transport", "EventLoop", "Wire", "Units"]),
+        .target(
+            name: "TransportSupport", dependencies: ["Transport", "EventLoop", "Wire", "Units"],
+            path: "Tests/TransportSupport", swiftSettings: settings),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        tests(
+            "Transport",
+            ["Transport", "EventLoop", "Wire", "Units", "TransportSupport", "AllocationCounter"]),
+        tests("Hostile", ["Transport", "EventLoop", "Wire", "Units", "TransportSupport"]),
         tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests("Configuration", ["Configuration", "Policy", "Units"], exclude: ["Golden"]),

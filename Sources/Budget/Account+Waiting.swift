@@ -15,7 +15,8 @@ extension Account {
         return nil
     }
 
-    /// The refusal with the longest wait, or nil when all limits have room. The caller has advanced.
+    /// The refusal with the longest wait, or nil when all limits have room. The caller has
+    /// advanced.
     func refusal(
         _ requested: [7 of Double], limits: LimitSet, moment: Moment
     ) -> BudgetRefusal? {
@@ -48,7 +49,8 @@ extension Account {
         index == LimitKind.concurrentRequests.index ? Double(open) : used[index]
     }
 
-    /// Microseconds from now until the limit has room for a request that it has none for at present.
+    /// Microseconds from now until the limit has room for a request that it has none for at
+    /// present.
     private func wait(
         _ index: Int, requested: Double, limit: Double, moment: Moment
     ) -> Double {
@@ -67,7 +69,8 @@ extension Account {
     }
 
     /// The smallest whole number of microseconds after which `requested` fits, by the very
-    /// arithmetic that will then decide: a quotient that rounding left a little short is stepped up.
+    /// arithmetic that will then decide: a quotient that rounding left a little short is stepped
+    /// up.
     private func drain(_ index: Int, requested: Double, limit: Double, moment: Moment) -> Double {
         let rate = limit / Self.minuteMicroseconds
         // Nothing drains before the clock is back where it once was.

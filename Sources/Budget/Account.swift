@@ -56,11 +56,8 @@ package struct Account: Sendable {
 
     /// Drains the buckets and turns the calendar to `now`. What has no limit stays as it was.
     mutating func advance(to now: Int64, limits: LimitSet) {
-        if wasSetBack(now) {
-            clock = now
-            day = min(day, CalendarWindow.day(now))
-            month = min(month, CalendarWindow.month(now))
-        }
+        let isSetBack = wasSetBack(now)
+        if isSetBack { clock = now }
         let elapsed = Double(max(now - clock, 0))
         clock = max(now, clock)
         if elapsed > 0 {
@@ -71,24 +68,25 @@ package struct Account: Sendable {
                 outflow[index] += drained
             }
         }
-        turnCalendar(limits)
-    }
-
-    private mutating func turnCalendar(_ limits: LimitSet) {
         if limits[.tokensPerDay] > 0 {
             let today = CalendarWindow.day(clock)
-            if day != today {
-                day = today
-                used[LimitKind.tokensPerDay.index] = 0
-            }
+            turn(.tokensPerDay, from: day, to: today, isSetBack)
+            day = today
         }
         if limits[.costPerMonth] > 0 {
             let current = CalendarWindow.month(clock)
-            if month != current {
-                month = current
-                used[LimitKind.costPerMonth.index] = 0
-            }
+            turn(.costPerMonth, from: month, to: current, isSetBack)
+            month = current
         }
+    }
+
+    /// A new day or month begins with nothing used, unless it is new because the clock was set
+    /// back.
+    private mutating func turn(
+        _ kind: LimitKind, from kept: Int64, to current: Int64, _ isSetBack: Bool
+    ) {
+        if kept == current || (isSetBack && kept > current) { return }
+        used[kind.index] = 0
     }
 
     /// Charges every limit. The caller has advanced, and has seen that all fit.

@@ -94,13 +94,13 @@ package struct Budgets: Sendable {
         var account = account(tenant)
         account.advance(to: Self.time(wall), limits: limits)
         open.expire(tenant, now: account.clock)
-        guard let reservation = open.find(id, tenant: tenant, now: account.clock) else {
+        guard let place = open.find(id, tenant: tenant, now: account.clock) else {
             return .unknown
         }
         var actual: [7 of Double] = [0, 0, 0, 0, 0, 0, 0]
         if case .used(let demand) = use { actual = demand.amounts }
         account.settle(
-            reservation.charge, reserved: reservation.demand.amounts, actual: actual,
+            open[place].charge, reserved: open[place].demand.amounts, actual: actual,
             limits: limits)
         open.remove(id)
         store(account, of: tenant)

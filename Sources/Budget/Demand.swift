@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Policy
 package import Units
 
 /// What one request takes, or took, of a tenant's limits.
@@ -24,6 +25,9 @@ package struct Demand: Sendable, Equatable {
         let tokens = input + output
         return [tokens, input, output, 1, 1, tokens, cost]
     }
+
+    /// What it takes of a limit of that kind.
+    package func amount(of kind: LimitKind) -> Double { amounts[kind.index] }
 
     private static func bounded(_ amount: Double) -> Double {
         amount > 0 ? min(amount, 1e12) : 0

@@ -22,6 +22,7 @@ package struct LimitStanding: Sendable, Equatable {
 /// A value without allocation: 13 words.
 package struct LimitsSnapshot: Sendable, Equatable {
     package let limits: LimitSet
+    /// Meaningless where there is no limit.
     private let used: [7 of Double]
     /// Microseconds of the store's wall clock.
     package let time: Int64
@@ -51,7 +52,8 @@ package struct LimitsSnapshot: Sendable, Equatable {
         guard left.limits == right.limits, left.time == right.time,
             left.drainsFrom == right.drainsFrom
         else { return false }
-        for index in 0..<LimitKind.count where left.used[index] != right.used[index] {
+        for index in 0..<LimitKind.count
+        where left.limits.amounts[index] > 0 && left.used[index] != right.used[index] {
             return false
         }
         return true

@@ -32,7 +32,7 @@ struct OpenReservations: Sendable {
     }
 
     private var slots: [OpenReservation] = []
-    private var places: [ReservationID: Int32] = [:]
+    private var index = ReservationIndex()
     private var leases: [Ends] = []
     private var lapsed = Ends()
     private var firstFree: Int32 = -1
@@ -46,24 +46,29 @@ struct OpenReservations: Sendable {
         self.keptMicroseconds = keptMicroseconds
     }
 
-    var count: Int { places.count }
-    var isFull: Bool { places.count >= limit }
+    var count: Int { index.count }
+    var isFull: Bool { index.count >= limit }
 
     func concurrent(_ tenant: TenantID) -> Int {
         tenant.index < leases.count ? leases[tenant.index].concurrent : 0
     }
 
-    /// The reservation of that name and tenant, unless it lapsed too long ago.
-    func find(_ id: ReservationID, tenant: TenantID, now: Int64) -> OpenReservation? {
-        guard let place = places[id] else { return nil }
-        let found = slots[Int(place)]
-        guard found.tenant == tenant, found.leaseEnd + keptMicroseconds > now else { return nil }
-        return found
+    /// Where the reservation of that name and tenant is, unless it lapsed too long ago.
+    func find(_ id: ReservationID, tenant: TenantID, now: Int64) -> Int? {
+        guard let slot = index.slot(of: id) else { return nil }
+        let place = Int(slot)
+        guard slots[place].tenant == tenant, slots[place].leaseEnd + keptMicroseconds > now else {
+            return nil
+        }
+        return place
     }
 
-    /// Adds a leased reservation. Its name must be new and the table not full.
+    /// What is at a place that `find` gave.
+    subscript(place: Int) -> OpenReservation { slots[place] }
+
+    /// Adds a leased reservation in place of a lapsed one of the same name. The table is not full.
     mutating func insert(_ reservation: OpenReservation) {
-        discardIfPresent(reservation.id)
+        remove(reservation.id)
         while leases.count <= reservation.tenant.index { leases.append(Ends()) }
         let place: Int32
         if firstFree >= 0 {
@@ -74,17 +79,20 @@ struct OpenReservations: Sendable {
             place = Int32(slots.count)
             slots.append(reservation)
         }
-        places[reservation.id] = place
+        index.insert(reservation.id, slot: place)
         link(place)
     }
 
     mutating func remove(_ id: ReservationID) {
-        discardIfPresent(id)
+        guard let place = index.remove(id) else { return }
+        unlink(place)
+        slots[Int(place)].next = firstFree
+        firstFree = place
     }
 
     /// Gives a reservation a new lease, even if the old one has lapsed.
     mutating func renew(_ id: ReservationID, leaseEnd: Int64) {
-        guard let place = places[id] else { return }
+        guard let place = index.slot(of: id) else { return }
         unlink(place)
         slots[Int(place)].leaseEnd = leaseEnd
         slots[Int(place)].isLeased = true
@@ -104,7 +112,7 @@ struct OpenReservations: Sendable {
         while lapsed.first >= 0 {
             let oldest = slots[Int(lapsed.first)]
             guard oldest.leaseEnd + keptMicroseconds <= now else { break }
-            discardIfPresent(oldest.id)
+            remove(oldest.id)
         }
     }
 
@@ -112,13 +120,6 @@ struct OpenReservations: Sendable {
     /// hold ended leases.
     mutating func expireAll(now: Int64) {
         for index in leases.indices { expire(TenantID(index), now: now) }
-    }
-
-    private mutating func discardIfPresent(_ id: ReservationID) {
-        guard let place = places.removeValue(forKey: id) else { return }
-        unlink(place)
-        slots[Int(place)].next = firstFree
-        firstFree = place
     }
 
     /// Puts a slot into the list it belongs to, behind all that end no later: nearly always at the

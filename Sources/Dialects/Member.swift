@@ -95,12 +95,21 @@ package enum Member: UInt8, Sendable, CaseIterable {
 
     /// The member of a body's top level that `key` names, however it is spelled.
     static func find(_ key: JSONString, in body: RawSpan) -> Member? {
-        for candidate in 0...Member.extraArguments.rawValue {
-            guard let member = Member(rawValue: candidate) else { break }
-            if key.equals(member.name, in: body) { return member }
-        }
-        return nil
+        if key.isEscaped { return allCases.first { key.equals($0.name, in: body) } }
+        guard key.range.count < byLength.count else { return nil }
+        return byLength[key.range.count].first { key.equals($0.name, in: body) }
     }
+
+    /// By the length of the name: a key of another length is not even compared.
+    private static let byLength: [[Member]] = {
+        var table: [[Member]] = []
+        for member in allCases {
+            let length = member.name.utf8CodeUnitCount
+            while table.count <= length { table.append([]) }
+            table[length].append(member)
+        }
+        return table
+    }()
 
     /// What a second occurrence in the same body means.
     enum Repetition {

@@ -214,7 +214,8 @@ enum EngineMetricsPage {
                 bounds: histogram.bounds, counts: histogram.counts, sum: histogram.sum), labels)
     }
 
-    /// The labels that tell a gateway the engine's capacity, and a few that always stand beside them.
+    /// The labels that tell a gateway the engine's capacity, and a few that always stand beside
+    /// them.
     private static func writeConfiguration(
         _ setup: EngineSetup, _ gauges: EngineGauges, _ page: inout PrometheusWriter
     ) {

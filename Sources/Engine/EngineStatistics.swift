@@ -3,8 +3,8 @@
 import Telemetry
 import Units
 
-/// What an engine's metrics tell beside the model's own counters: histograms per request, with vLLM's buckets
-/// (vllm/v1/metrics/loggers.py).
+/// What an engine's metrics tell beside the model's own counters: histograms per request, with
+/// vLLM's buckets (vllm/v1/metrics/loggers.py).
 struct EngineStatistics {
     private static let firstTokenBounds: [Double] = [
         0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20,

@@ -6,7 +6,8 @@ import Transport
 import Units
 import Wire
 
-/// One simulated engine behind one door, on one thread: connections, routes, and the pace of the tokens.
+/// One simulated engine behind one door, on one thread: connections, routes, and the pace of the
+/// tokens.
 final class EngineWorker {
     private enum Kind {
         static let mailbox: UInt8 = 1
@@ -46,7 +47,7 @@ final class EngineWorker {
             mailbox.descriptor, .read, Token(kind: Kind.mailbox, key: SlabKey(raw: 0)))
         try openDoor()
         while !isStopping { try turn() }
-        servers.forEach(Self.cut)
+        servers.each(Self.cut)
     }
 
     private static func cut(_ key: SlabKey, _ server: HTTP1ServerConnection) { server.abort() }
@@ -81,8 +82,8 @@ final class EngineWorker {
         }
     }
 
-    /// Lets the engine do what is due, and passes on what it made. Once a turn, so that what arrived together is
-    /// batched together.
+    /// Lets the engine do what is due, and passes on what it made. Once a turn, so that what
+    /// arrived together is batched together.
     private func goOn() {
         engine.advance(to: loop.now, touched: &touched)
         for key in touched {
@@ -273,8 +274,8 @@ final class EngineWorker {
         pump(server)
     }
 
-    /// A client that does not keep up is not waited for: the engine goes on, and what it made is told when the
-    /// client takes it. Nothing is held for that but a count.
+    /// A client that does not keep up is not waited for: the engine goes on, and what it made is
+    /// told when the client takes it. Nothing is held for that but a count.
     private func stream(
         _ generation: Generation, _ key: SlabKey, _ server: HTTP1ServerConnection
     ) {

@@ -4,8 +4,8 @@ import Simulation
 import Units
 import Wire
 
-/// Reads a request's body as vLLM does: unknown members are passed over, of a repeated one the last counts,
-/// whole numbers may be spelled as strings or with a zero fraction.
+/// Reads a request's body as vLLM does: unknown members are passed over, of a repeated one the last
+/// counts, whole numbers may be spelled as strings or with a zero fraction.
 struct GenerationReader {
     private var scanner = JSONScanner()
     private var found: GenerationRequest

@@ -130,9 +130,9 @@ enum RequestFault: Error, Equatable {
                 + "VLLM_MAX_N_SEQUENCES environment variable."
         case .tooManyPrompts(let limit): "A request has at most \(limit) prompts."
         case .promptTooLong(let tokens, let context):
-            "This model's maximum context length is \(context) tokens. However, your prompt contains "
-                + "at least \(tokens) input tokens, which exceeds this limit even without any output "
-                + "tokens. Please reduce the length of the input prompt. "
+            "This model's maximum context length is \(context) tokens. However, your prompt "
+                + "contains at least \(tokens) input tokens, which exceeds this limit even "
+                + "without any output tokens. Please reduce the length of the input prompt. "
                 + "(parameter=input_tokens, value=\(tokens))"
         case .busy:
             "The engine is currently busy and cannot accept new requests. "

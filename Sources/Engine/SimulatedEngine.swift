@@ -165,8 +165,8 @@ struct SimulatedEngine {
 
     // MARK: going on
 
-    /// Takes the model's reports in. To be called after each call of the model: a slot may be given anew in the
-    /// next one.
+    /// Takes the model's reports in. To be called after each call of the model: a slot may be given
+    /// anew in the next one.
     private mutating func settle() {
         for event in events { take(event) }
         events.removeAll(keepingCapacity: true)

@@ -89,6 +89,26 @@ package struct Listener: ~Copyable, Sendable {
         Listener(handle: try handle.duplicate(), address: address, file: nil)
     }
 
+    /// Whether another process already listens there. Sharing a port (SO_REUSEPORT) would otherwise
+    /// let two gateways of one user take turns at the same door without knowing of each other.
+    package static func isTaken(_ address: SocketAddress) throws(SystemFault) -> Bool {
+        guard let port = address.port, port != 0 else { return false }
+        let handle = try Descriptor(
+            checking: System.once { penstock_stream_socket(address.family) })
+        let raw = handle.raw
+        try System.check(System.once { penstock_set_reuse_address(raw) })
+        if address.family == AF_INET6 {
+            try System.check(System.once { penstock_set_v6_only(raw) })
+        }
+        do throws(SystemFault) {
+            try System.check(handle.bind(address))
+            return false
+        } catch {
+            if error == .addressInUse { return true }
+            throw error
+        }
+    }
+
     private borrowing func listen(_ backlog: Int) throws(SystemFault) {
         let raw = handle.raw
         try System.check(System.once { Glibc.listen(raw, Int32(clamping: backlog)) })

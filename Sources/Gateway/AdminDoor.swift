@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
-import Routing
+import Budget
 import Decision
+import EventLoop
 import Policy
+import Routing
 import Synchronization
 import Transport
 import Units
@@ -71,12 +72,21 @@ extension Control {
             respond(server, 200, "application/json")
         case .reload: reloadNow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
-        case .tenants, .throttles, .pools, .endpoints, .queues, .tenant:
-            guard AdminPages(self).write(route, query: query, to: &text) else {
-                return fail(server, 404, "there is no such tenant")
-            }
-            respond(server, 200, "application/json")
+        case .tenants, .tenant: usagePage(server, route, query)
+        case .throttles, .pools, .endpoints, .queues: page(server, route, query, usage: [])
         }
+    }
+
+    /// One of the JSON pages.
+    func page(
+        _ server: HTTP1ServerConnection, _ route: AdminRoute, _ query: String,
+        usage: [LimitsSnapshot]
+    ) {
+        text.removeAll()
+        guard AdminPages(self, usage: usage).write(route, query: query, to: &text) else {
+            return fail(server, 404, "there is no such tenant")
+        }
+        respond(server, 200, "application/json")
     }
 
     private static func route(_ path: String) -> (AdminRoute, [Method])? {
@@ -100,8 +110,7 @@ extension Control {
         if parts.count == 4, parts[2] == "tenants", !parts[3].isEmpty {
             return (.tenant(decoded(parts[3])), read)
         }
-        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain"
-        {
+        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain" {
             return (.drain(decoded(parts[3]), parts[4] == "drain"), [.post])
         }
         return nil
@@ -150,13 +159,13 @@ extension Control {
 
     // MARK: answers
 
-    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and every pool has
-    /// an endpoint in rotation.
+    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and
+    /// every pool has an endpoint in rotation.
     private func ready(_ server: HTTP1ServerConnection) {
         var reasons: [String] = []
         if shared.isDraining.load(ordering: .relaxed) { reasons.append("draining") }
         if case .redis(let redis) = setup.fixed.store, redis.onFailure == .closed,
-            !shared.storeIsUp.load(ordering: .relaxed)
+            !shared.storeIsUp
         {
             reasons.append("budget store is down")
         }

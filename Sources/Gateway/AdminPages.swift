@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
-import Routing
-import Transport
 import Budget
 import Decision
 import Policy
+import Routing
 import Store
 import Telemetry
+import Transport
 import Units
 import Wire
 
@@ -27,8 +27,13 @@ struct AdminPages {
         """
 
     let control: Control
+    /// How each tenant's limits stand, by tenant; empty where the store does not say.
+    let usage: [LimitsSnapshot]
 
-    init(_ control: Control) { self.control = control }
+    init(_ control: Control, usage: [LimitsSnapshot]) {
+        self.control = control
+        self.usage = usage
+    }
 
     private var policy: Policy { control.policy }
 
@@ -52,13 +57,12 @@ struct AdminPages {
 
     private func tenants(to text: inout ByteBuffer) {
         let totals = control.totals()
-        let usage = control.usage()
         JSONWriter.write(into: &text) { json in
             json.beginObject()
             json.key("tenants")
             json.beginArray()
             for tenant in policy.tenants where !tenant.removed {
-                write(tenant, totals, usage, to: &json)
+                write(tenant, totals, to: &json)
             }
             json.endArray()
             json.endObject()
@@ -70,14 +74,12 @@ struct AdminPages {
             return false
         }
         let totals = control.totals()
-        let usage = control.usage()
-        JSONWriter.write(into: &text) { write(tenant, totals, usage, to: &$0) }
+        JSONWriter.write(into: &text) { write(tenant, totals, to: &$0) }
         return true
     }
 
     private func write(
-        _ tenant: TenantPolicy, _ totals: RequestTotals, _ usage: [LimitsSnapshot?],
-        to json: inout JSONWriter
+        _ tenant: TenantPolicy, _ totals: RequestTotals, to json: inout JSONWriter
     ) {
         json.beginObject()
         json.member("id", tenant.name)

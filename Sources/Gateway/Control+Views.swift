@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
-import Transport
-import Scheduling
 import Budget
 import Decision
 import Policy
+import Scheduling
 import Store
+import Synchronization
 import Telemetry
+import Transport
 import Units
 
 /// Copies of what is in motion, taken for one page.
@@ -24,11 +24,6 @@ extension Control {
         var totals = RequestTotals(reasons: RefusalReason.allCases.count, limit: 16_384)
         for metrics in shared.metrics { totals.add(metrics.snapshot()) }
         return totals
-    }
-
-    /// How the limits of each tenant stand, by tenant; empty where the store does not say at once.
-    func usage() -> [LimitsSnapshot?] {
-        shared.memory?.standings(of: policy.tenants, wall: loop.wall) ?? []
     }
 
     func endpointStates() -> [EndpointState] {

@@ -18,8 +18,8 @@ package enum ReloadOutcome: Sendable {
     case rejected([String])
 }
 
-/// The thread beside the workers: signals, probes of the engines, the operators' door, reload, snapshots, and
-/// the end. Whatever takes its time happens here, so that no request waits for it.
+/// The thread beside the workers: signals, probes of the engines, the operators' door, reload,
+/// snapshots, and the end. Whatever takes its time happens here, so that no request waits for it.
 final class Control {
     enum Kind {
         static let mailbox: UInt8 = 1
@@ -28,6 +28,7 @@ final class Control {
         static let server: UInt8 = 4
         static let client: UInt8 = 5
         static let probe: UInt8 = 6
+        static let store: UInt8 = 7
     }
 
     let shared: Shared
@@ -44,6 +45,10 @@ final class Control {
     var clients = Slab<HTTP1ClientConnection>(limit: 4_096)
     var probes: [Probe] = []
     var actions: [Action] = []
+    /// The way to the store for operators' questions, where it is a network away.
+    var redis: RedisStore?
+    var nextQuestion: UInt64 = 0
+    var pendingPages: [(question: RequestID, page: PendingPage)] = []
     var fields = ByteBuffer()
     var text = ByteBuffer()
     private let signals: SignalSource
@@ -74,6 +79,10 @@ final class Control {
                 words: text.withUTF8 { unsafe digest.sha256(UnsafeRawBufferPointer($0)) })
         }
         loop = try Loop(timers: 16_384, scratch: .kibi(256))
+        redis = shared.redis.map { [loop] redis in
+            RedisStore(
+                shared: redis, poller: loop.poller, tokenKind: Kind.store, seed: shared.nonce)
+        }
     }
 
     /// Runs until every worker has ended; says how many requests were cut.
@@ -85,9 +94,11 @@ final class Control {
         try loop.poller.add(door.listener.descriptor, .read, Token(kind: Kind.admin, key: none))
         snapshotAt = loop.now + snapshotInterval
         prepareProbes()
+        redis?.tick(now: loop.now, wall: loop.wall)
         var messages: [ControlMessage] = []
         while endedWorkers < shared.mailboxes.count {
-            // Queued requests run out of patience to the hundredth of a second; idle, seldom is enough.
+            // Queued requests run out of patience to the hundredth of a second; idle, seldom is
+            // enough.
             let rest: Duration =
                 shared.waiting.load(ordering: .relaxed) > 0
                 ? .milliseconds(5) : .milliseconds(100)
@@ -119,11 +130,13 @@ final class Control {
                 guard let client = clients[token.key] else { continue }
                 client.ready(readiness)
                 pump(client)
+            case Kind.store: redis?.ready(token, readiness, now: loop.now, wall: loop.wall)
             default: continue
             }
         }
         for token in loop.dueTimers() { fire(token) }
         decide(.ticked)
+        driveStore()
         chores()
     }
 

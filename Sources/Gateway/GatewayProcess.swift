@@ -51,8 +51,8 @@ package final class GatewayProcess {
     package let addresses: [SocketAddress]
     package let adminAddress: SocketAddress
 
-    /// Binds every door, so that a taken port is an error of the start. `signals` were blocked before the
-    /// first thread of the process began: another one would die of them.
+    /// Binds every door, so that a taken port is an error of the start. `signals` were blocked
+    /// before the first thread of the process began: another one would die of them.
     package init(
         _ setup: GatewaySetup, log: LogSink, signals: consuming SignalSource
     ) throws(GatewayFault) {
@@ -68,12 +68,14 @@ package final class GatewayProcess {
         }
         self.sharedDoors = sharedDoors
         do {
+            let resolver = try Resolver(limit: 1_024)
             let shared = try Shared(
                 policy: setup.policy, workers: setup.fixed.workers,
-                memory: Self.memory(setup, log), log: log, seed: randomSeed())
+                memory: Self.memory(setup, log), redis: Self.redis(setup, resolver), log: log,
+                seed: randomSeed())
             control = try Control(
                 shared: shared, setup: setup, signals: signals, door: admin,
-                resolver: Resolver(limit: 1_024))
+                resolver: resolver)
             var bound: [SocketAddress] = []
             var threads: [LoopThread] = []
             for worker in 0..<setup.fixed.workers {
@@ -104,8 +106,8 @@ package final class GatewayProcess {
 }
 
 extension GatewayProcess {
-    /// A door of each listener for one worker. The first worker finds the ports, the others join them. A Unix
-    /// socket is bound once, by `sockets`, and shared.
+    /// A door of each listener for one worker. The first worker finds the ports, the others join
+    /// them. A Unix socket is bound once, by `sockets`, and shared.
     private static func doors(
         _ setup: GatewaySetup, _ shared: [BoundDoor?], _ bound: inout [SocketAddress]
     ) throws(GatewayFault) -> [BoundDoor] {
@@ -136,6 +138,7 @@ extension GatewayProcess {
 
     private static func listen(_ address: Address) throws(SystemFault) -> Listener {
         guard let resolved = SocketAddress(address) else { throw .notFound }
+        if try Listener.isTaken(resolved) { throw .addressInUse }
         return try Listener.bind(resolved, backlog: 4_096)
     }
 
@@ -157,6 +160,11 @@ extension GatewayProcess {
         return memory
     }
 
+    private static func redis(_ setup: GatewaySetup, _ resolver: Resolver) -> RedisShared? {
+        guard case .redis(let policy) = setup.fixed.store else { return nil }
+        return RedisShared(policy: policy, resolver: resolver)
+    }
+
     private static func start(
         _ index: Int, _ doors: [BoundDoor], _ setup: GatewaySetup, _ shared: Shared
     ) throws(SystemFault) -> LoopThread {
@@ -167,14 +175,8 @@ extension GatewayProcess {
         _ index: Int, _ doors: [BoundDoor], _ setup: GatewaySetup, _ shared: Shared
     ) {
         do throws(SystemFault) {
-            let store: BudgetStore
-            switch setup.fixed.store {
-            case .memory: store = .memory(shared.memory ?? MemoryStore())
-            case .redis(let policy):
-                store = .redis(RedisStore(policy: policy, fallback: shared.fallback))
-            }
             let worker = try Worker(
-                index: index, shared: shared, policy: setup.policy, doors: doors.map(Door.init), store: store,
+                index: index, shared: shared, policy: setup.policy, doors: doors.map(Door.init),
                 addresses: setup.policy.endpoints.map { endpoint in
                     SocketAddress(endpoint.address).map { [$0] } ?? []
                 })
@@ -204,6 +206,7 @@ final class BoundDoor: Sendable {
         tenant = nil
         do throws(SystemFault) {
             guard let resolved = SocketAddress(address) else { throw .notFound }
+            if try Listener.isTaken(resolved) { throw .addressInUse }
             listener = try Listener.bind(resolved, backlog: 4_096)
         } catch {
             throw .listen(address, error)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Transport
-import Routing
 import Admission
 import Decision
 import Dialects
 import Policy
+import Routing
 import Telemetry
+import Transport
 import Units
 import Wire
 
-/// The engines' state under the canonical names, whatever each engine calls it. What an engine does not tell
-/// has no series: an absent number is honest, a zero is not.
+/// The engines' state under the canonical names, whatever each engine calls it. What an engine does
+/// not tell has no series: an absent number is honest, a zero is not.
 extension MetricsPage {
     func engines(to page: inout PrometheusWriter) {
         let states = control.endpointStates()

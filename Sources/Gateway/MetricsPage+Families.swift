@@ -133,7 +133,7 @@ extension MetricsPage {
     func gateway(to page: inout PrometheusWriter) {
         page.family(
             "penstock_budget_store_up", .gauge, help: "1 while the budget store answers.")
-        page.sample(control.shared.storeIsUp.load(ordering: .relaxed) ? 1 : 0)
+        page.sample(control.shared.storeIsUp ? 1 : 0)
         page.family(
             "penstock_config_reloads_total", .counter, help: "Reloads of the configuration.")
         page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "succeeded")]))

@@ -47,8 +47,9 @@ final class ByteBufferBox {
 
 /// Asks every endpoint how it is, then how full, at a fixed interval.
 ///
-/// Life and load are two things: an engine that answers for its health but not for its metrics stays
-/// in rotation, with a reading that grows old. Only a failed health question counts against it.
+/// Life and load are two things: an engine that answers for its health but not for its metrics
+/// stays in rotation, with a reading that grows old. Only a failed health question counts against
+/// it.
 extension Control {
     func prepareProbes() {
         for endpoint in policy.endpoints.dropFirst(probes.count) {
@@ -164,9 +165,11 @@ extension Control {
         let plan = ProbeStep.plan(family(place))
         switch plan[number].subject {
         case .health, .olderHealth:
-            let isMissing = status == 404 && plan.dropFirst(number + 1).contains {
-                $0.subject == .olderHealth
-            }
+            let isMissing =
+                status == 404
+                && plan.dropFirst(number + 1).contains {
+                    $0.subject == .olderHealth
+                }
             if status == 200 {
                 probes[place].isAlive = true
             } else if !isMissing {

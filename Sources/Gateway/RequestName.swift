@@ -2,7 +2,8 @@
 
 import Units
 
-/// The identifier that clients, engines, logs and people know a request by: 1 to 128 visible ASCII bytes.
+/// The identifier that clients, engines, logs and people know a request by: 1 to 128 visible ASCII
+/// bytes.
 struct RequestName: Sendable, Equatable {
     static let longest = 128
 

@@ -28,7 +28,8 @@ enum ControlMessage: Sendable {
     case resolved(EndpointID, [SocketAddress], failed: Bool)
 }
 
-/// The little that all threads share: the one decider, the log of refusals, and the ways to each other.
+/// The little that all threads share: the one decider, the log of refusals, and the ways to each
+/// other.
 final class Shared: Sendable {
     /// Held for one decision at a time, never over a system call.
     let decider: Mutex<Decider>
@@ -38,18 +39,25 @@ final class Shared: Sendable {
     let metrics: [RequestMetrics]
     /// Where budgets are, unless they are in Redis.
     let memory: MemoryStore?
-    /// Where budgets are while Redis is away and `on_failure` is `local`.
-    let fallback = MemoryStore()
+    /// What the workers' connections to Redis have in common, where budgets are in Redis.
+    let redis: RedisShared?
     let nonce: UInt64
     let log: LogSink
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
     let waiting = Atomic<Int>(0)
     let openConnections = Atomic<Int>(0)
     let isDraining = Atomic<Bool>(false)
-    let storeIsUp = Atomic<Bool>(true)
+    /// Workers whose budget store answers.
+    let storesUp = Atomic<Int>(0)
+
+    /// Every worker's budgets come from where they should.
+    var storeIsUp: Bool {
+        redis == nil || storesUp.load(ordering: .relaxed) == mailboxes.count
+    }
 
     init(
-        policy: Policy, workers: Int, memory: MemoryStore?, log: LogSink, seed: UInt64
+        policy: Policy, workers: Int, memory: MemoryStore?, redis: RedisShared?, log: LogSink,
+        seed: UInt64
     ) throws(SystemFault) {
         let limit = policy.http.maxConnections * workers
         decider = Mutex(Decider(policy: policy, limit: limit, seed: seed))
@@ -65,6 +73,7 @@ final class Shared: Sendable {
         self.metrics = metrics
         control = try Mailbox(limit: 65_536)
         self.memory = memory
+        self.redis = redis
         self.log = log
         nonce = seed
     }

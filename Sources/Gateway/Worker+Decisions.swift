@@ -118,7 +118,8 @@ extension Worker {
     /// Gives the reservation back for what was really used.
     func settle(_ exchange: Exchange, _ use: SettledUse) {
         guard let reservation = exchange.reservation else { return }
-        // While the store has not answered it may still hold a reservation: it is settled to nothing.
+        // While the store has not answered it may still hold a reservation: it is settled to
+        // nothing.
         let holder = exchange.state == .budgeting ? .store : exchange.holder
         exchange.reservation = nil
         store.settle(

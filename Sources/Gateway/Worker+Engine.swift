@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Telemetry
 import Decision
 import Dialects
 import EventLoop
 import Policy
+import Telemetry
 import Transport
 import Units
 import Wire
@@ -167,10 +167,12 @@ extension Worker {
         if let connection = servers[server.key] { pump(connection) }
     }
 
-    /// The head of the engine's answer. A stream's head waits for its first event, so that an engine that
-    /// answers at once but never begins can still be told from one that works.
+    /// The head of the engine's answer. A stream's head waits for its first event, so that an
+    /// engine that answers at once but never begins can still be told from one that works.
     private func begin(_ exchange: Exchange, _ client: ClientStream) {
-        let isStream = unsafe client.value(.contentType).map { unsafe $0.startsWith("text/event-stream") }
+        let isStream = unsafe client.value(.contentType).map {
+            unsafe $0.startsWith("text/event-stream")
+        }
         if client.status == 200, isStream ?? false {
             exchange.body = .events
             var asked: AskedUsage = []
@@ -237,7 +239,8 @@ extension Worker {
         }
     }
 
-    /// Passes on every complete event in `bytes`, neighbours in one piece; says how many bytes that were.
+    /// Passes on every complete event in `bytes`, neighbours in one piece; says how many bytes that
+    /// were.
     private func passEvents(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) -> Int {
         var start = 0
         var passed = 0
@@ -380,8 +383,9 @@ extension Worker {
         if let connection = servers[server.key] { pump(connection) }
     }
 
-    /// The engine's connection broke. Before a byte was sent to the client it may be tried again, if the
-    /// engine cannot have begun; after it the client must see that the answer is not complete.
+    /// The engine's connection broke. Before a byte was sent to the client it may be tried again,
+    /// if the engine cannot have begun; after it the client must see that the answer is not
+    /// complete.
     private func fail(_ exchange: Exchange, _ client: ClientStream, _ fault: ClientFault) {
         exchange.client = nil
         if exchange.state == .sending {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
-import Telemetry
 import Decision
 import Dialects
 import Estimation
+import EventLoop
 import Policy
 import Store
 import Synchronization
+import Telemetry
 import Transport
 import Units
 import Wire
@@ -47,8 +47,9 @@ extension Worker {
         let name =
             unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
             ?? RequestName(random: &random)
-        guard let route = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+        guard
+            let route = unsafe Route.route(
+                method: server.method, target: server.target.bytes)
         else { return refuse(server, name, Refusal(.notFound)) }
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
@@ -152,15 +153,10 @@ extension Worker {
         }
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
-        let found = exchange.inspection
-        let estimate = PromptEstimate(
-            text: textMeter.tokens, messages: found.messages,
-            tools: found.tools ? toolMeter.tokens : nil,
-            images: found.images + found.otherMedia, ids: found.promptTokenIDs)
         let arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: estimate.tokens, bound: found.bound, choices: found.choices,
-            isForced: found.ignoreEOS || found.bound.map { found.minTokens >= $0 } ?? false,
+            input: promptTokens(exchange), bound: exchange.inspection.bound,
+            choices: exchange.inspection.choices, isForced: isForced(exchange),
             isOutputless: dialect == .embeddings, deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
@@ -168,6 +164,22 @@ extension Worker {
         exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
         exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
         decide(.arrived(exchange.id, arrival))
+    }
+
+    private func promptTokens(_ exchange: Exchange) -> Tokens {
+        PromptEstimate(
+            text: textMeter.tokens, messages: exchange.inspection.messages,
+            tools: exchange.inspection.tools ? toolMeter.tokens : nil,
+            images: exchange.inspection.images + exchange.inspection.otherMedia,
+            ids: exchange.inspection.promptTokenIDs
+        ).tokens
+    }
+
+    /// The engine will generate the whole bound, whatever it has to say.
+    private func isForced(_ exchange: Exchange) -> Bool {
+        if exchange.inspection.ignoreEOS { return true }
+        guard let bound = exchange.inspection.bound else { return false }
+        return exchange.inspection.minTokens >= bound
     }
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
@@ -200,7 +212,8 @@ extension Worker {
         return model
     }
 
-    /// When the client will have hung up: its stated budget, or its read timeout, whichever is shorter.
+    /// When the client will have hung up: its stated budget, or its read timeout, whichever is
+    /// shorter.
     private func patience(_ server: HTTP1ServerConnection) -> Instant {
         var deadline = Instant.distantFuture
         if let milliseconds = unsafe server.value(.xPenstockDeadlineMS)?.positiveNumber {
@@ -209,8 +222,13 @@ extension Worker {
         if let seconds = unsafe server.value(.xStainlessReadTimeout)?.positiveNumber {
             // A margin before the client gives up, so that the answer still reaches it.
             let span = Duration.seconds(seconds)
-            deadline = min(deadline, loop.now + span - min(.seconds(1), Duration(
-                nanoseconds: span.nanoseconds / 10)))
+            deadline = min(
+                deadline,
+                loop.now + span
+                    - min(
+                        .seconds(1),
+                        Duration(
+                            nanoseconds: span.nanoseconds / 10)))
         }
         return deadline
     }
@@ -224,8 +242,9 @@ extension Worker {
     /// `GET /v1/models` and `/v1/models/{model}`: what the tenant may use, answered here.
     private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
         let tenant = policy.tenants[exchange.tenant.index]
-        guard case .model(let range)? = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+        guard
+            case .model(let range)? = unsafe Route.route(
+                method: server.method, target: server.target.bytes)
         else {
             ModelList.write(tenant.models.map { policy.models[$0.index] }, to: &text)
             return answer(exchange, status: 200)

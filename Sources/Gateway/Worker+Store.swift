@@ -3,26 +3,59 @@
 import EventLoop
 import Store
 import Synchronization
+import Transport
 import Units
 
-/// The store's connection on the worker's own loop.
+/// The budget store's connection on the worker's own loop, where it has one.
 extension Worker {
-    func attachStore() throws(SystemFault) {
+    func attachStore() {
         guard case .redis(let redis) = store else { return }
-        _ = redis
+        redis.tick(now: loop.now, wall: loop.wall)
     }
 
-    func storeReady(_ readiness: Readiness) {
+    func storeReady(_ token: Token, _ readiness: Readiness) {
         guard case .redis(let redis) = store else { return }
-        _ = redis
+        redis.ready(token, readiness, now: loop.now, wall: loop.wall)
     }
 
-    func storeDue() {
+    /// Once a turn, at its end: what is due, what was answered, and what is to be sent. An answer
+    /// may bring the next command, so sending comes last.
+    func driveStore() {
         guard case .redis(let redis) = store else { return }
-        _ = redis
+        if let due = redis.nextDeadline, due <= loop.now {
+            redis.tick(now: loop.now, wall: loop.wall)
+        }
+        drainStore()
+        redis.flush(now: loop.now, wall: loop.wall)
+        drainStore()
+        note(redis.state)
     }
 
-    /// Registers what the connection waits for, and the next of its deadlines.
-    func settleStore() {
+    /// How long this turn may sleep for the store's sake.
+    var storePatience: Duration? {
+        guard case .redis(let redis) = store, let due = redis.nextDeadline else { return nil }
+        return max(.zero, due - loop.now)
+    }
+
+    /// Settlements that no server has been given yet.
+    var unsentSettlements: Int {
+        guard case .redis(let redis) = store else { return 0 }
+        return redis.settlementsWaiting
+    }
+
+    /// Tells the others, and the log, when the store comes and goes.
+    private func note(_ state: StoreState) {
+        let isUp = state == .up
+        guard isUp != storeWasUp else { return }
+        storeWasUp = isUp
+        if isUp {
+            shared.storesUp.add(1, ordering: .relaxed)
+            shared.log.write("worker \(index): budget store is up")
+        } else {
+            shared.storesUp.subtract(1, ordering: .relaxed)
+            if case .away(let fault, _) = state {
+                shared.log.write("worker \(index): budget store is away: \(fault)")
+            }
+        }
     }
 }

@@ -12,7 +12,8 @@ import Transport
 import Units
 import Wire
 
-/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by another thread.
+/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by
+/// another thread.
 final class Worker {
     /// What the tokens of this worker's poller and wheel stand for.
     enum Kind {
@@ -45,6 +46,8 @@ final class Worker {
     var isPerforming = false
     var isDraining = false
     var isStopping = false
+    var storeWasUp = false
+    private var cutRequests = 0
     /// The wheel will say when to look for connections that were kept for too long.
     var isSweeping = false
     /// Request bodies held, in bytes.
@@ -60,7 +63,7 @@ final class Worker {
     var edited = ByteBuffer()
 
     init(
-        index: Int, shared: Shared, policy: Policy, doors: [Door], store: BudgetStore,
+        index: Int, shared: Shared, policy: Policy, doors: [Door],
         addresses: [[SocketAddress]]
     ) throws(SystemFault) {
         self.index = index
@@ -68,9 +71,16 @@ final class Worker {
         self.policy = policy
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
-        self.store = store
         let connections = policy.http.maxConnections
         loop = try Loop(timers: 4 * connections + 64)
+        if let redis = shared.redis {
+            store = .redis(
+                RedisStore(
+                    shared: redis, poller: loop.poller, tokenKind: Kind.store,
+                    seed: shared.nonce &+ UInt64(index)))
+        } else {
+            store = .memory(shared.memory ?? MemoryStore())
+        }
         servers = Slab(limit: connections)
         clients = Slab(limit: connections + 4_096)
         exchanges = Slab(limit: connections)
@@ -91,18 +101,22 @@ final class Worker {
                 door.bound.listener.descriptor, .read,
                 Token(kind: Kind.door, key: SlabKey(raw: UInt64(door.bound.index))))
         }
-        try attachStore()
+        attachStore()
         var messages: [WorkerMessage] = []
         while !isStopping, !(isDraining && servers.count == 0) {
             try turn(mailbox, &messages)
         }
         close()
+        // What was used is told to the store, for as long as it takes it in a second.
+        let latest = loop.now + .seconds(1)
+        while unsentSettlements > 0, loop.now < latest { try turn(mailbox, &messages) }
+        shared.control.post(.workerEnded(cutRequests))
     }
 
     private func turn(
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
-        let ready = try loop.wait()
+        let ready = try loop.wait(atMost: storePatience)
         for place in 0..<ready {
             let (token, readiness) = loop.poller.event(place)
             switch token.kind {
@@ -119,12 +133,12 @@ final class Worker {
                 mailbox.drain(into: &messages)
                 for message in messages { handle(message) }
                 messages.removeAll(keepingCapacity: true)
-            case Kind.store: storeReady(readiness)
+            case Kind.store: storeReady(token, readiness)
             default: continue
             }
         }
         for token in loop.dueTimers() { fire(token) }
-        drainStore()
+        driveStore()
     }
 
     private func fire(_ token: Token) {
@@ -140,7 +154,6 @@ final class Worker {
         case Kind.exchange:
             guard let exchange = exchanges[token.key] else { return }
             if exchange.deadline.fired(token, loop) { expire(exchange) }
-        case Kind.store: storeDue()
         case Kind.sweep: sweep()
         default: return
         }
@@ -169,8 +182,8 @@ final class Worker {
             switch door.bound.listener.accept() {
             case .none: return
             case .exhausted(let fault):
-                // Without descriptors the listener would stay ready and the loop spin: it rests for a turn of
-                // the wheel, as does the backlog.
+                // Without descriptors the listener would stay ready and the loop spin: it rests for
+                // a turn of the wheel, as does the backlog.
                 shared.log.write("accept: \(fault)")
                 rest(door)
                 return
@@ -214,23 +227,24 @@ final class Worker {
     private func drain() {
         guard !isDraining else { return }
         isDraining = true
-        for door in doors where !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+        for door in doors where !door.isResting {
+            loop.poller.remove(door.bound.listener.descriptor)
+        }
         doors.removeAll()
-        servers.forEach { _, server in
+        servers.each { _, server in
             server.closeAfterAnswer()
             pump(server)
         }
     }
 
     private func close() {
-        let cut = exchanges.count
-        servers.forEach { _, server in
+        cutRequests = exchanges.count
+        servers.each { _, server in
             server.abort()
             pump(server)
         }
-        clients.forEach { _, client in client.close() }
-        drainStore()
-        shared.control.post(.workerEnded(cut))
+        clients.each { _, client in client.close() }
+        driveStore()
     }
 }
 

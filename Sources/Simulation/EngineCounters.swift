@@ -12,8 +12,8 @@ package struct EngineGauges: Sendable, Equatable {
     /// All blocks, the null block included, as vLLM reports `num_gpu_blocks`.
     package var totalBlocks: Int
 
-    /// Used share of the blocks that sequences can have: vLLM's `kv_cache_usage_perc`, which leaves the null
-    /// block out (vllm/v1/core/block_pool.py, `get_usage`).
+    /// Used share of the blocks that sequences can have: vLLM's `kv_cache_usage_perc`, which leaves
+    /// the null block out (vllm/v1/core/block_pool.py, `get_usage`).
     package var usage: Double { Double(usedBlocks) / Double(totalBlocks - 1) }
 }
 

@@ -11,13 +11,13 @@ package struct SequenceID: Hashable, Sendable {
 
 /// What an engine reports, with the end of the step that caused it.
 package enum EngineEvent: Sendable, Equatable {
-    /// Its prompt began to be computed; `cached` tokens of it were found in the prefix cache. Comes again after
-    /// a preemption.
+    /// Its prompt began to be computed; `cached` tokens of it were found in the prefix cache. Comes
+    /// again after a preemption.
     case admitted(SequenceID, cached: Tokens, at: Instant)
     /// Its prompt is computed and the first token made.
     case firstToken(SequenceID, at: Instant)
-    /// `count` further tokens, the last of them at `at`. More than one only when several steps were finished in
-    /// one call.
+    /// `count` further tokens, the last of them at `at`. More than one only when several steps were
+    /// finished in one call.
     case tokens(SequenceID, count: Int, at: Instant)
     /// It lost its KV and waits to be recomputed. Tokens already made stay made.
     case preempted(SequenceID, at: Instant)

@@ -7,10 +7,11 @@ struct EngineSequence {
     enum State {
         /// Holds nothing. → prefilling, or leaves by cancellation.
         case waiting
-        /// Holds all blocks of its prompt and of the tokens made before a preemption; `done` tokens of them are
-        /// computed, `rest` are not. → decoding, waiting (preempted), or leaves.
+        /// Holds all blocks of its prompt and of the tokens made before a preemption; `done` tokens
+        /// of them are computed, `rest` are not. → decoding, waiting (preempted), or leaves.
         case prefilling(done: Int, rest: Int)
-        /// Makes a token a step, the last one in the step that ends tick `lastTick`. → waiting, or leaves.
+        /// Makes a token a step, the last one in the step that ends tick `lastTick`. → waiting, or
+        /// leaves.
         case decoding(lastTick: Int)
     }
 
@@ -21,7 +22,8 @@ struct EngineSequence {
     /// One per full prefix unit of the prompt, each standing for everything up to it.
     let hashes: [UInt64]
     var state = State.waiting
-    /// Tokens made up to the last prefill's end or preemption; while it decodes, `lastTick` says the rest.
+    /// Tokens made up to the last prefill's end or preemption; while it decodes, `lastTick` says
+    /// the rest.
     var made = 0
     /// Of `hashes`, how many it uses now.
     var sharedUnits = 0
@@ -70,8 +72,8 @@ struct EngineStep {
     var planned: Int
     var finished = 0
 
-    /// When the first `steps` steps are over, in seconds: closed form, so that it does not matter into how many
-    /// calls a run is cut.
+    /// When the first `steps` steps are over, in seconds: closed form, so that it does not matter
+    /// into how many calls a run is cut.
     func end(after steps: Int) -> Double {
         let count = Double(steps)
         return start + (count * first + growth * count * (count - 1) / 2)

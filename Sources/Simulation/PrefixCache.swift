@@ -4,9 +4,10 @@ import Units
 
 /// Which prefix units an engine holds, who uses them, and in what order the unused ones go.
 ///
-/// A unit is a run of blocks that stand for one hash. In use it is counted; unused it stays findable until its
-/// blocks are needed, least recently released first (vLLM: vllm/v1/core/block_pool.py, `free_block_queue`).
-/// Its owner bounds it: every unit here has blocks behind it.
+/// A unit is a run of blocks that stand for one hash. In use it is counted; unused it stays
+/// findable until its blocks are needed, least recently released first (vLLM:
+/// vllm/v1/core/block_pool.py, `free_block_queue`). Its owner bounds it: every unit here has blocks
+/// behind it.
 struct PrefixCache {
     private struct Unit {
         var hash: UInt64

@@ -75,9 +75,10 @@ package enum CatalogPrecision: String, Sendable, CaseIterable {
 
 /// Times in seconds, the rest shares of the data-sheet peak.
 ///
-/// Fitted to 53 of 105 published vLLM 0.10.2 rows of Llama-3.1-70B FP8 on H100 and H200, and to 8B rows of
-/// TensorRT-LLM and SGLang (ai-dynamo/aiconfigurator: silicon_sample.csv, Apache-2.0). On the held-out 70B rows
-/// the error of TPOT is 5 % in the median and 9 % at the 90th percentile. BF16 with 70B is an extrapolation.
+/// Fitted to 53 of 105 published vLLM 0.10.2 rows of Llama-3.1-70B FP8 on H100 and H200, and to 8B
+/// rows of TensorRT-LLM and SGLang (ai-dynamo/aiconfigurator: silicon_sample.csv, Apache-2.0). On
+/// the held-out 70B rows the error of TPOT is 5 % in the median and 9 % at the 90th percentile.
+/// BF16 with 70B is an extrapolation.
 private struct FittedShares {
     var fixed: Double
     var perSequence: Double
@@ -102,10 +103,11 @@ private struct FittedShares {
 }
 
 extension EngineProfile {
-    /// An engine of `gpus` GPUs (tensor parallel), by the model's shape, the data sheet and fitted shares.
+    /// An engine of `gpus` GPUs (tensor parallel), by the model's shape, the data sheet and fitted
+    /// shares.
     ///
-    /// Memory is vLLM's 0.9 of the GPU less 4 GB a GPU for activations, less the weights. Nil when the
-    /// weights leave no room.
+    /// Memory is vLLM's 0.9 of the GPU less 4 GB a GPU for activations, less the weights. Nil when
+    /// the weights leave no room.
     package static func derived(
         _ model: CatalogModel, on gpu: CatalogGPU, gpus: Int, _ precision: CatalogPrecision
     ) -> EngineProfile? {
@@ -143,8 +145,8 @@ extension EngineProfile {
         return 2 * model.parameters / parallel / dense + wire / (gpu.link * fit.link)
     }
 
-    /// The engine of the KV fixture: 60,000 KV tokens, 15 ms + 47 µs per prefill token + 0.1 ms per decoding
-    /// sequence + 60 ns per resident token, 8,192 tokens a step.
+    /// The engine of the KV fixture: 60,000 KV tokens, 15 ms + 47 µs per prefill token + 0.1 ms per
+    /// decoding sequence + 60 ns per resident token, 8,192 tokens a step.
     package static let fixtureA = EngineProfile(
         name: "fixture-a",
         cost: .linear(
@@ -153,8 +155,8 @@ extension EngineProfile {
                 perResidentToken: 60e-9)),
         requestOverhead: .zero, blocks: 3_750)
 
-    /// The fairness fixture's engine, Llama-2-7B on an A10G with 10,000 KV tokens, fitted to the profile in
-    /// the artifact of VTC (OSDI'24; Ying1123/VTC-artifact, Apache-2.0).
+    /// The fairness fixture's engine, Llama-2-7B on an A10G with 10,000 KV tokens, fitted to the
+    /// profile in the artifact of VTC (OSDI'24; Ying1123/VTC-artifact, Apache-2.0).
     package static let fixtureB = EngineProfile(
         name: "fixture-b",
         cost: .linear(
@@ -163,8 +165,8 @@ extension EngineProfile {
                 perResidentToken: 2.2e-6)),
         requestOverhead: .zero, blocks: 625)
 
-    /// An engine for demonstrations, not fitted to anything: a prompt of 1,000 tokens takes 50 ms, a decode
-    /// step 15 to 25 ms, and a few dozen chats fill the cache.
+    /// An engine for demonstrations, not fitted to anything: a prompt of 1,000 tokens takes 50 ms,
+    /// a decode step 15 to 25 ms, and a few dozen chats fill the cache.
     package static func small(kvTokens: Tokens, name: String) -> EngineProfile {
         EngineProfile(
             name: name,

@@ -20,15 +20,17 @@ package struct StepShape: Sendable, Equatable {
 
 /// How long one step takes, in seconds.
 ///
-/// Both laws grow linearly with the decode context, so that a run of decode-only steps has a closed form.
+/// Both laws grow linearly with the decode context, so that a run of decode-only steps has a closed
+/// form.
 package enum StepCost: Sendable, Equatable {
     /// Fitted to published measurements; see `EngineProfile.derived`.
     case roofline(Roofline)
     /// The plain law of the fixtures: base + prefill × a + decoding × b + resident × c.
     case linear(Linear)
 
-    /// T0 + TS·n + (W⁴ + (C·m)⁴)^¼ + AP·pairs + AD·context, for n sequences and m tokens in the step: weights
-    /// are read while the arithmetic goes on, and the slower of the two decides, with a soft corner.
+    /// T0 + TS·n + (W⁴ + (C·m)⁴)^¼ + AP·pairs + AD·context, for n sequences and m tokens in the
+    /// step: weights are read while the arithmetic goes on, and the slower of the two decides, with
+    /// a soft corner.
     package struct Roofline: Sendable, Equatable {
         /// T0: a step's fixed overhead, all-reduce latency included.
         package var fixed: Double

@@ -13,7 +13,8 @@ package struct TraceRequest: Sendable, Equatable {
     package var image = Tokens.zero
     /// An opaque number; 0 where the trace names no tenants.
     package var tenant = 0
-    /// One hash per leading 512 tokens of the prompt; two prompts with the same leading ones share that text.
+    /// One hash per leading 512 tokens of the prompt; two prompts with the same leading ones share
+    /// that text.
     package var prefixes: [UInt64] = []
     /// The share of the output spent on reasoning.
     package var reasoning = 0.0
@@ -43,7 +44,8 @@ package struct Trace: Sendable, Equatable {
         span > .zero ? Double(requests.count) / span.seconds : 0
     }
 
-    /// The same requests with all times multiplied by `factor`, which is above zero: below one is faster.
+    /// The same requests with all times multiplied by `factor`, which is above zero: below one is
+    /// faster.
     package func stretched(by factor: Double) -> Trace {
         var stretched = self
         for place in stretched.requests.indices {

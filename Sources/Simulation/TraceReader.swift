@@ -3,9 +3,10 @@
 import Units
 
 extension Trace {
-    /// Reads CSV with a header line: `t_ms`, `in`, `out`, and optionally `tenant`, `blocks512` (numbers, `a-b`
-    /// for a run, between spaces), `image_tokens` (one number per image, added to `in`) and `reason_ratio`. Other
-    /// columns are passed over. No quoting; lines end with LF or CRLF.
+    /// Reads CSV with a header line: `t_ms`, `in`, `out`, and optionally `tenant`, `blocks512`
+    /// (numbers, `a-b` for a run, between spaces), `image_tokens` (one number per image, added to
+    /// `in`) and `reason_ratio`. Other columns are passed over. No quoting; lines end with LF or
+    /// CRLF.
     package init(csv bytes: Span<UInt8>, limits: TraceLimits = TraceLimits()) throws(TraceFault) {
         var reader = TraceReader(limits: limits)
         var start = 0

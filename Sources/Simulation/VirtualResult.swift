@@ -27,7 +27,8 @@ package struct Percentiles: Sendable, Equatable {
         p99 = Self.percentile(99, ofSorted: sorted)
     }
 
-    /// The smallest sample that `share` percent do not exceed (nearest rank); not a number without samples.
+    /// The smallest sample that `share` percent do not exceed (nearest rank); not a number without
+    /// samples.
     package static func percentile(_ share: Double, ofSorted samples: [Double]) -> Double {
         guard !samples.isEmpty else { return .nan }
         let rank = Int((share / 100 * Double(samples.count)).rounded(.up)) - 1

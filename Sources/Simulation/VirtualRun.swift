@@ -27,8 +27,8 @@ package struct VirtualOutcome: Sendable, Equatable {
 
 /// A trace replayed against like engines behind a router, in virtual time, open loop.
 ///
-/// Nothing is random: trace, profile and router decide everything. This is the yardstick without a gateway; it
-/// finishes runs of decode-only steps at once.
+/// Nothing is random: trace, profile and router decide everything. This is the yardstick without a
+/// gateway; it finishes runs of decode-only steps at once.
 package struct VirtualRun {
     private let trace: Trace
     private let router: VirtualRouter
@@ -54,8 +54,9 @@ package struct VirtualRun {
             })
     }
 
-    /// Requests a second that the engines sustain on this mix: all requests wait at time 0, spread by tokens;
-    /// measured between the 10th and the 80th percent of completions. Zero when too few complete to tell.
+    /// Requests a second that the engines sustain on this mix: all requests wait at time 0, spread
+    /// by tokens; measured between the 10th and the 80th percent of completions. Zero when too few
+    /// complete to tell.
     package static func capacity(
         of trace: Trace, on profile: EngineProfile, engines: Int
     ) -> Double {
@@ -109,7 +110,8 @@ package struct VirtualRun {
         return best?.engine
     }
 
-    /// Submits everything that arrives at `now`, then lets idle engines begin; gives the next request's place.
+    /// Submits everything that arrives at `now`, then lets idle engines begin; gives the next
+    /// request's place.
     private mutating func arrive(from first: Int, now: Instant) -> Int {
         var next = first
         repeat {

@@ -2,11 +2,12 @@
 
 package import Units
 
-/// The simulated engine's tokenizer: a run of bytes between white space is one token for every started twelve.
+/// The simulated engine's tokenizer: a run of bytes between white space is one token for every
+/// started twelve.
 ///
-/// It counts, and it hashes the text up to every 16th token, as an engine hashes full blocks: prompts with the
-/// same leading hashes share that text. It makes no claim to any model's tokenizer; its use is that a client
-/// can write a text of an exact number of tokens.
+/// It counts, and it hashes the text up to every 16th token, as an engine hashes full blocks:
+/// prompts with the same leading hashes share that text. It makes no claim to any model's
+/// tokenizer; its use is that a client can write a text of an exact number of tokens.
 package struct WordTokenizer: TextMeter {
     /// A longer run is cut.
     package static let bytesPerToken = 12
@@ -74,13 +75,15 @@ package struct WordTokenizer: TextMeter {
     private mutating func mix(_ value: UInt64) { hash = (hash ^ value) &* 0x0000_0100_0000_01B3 }
 }
 
-/// Endless text of whole tokens, the same for the same seed: what simulated engines answer and what replays ask.
+/// Endless text of whole tokens, the same for the same seed: what simulated engines answer and what
+/// replays ask.
 package struct WordText: Sendable {
     package let seed: UInt64
 
     package init(seed: UInt64) { self.seed = seed }
 
-    /// Appends a space and the token's word. The first of a text goes without a space: it counts the same.
+    /// Appends a space and the token's word. The first of a text goes without a space: it counts
+    /// the same.
     package func append(token number: Int, to buffer: inout ByteBuffer) {
         if number > 0 { buffer.append(byte: 0x20) }
         var random = SplitMix64(seed: seed &+ UInt64(truncatingIfNeeded: number) &* 0x9E37)

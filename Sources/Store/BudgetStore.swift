@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import EventLoop
 package import Policy
 package import Units
 
@@ -39,6 +40,47 @@ extension BudgetStore: BudgetStoring {
         switch self {
         case .memory(let store): store.usage(of: tenants, for: request, now: now, wall: wall)
         case .redis(let store): store.usage(of: tenants, for: request, now: now, wall: wall)
+        }
+    }
+}
+
+/// What a loop does for a store that has a connection. For memory nothing of it does anything.
+extension BudgetStore {
+    /// When `tick` wants to be called at the latest; nil: not at all.
+    package var nextDeadline: Instant? {
+        switch self {
+        case .memory: nil
+        case .redis(let store): store.nextDeadline
+        }
+    }
+
+    /// Does what time brings. The first call, right after the start, begins to connect.
+    package func tick(now: Instant, wall: WallTime) {
+        if case .redis(let store) = self { store.tick(now: now, wall: wall) }
+    }
+
+    /// Takes an event of the poller whose token has the store's kind.
+    package func ready(_ token: Token, _ readiness: Readiness, now: Instant, wall: WallTime) {
+        if case .redis(let store) = self { store.ready(token, readiness, now: now, wall: wall) }
+    }
+
+    /// Sends what a turn of the loop has asked: once, at its end.
+    package func flush(now: Instant, wall: WallTime) {
+        if case .redis(let store) = self { store.flush(now: now, wall: wall) }
+    }
+
+    /// Whether decisions come from the configured store, and why not.
+    package var state: StoreState {
+        switch self {
+        case .memory: .up
+        case .redis(let store): store.state
+        }
+    }
+
+    package var counters: StoreCounters {
+        switch self {
+        case .memory: StoreCounters()
+        case .redis(let store): store.counters
         }
     }
 }

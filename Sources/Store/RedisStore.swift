@@ -1,19 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Budget
+import DequeModule
+package import EventLoop
 package import Policy
 package import Units
 
 /// One worker's budgets in a Redis that all replicas share.
+///
+/// It owns one connection on the worker's own loop. The worker gives it readiness (`ready`) and
+/// time (`tick`), lets it send once a turn (`flush`), and takes the answers (`drain`). Each command
+/// has a deadline: a server that misses one is away, its connection is dropped, and everything that
+/// waited for it is answered as `on_failure` says.
+///
+/// When Redis fails in the middle, a reservation that was sent and not answered may have been made:
+/// a settlement with nothing used follows it once Redis is back. Settlements wait and are sent
+/// again. Both are known to the script by name and count once.
 package final class RedisStore {
-    private let policy: RedisStorePolicy
-    /// The replica's own budgets for the time that Redis is away, shared by its workers.
-    private let fallback: MemoryStore
-    private var answers: [StoreAnswer] = []
+    /// Tasks without a reply: what Redis does in about 10 ms. More wait here, so that a burst of ours
+    /// is not taken for a server that is late.
+    static let window = 512
+    /// Reservations that wait for their turn, each at most as long as a command may take; beyond, and
+    /// then, `on_failure` decides.
+    static let mostWaiting = 16_384
+    /// Settlements that wait for Redis; 150 bytes each.
+    static let mostSettlements = 65_536
+    /// Places among concurrent requests that are kept by renewing.
+    static let mostLeases = 131_072
 
-    package init(policy: RedisStorePolicy, fallback: MemoryStore) {
-        self.policy = policy
-        self.fallback = fallback
+    private let shared: RedisShared
+    private let link: RedisLink
+    private var current = StoreState.opening
+    private var counted = StoreCounters()
+    /// Reservations that wait for their turn, or for the very first connection.
+    private var waiting: Deque<Waiting> = []
+    private var settlements = SettlementQueue(limit: RedisStore.mostSettlements)
+    private var renewals: RenewalQueue
+    private var reads = UsageReads()
+    private var answers: [StoreAnswer] = []
+    private var events: [LinkEvent] = []
+
+    private struct Waiting {
+        let request: ReserveRequest
+        let deadline: Instant
+    }
+
+    /// `tokenKind`: the worker's kind for this store's events. `seed`: for the jitter between
+    /// attempts, one for each worker.
+    package init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
+        self.shared = shared
+        link = RedisLink(shared: shared, poller: poller, tokenKind: tokenKind, seed: seed)
+        renewals = RenewalQueue(lease: shared.policy.reservationLease, limit: Self.mostLeases)
+    }
+
+    /// For tests: from now on the script takes this time for Redis's own.
+    package func replaceClock(by time: WallTime) { link.replaceClock(by: time) }
+
+    /// Whether decisions come from Redis, and why not.
+    package var state: StoreState { current }
+
+    package var counters: StoreCounters {
+        var counters = counted
+        counters.attempts = link.attempts
+        counters.settlementsLost = settlements.lost
+        return counters
+    }
+
+    /// Settlements that have not been sent.
+    package var settlementsWaiting: Int { settlements.count }
+
+    /// When `tick` wants to be called at the latest.
+    package var nextDeadline: Instant? {
+        let renewal = link.isUp ? renewals.nextDue : nil
+        return [link.nextDeadline, waiting.first?.deadline, renewal].compactMap { $0 }.min()
+    }
+
+    /// Takes an event of the poller with this store's kind of token.
+    package func ready(_ token: Token, _ readiness: Readiness, now: Instant, wall: WallTime) {
+        link.ready(token, readiness, now: now)
+        handleEvents(now: now, wall: wall)
+    }
+
+    /// Does what time brings. Call it first right after the start: it begins the first connection.
+    package func tick(now: Instant, wall: WallTime) {
+        link.tick(now: now)
+        handleEvents(now: now, wall: wall)
+        while let first = waiting.first, first.deadline <= now {
+            waiting.removeFirst()
+            answerWithoutStore(first.request, wall: wall)
+        }
+        pump(now: now)
+    }
+
+    /// Sends what this turn has written: once a turn, at its end.
+    package func flush(now: Instant, wall: WallTime) {
+        link.flush(now: now)
+        handleEvents(now: now, wall: wall)
     }
 }
 
@@ -24,11 +106,27 @@ extension RedisStore: BudgetStoring {
     package func reserve(
         _ request: ReserveRequest, now: Instant, wall: WallTime
     ) -> ReserveAnswer? {
-        answerWithoutStore(request, wall: wall)
+        if link.isUp, link.tasksInFlight < Self.window, waiting.isEmpty {
+            link.send(.reserve(request), now: now)
+            return nil
+        }
+        guard link.isUp || current == .opening, waiting.count < Self.mostWaiting else {
+            return withoutStore(request, wall: wall)
+        }
+        waiting.append(Waiting(request: request, deadline: now + shared.policy.timeout))
+        return nil
     }
 
     package func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
-        if settlement.holder == .replica { fallback.settle(settlement, wall: wall) }
+        switch settlement.holder {
+        case .nobody: break
+        case .replica: shared.fallback.settle(settlement, wall: wall)
+        case .store:
+            renewals.remove(settlement.reservation)
+            settlements.append(settlement)
+            pump(now: now)
+        case .outstanding: settleOutstanding(settlement, now: now, wall: wall)
+        }
     }
 
     package func drain(into answers: inout [StoreAnswer]) {
@@ -39,14 +137,153 @@ extension RedisStore: BudgetStoring {
     package func usage(
         of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
-        policy.onFailure == .local
-            ? .usage(fallback.standings(of: tenants, wall: wall), .replica) : .unavailable
+        if tenants.isEmpty { return .usage([], .store) }
+        guard link.isUp, !reads.isFull else {
+            guard shared.policy.onFailure == .local, !link.isUp else { return .unavailable }
+            return .usage(shared.fallback.standings(of: tenants, wall: wall), .replica)
+        }
+        reads.add(request, tenants)
+        pump(now: now)
+        return nil
+    }
+}
+
+extension RedisStore {
+    private func handleEvents(now: Instant, wall: WallTime) {
+        link.takeEvents(into: &events)
+        for event in events {
+            switch event {
+            case .up: current = .up
+            case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
+            case .refused(let task): takeRefusal(of: task, wall: wall)
+            case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
+            }
+        }
+        let mayPump = !events.isEmpty
+        events.removeAll(keepingCapacity: true)
+        if mayPump { pump(now: now) }
+    }
+
+    private func becomeAway(
+        _ fault: StoreFault, _ tasks: [RedisTask], now: Instant, wall: WallTime
+    ) {
+        counted.faults += 1
+        if case .away(_, let since) = current {
+            current = .away(fault, since: since)
+        } else {
+            current = .away(fault, since: now)
+        }
+        for task in tasks {
+            if case .reserve(let request) = task {
+                answerWithoutStore(request, wall: wall)
+                settlements.append(Settlement(cancelling: request))
+            }
+        }
+        for task in tasks.reversed() {
+            if case .settle(let settlement) = task { settlements.putBack(settlement) }
+        }
+        while let first = waiting.popFirst() { answerWithoutStore(first.request, wall: wall) }
+        answers.append(contentsOf: reads.giveUp())
+    }
+
+    private func take(
+        _ reply: ScriptReply, to task: RedisTask, now: Instant, wall: WallTime
+    ) {
+        switch task {
+        case .reserve(let request): take(reply, to: request, now: now, wall: wall)
+        case .usage:
+            if case .usage(let standing) = reply { takeStanding(standing) }
+        case .abandoned, .settle, .renew, .probe: break
+        }
+    }
+
+    private func take(
+        _ reply: ScriptReply, to request: ReserveRequest, now: Instant, wall: WallTime
+    ) {
+        switch reply {
+        case .reserved(let snapshot):
+            if snapshot.limits[.concurrentRequests] > 0 {
+                renewals.add(request.reservation, tenantName: request.tenantName, now: now)
+            }
+            decide(request, .reserved(snapshot, .store))
+        case .refused(let refusal): decide(request, .refused(refusal))
+        case .neverFits(let kind, let limit, let requested):
+            decide(request, .neverFits(kind: kind, limit: limit, requested: requested))
+        case .usage, .settledBefore, .done, .unknown: answerWithoutStore(request, wall: wall)
+        }
+    }
+
+    private func decide(_ request: ReserveRequest, _ answer: ReserveAnswer) {
+        counted.decided += 1
+        self.answer(request, answer)
+    }
+
+    private func takeStanding(_ standing: LimitsSnapshot?) {
+        if let answer = reads.take(standing) { answers.append(answer) }
+    }
+
+    private func takeRefusal(of task: RedisTask, wall: WallTime) {
+        counted.commandsRefused += 1
+        switch task {
+        case .reserve(let request): answerWithoutStore(request, wall: wall)
+        case .usage: takeStanding(nil)
+        case .abandoned, .settle, .renew, .probe: break
+        }
+    }
+
+    /// Sends what waits, as far as the window goes: of each kind one in turn, so that none starves.
+    private func pump(now: Instant) {
+        var hasMore = true
+        while hasMore, link.isUp, link.tasksInFlight < Self.window {
+            hasMore = false
+            if let first = waiting.popFirst() {
+                link.send(.reserve(first.request), now: now)
+                hasMore = true
+            }
+            if let settlement = settlements.next() {
+                link.send(.settle(settlement), now: now)
+                hasMore = true
+            }
+            if let lease = renewals.next(now: now) {
+                link.send(.renew(lease), now: now)
+                hasMore = true
+            }
+            if let step = reads.next() {
+                link.send(.usage(step), now: now)
+                hasMore = true
+            }
+        }
+    }
+
+    private func settleOutstanding(_ settlement: Settlement, now: Instant, wall: WallTime) {
+        if let place = waiting.firstIndex(where: {
+            $0.request.reservation == settlement.reservation
+        }) {
+            waiting.remove(at: place)
+        } else if link.abandon(settlement.reservation) {
+            settlements.append(settlement)
+            pump(now: now)
+        } else if let place = answers.firstIndex(where: { $0.isFor(settlement.reservation) }),
+            case .reserve(_, _, .reserved(_, let holder)) = answers.remove(at: place)
+        {
+            settle(Settlement(settlement, holder: holder), now: now, wall: wall)
+        }
+    }
+
+    private func answer(_ request: ReserveRequest, _ answer: ReserveAnswer) {
+        answers.append(.reserve(request.request, request.reservation, answer))
+    }
+
+    private func answerWithoutStore(_ request: ReserveRequest, wall: WallTime) {
+        answer(request, withoutStore(request, wall: wall))
     }
 
     /// What `on_failure` says.
-    private func answerWithoutStore(_ request: ReserveRequest, wall: WallTime) -> ReserveAnswer {
-        switch policy.onFailure {
-        case .local: ReserveAnswer(fallback.reserve(request.order, wall: wall), holder: .replica)
+    private func withoutStore(_ request: ReserveRequest, wall: WallTime) -> ReserveAnswer {
+        counted.decidedWithoutStore += 1
+        return switch shared.policy.onFailure {
+        case .local:
+            ReserveAnswer(shared.fallback.reserve(request.order, wall: wall), holder: .replica)
         case .open: .reserved(.unlimited, .nobody)
         case .closed: .unavailable(retryAfter: .seconds(1))
         }

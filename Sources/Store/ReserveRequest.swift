@@ -8,33 +8,23 @@ package import Units
 package struct ReserveRequest: Sendable {
     /// Where the answer belongs.
     package let request: RequestID
-    package let reservation: ReservationID
-    package let tenant: TenantID
     /// The tenant's name in the store.
     package let tenantName: String
-    package let limits: LimitSet
-    package let demand: Demand
-    /// How long such requests take in the mean; zero when unknown. See `BudgetOrder`.
-    package let serviceTime: Duration
+    package let order: BudgetOrder
 
+    /// `serviceTime`: how long such requests take in the mean; zero when unknown. See `BudgetOrder`.
     package init(
         request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
         serviceTime: Duration = .zero
     ) {
         self.request = request
-        self.reservation = reservation
-        self.tenant = tenant.id
-        self.tenantName = tenant.name
-        self.limits = LimitSet(tenant.limits)
-        self.demand = demand
-        self.serviceTime = serviceTime
-    }
-
-    var order: BudgetOrder {
-        BudgetOrder(
-            id: reservation, tenant: tenant, limits: limits, demand: demand,
+        tenantName = tenant.name
+        order = BudgetOrder(
+            id: reservation, tenant: tenant.id, limits: LimitSet(tenant.limits), demand: demand,
             serviceTime: serviceTime)
     }
+
+    package var reservation: ReservationID { order.id }
 }
 
 /// The end of a reservation.
@@ -46,7 +36,7 @@ package struct Settlement: Sendable {
     package let holder: ReservationHolder
     package let use: SettledUse
 
-    /// `holder`: as the answer to the reservation said; while that is outstanding, `.store`.
+    /// `holder`: as the answer to the reservation said; `.outstanding` while it has not come.
     package init(
         reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
         use: SettledUse
@@ -57,5 +47,25 @@ package struct Settlement: Sendable {
         self.limits = LimitSet(tenant.limits)
         self.holder = holder
         self.use = use
+    }
+
+    /// The end of a reservation that the store may have made without our knowing.
+    init(cancelling request: ReserveRequest) {
+        reservation = request.reservation
+        tenant = request.order.tenant
+        tenantName = request.tenantName
+        limits = request.order.limits
+        holder = .store
+        use = .nothing
+    }
+
+    /// The same, now that its holder is known.
+    init(_ settlement: Settlement, holder: ReservationHolder) {
+        reservation = settlement.reservation
+        tenant = settlement.tenant
+        tenantName = settlement.tenantName
+        limits = settlement.limits
+        self.holder = holder
+        use = settlement.use
     }
 }

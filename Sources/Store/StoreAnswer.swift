@@ -12,6 +12,8 @@ package enum ReservationHolder: UInt8, Sendable {
     case replica
     /// Nobody: the store is away, and requests are admitted without a budget.
     case nobody
+    /// The answer has not come yet.
+    case outstanding
 }
 
 /// What the budget store says to one request.
@@ -39,6 +41,11 @@ package enum ReserveAnswer: Sendable, Equatable {
 package enum StoreAnswer: Sendable, Equatable {
     case reserve(RequestID, ReservationID, ReserveAnswer)
     case usage(RequestID, UsageAnswer)
+
+    func isFor(_ reservation: ReservationID) -> Bool {
+        guard case .reserve(_, let answered, _) = self else { return false }
+        return answered == reservation
+    }
 }
 
 /// How tenants' limits stand in the store.

@@ -9,8 +9,9 @@ package struct ClientLimits: Sendable {
     package var head = HeadLimits(maxTarget: 8_192, maxHead: 65_536, maxFields: 256)
     package var maxTrailers = 8_192
     package var maxChunkExtensions = 4_096
-    /// Request bytes held before the stream counts as congested.
-    package var streamBuffer = 256 << 10
+    /// Receive buffer asked of the kernel, which takes twice that. Without it the kernel's own
+    /// choice may grow to tens of megabytes, all of them ahead of a client that does not read.
+    package var kernelBuffer = Bytes.kibi(512)
     package var connectTimeout = Duration.seconds(2)
 
     package init() {}
@@ -29,16 +30,17 @@ package enum ClientFault: Error, Sendable, Equatable {
     case unexpectedBytes
 }
 
-/// What an engine's stream has to say after it was driven. Ask until `.none`.
+/// What an engine's stream has to say. Ask until `.none`, after it was driven and after the owner
+/// has done something to it from outside of its events.
 @unsafe
 package enum ClientEvent {
     case none
     case connected
     /// The answer's head is here.
     case head
-    /// Payload of the answer, valid until the next call.
+    /// Payload of the answer, never empty, valid until the next call.
     case payload(UnsafeRawBufferPointer)
-    /// The answer is complete.
+    /// The answer is complete; whether the connection is, `isReusable` says.
     case end
     /// The stream is over and useless: drop it.
     case fault(ClientFault)
@@ -63,29 +65,36 @@ package class ClientStream {
         self.destination = destination
     }
 
-    /// Sends a request. `fields` holds complete lines `name: value CR LF` without `Host`, framing and
-    /// connection fields. The body is copied as far as the kernel does not take it at once.
+    /// Sends a request; the one before was answered whole. `fields` holds complete lines `name:
+    /// value CR LF` without `Host`, framing and connection fields. The body is copied as far as the
+    /// kernel does not take it at once.
     package func request(
         method: Method, target: UnsafeRawBufferPointer, authority: String,
         fields: borrowing ByteBuffer, body: UnsafeRawBufferPointer
     ) { abstract() }
 
+    /// The next thing that happened; `.none` when the stream waits.
     package func next() -> ClientEvent { abstract() }
 
+    /// Of the present answer, from `.head` to the next request.
     package var status: Int { abstract() }
+    /// The first field of that name; empty after the turn in which `.head` was told.
     package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { abstract() }
+    /// Calls `body` with each field's identity, name as received, and value, like `value`.
     package func forEachField(
         _ body: (FieldName, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) { abstract() }
     /// The length that the answer's body will have; nil when only its end will tell.
     package var announcedLength: Int? { abstract() }
-    /// The trailer section that followed the answer's body, as complete field lines.
+    /// The trailer section that followed the answer's body, as complete field lines; at `.end`.
     package var trailers: [UInt8] { abstract() }
     /// The answer has no body by its nature.
     package var isBodiless: Bool { abstract() }
 
-    /// Stops and restarts reading, for a client that is slower than its engine.
+    /// Stops reading, for a client that is slower than its engine: after `next` gave `.none`. What
+    /// the engine sends then waits in the kernel, and an end with it.
     package func pauseReading() { abstract() }
+    /// Reads on.
     package func resumeReading() { abstract() }
     /// Another request may follow on the same connection.
     package var isReusable: Bool { abstract() }

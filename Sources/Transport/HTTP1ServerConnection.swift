@@ -7,68 +7,72 @@ package import Wire
 /// A client's HTTP/1.1 connection: requests one after the other, answers in their order (RFC 9112).
 ///
 /// The owner drives it: `ready` when its descriptor is, `timerFired` when its token is due, then
-/// `next` until `.none`. A request's bytes stay in one buffer, head first, the body decoded in place.
+/// `next` until `.none`. After a fault or an early answer nothing of what the client sends is
+/// looked at again: it is read away, within bounds, so that the answer can be read, and then the
+/// connection closes.
 package final class HTTP1ServerConnection: ServerStream {
-    /// Where the reading side stands.
-    private enum Phase: Equatable {
-        /// Waiting for a head or in the middle of one; → body, answering, closing.
+    /// Where the connection stands.
+    private enum Phase {
+        /// Between requests or in the middle of a head; → body, answering (a fault), closing,
+        /// closed.
         case head
-        /// The head was told of; reading the body; → answering, closing.
+        /// The head was told of, its body is being read; → answering, closed.
         case body
-        /// The request is complete or given up; the answer is owed or under way; → head, closing.
+        /// The request is complete or given up, the answer owed or under way; → head, closing,
+        /// closed.
         case answering
-        /// The last answer is written: flush, then close or linger; → lingering, closed.
+        /// The last answer goes out; → lingering, closed.
         case closing
-        /// Reading away what a refused client still sends; → closed.
+        /// Everything is sent, our end of the stream included; what still comes is read away;
+        /// → closed.
         case lingering
         case closed
     }
 
-    /// Where the answer stands.
-    private enum Answer: Equatable {
-        case none
-        case length(left: Int)
-        case chunked
-        case untilClose
-        case bodiless
+    /// What a step came to.
+    private enum Step {
+        case again
+        case wait
+        case tell(ServerEvent)
+    }
+
+    private struct Flags {
+        /// An answer is owed or under way: if the client leaves now, the owner is told.
+        var isOwed = false
+        /// No request is read after the present one.
+        var isLast = false
+        /// The present request was read to its end.
+        var isWhole = false
+        /// The client was invited to send the present body.
+        var isInvited = false
+        /// A head's time runs: from its first byte, and on a new connection from the beginning.
+        var isHeadAwaited = true
+        /// The client sends no more.
+        var hasEnded = false
+        /// Nothing can be sent or received any more.
+        var isBroken = false
+        var isExpired = false
+        var isClosedTold = false
     }
 
     private let loop: Loop
     private let token: Token
-    private var limits: ServerLimits
-    private var socket: Socket?
+    private let limits: ServerLimits
     private let descriptor: Int32
+    private var socket: Socket?
     private var interest = Interest.read + .peerClosed
     private var phase = Phase.head
-    private var answer = Answer.none
-    private var parser: RequestParser
-    private var decoder: ChunkedDecoder
-    private var head = RequestHead()
-    private var input = ByteBuffer()
-    private var output = ByteBuffer()
-    private var headLength = 0
-    /// Decoded body bytes behind the head.
-    private var bodyLength = 0
-    /// Body bytes as received, for the floor.
-    private var bodyReceived = 0
-    private var bodyBegan = Instant(nanoseconds: 0)
-    private var lingered = 0
-    private var deadline = LazyDeadline()
+    private var intake: RequestIntake
+    private var output = AnswerOutput()
     private var state = Flags()
-
-    private struct Flags {
-        var endOfInput = false
-        var lastAnswer = false
-        var congested = false
-        var drained = false
-        var told = false
-        var dropped = false
-        var expired = false
-        var writeBlocked = false
-        var closedTold = false
-        /// The present request was read to its end.
-        var bodyRead = false
-    }
+    private var deadline = LazyDeadline()
+    /// When the client has to have sent what it is to send.
+    private var readBy: Instant
+    /// When the client has to have taken something of what waits for it.
+    private var writeBy = Instant.distantFuture
+    private var bodyBegan = Instant(nanoseconds: 0)
+    /// Bytes read away since the last answer's end.
+    private var discarded = 0
 
     /// Registers the socket with the loop's poller.
     package init(
@@ -78,509 +82,417 @@ package final class HTTP1ServerConnection: ServerStream {
         self.loop = loop
         self.token = token
         self.limits = limits
+        socket.setSendBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
         self.socket = consume socket
-        parser = RequestParser(limits: limits.head)
-        decoder = ChunkedDecoder(
-            maxExtensions: limits.maxChunkExtensions, maxTrailers: limits.maxTrailers,
-            maxFields: limits.head.maxFields)
+        intake = RequestIntake(limits: limits)
+        readBy = loop.now + limits.headTimeout
         super.init(key: key, door: door)
         try loop.poller.add(descriptor, interest, token)
-        deadline.set(loop.now + limits.headTimeout, token, loop)
+        settleDeadline()
     }
 
     // MARK: the request
 
-    package override var method: Method { head.method }
+    package override var method: Method { intake.head.method }
     package override var methodName: UnsafeRawBufferPointer {
-        unsafe bytes(head.methodName)
+        unsafe intake.bytes(intake.head.methodName)
     }
-    package override var target: UnsafeRawBufferPointer { unsafe bytes(head.target) }
+    package override var target: UnsafeRawBufferPointer {
+        unsafe intake.bytes(intake.head.target)
+    }
     package override func value(_ id: FieldName) -> UnsafeRawBufferPointer? {
-        unsafe head.first(id).map { unsafe bytes($0.value) }
+        unsafe intake.head.first(id).map { unsafe intake.bytes($0.value) }
     }
-    package override func count(_ id: FieldName) -> Int { head.count(id) }
+    package override func count(_ id: FieldName) -> Int { intake.head.count(id) }
     package override func forEachField(
         _ body: (FieldName, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) {
-        for field in head.fields {
-            unsafe body(field.id, bytes(field.name), bytes(field.value))
+        for field in intake.head.fields {
+            unsafe body(field.id, intake.bytes(field.name), intake.bytes(field.value))
         }
     }
     package override var announcedLength: Int? {
-        switch head.framing {
+        switch intake.head.framing {
         case .length(let count): count
         case .none: 0
         case .chunked, .untilClose: nil
         }
     }
-    package override var body: UnsafeRawBufferPointer {
-        unsafe UnsafeRawBufferPointer(
-            rebasing: input.readable[headLength..<headLength + bodyLength])
-    }
-    package override var heldRequestBytes: Int { input.capacity }
-
-    private func bytes(_ range: ByteRange) -> UnsafeRawBufferPointer {
-        unsafe UnsafeRawBufferPointer(rebasing: input.readable[range.range])
-    }
+    package override var body: UnsafeRawBufferPointer { unsafe intake.body }
+    package override var heldRequestBytes: Int { intake.capacity }
+    package override var heldAnswerBytes: Int { output.capacity }
 
     package override func dropRequest() {
-        guard phase == .answering, !state.dropped else { return }
-        state.dropped = true
-        input.consume(headLength + bodyLength)
-        headLength = 0
-        bodyLength = 0
-        giveBackInput()
+        if phase == .answering { intake.drop(loop) }
     }
 
-    // MARK: events
+    package override func inviteBody() {
+        guard phase == .body, !state.isInvited, intake.head.expectsContinue, intake.isHeadOnly
+        else { return }
+        state.isInvited = true
+        output.invite(loop)
+        flush()
+    }
+
+    // MARK: driving
 
     /// The descriptor is ready.
     package func ready(_ readiness: Readiness) {
-        if readiness.has(.writable) { flush() }
-        if readiness.has(.input) {
-            receive(readiness)
+        if readiness.has(.writable) {
+            output.unblock()
+            flush()
+        }
+        guard phase != .closed else { return }
+        // Before this side has sent its end, a hang-up is a reset.
+        if readiness.has(.failed) || (readiness.has(.hungUp) && phase != .lingering) {
+            state.isBroken = true
+            return
+        }
+        if readiness.has(.readable) { receive() }
+        // Who closes its side while an answer is owed has left, as nginx and Envoy see it too;
+        // otherwise what was sent before is read first.
+        if readiness.has(.peerClosed), state.isOwed || !isReading {
+            state.hasEnded = true
         }
     }
 
     /// The wheel fired this connection's token.
     package func timerFired() {
-        if deadline.fired(token, loop) { state.expired = true }
+        if deadline.fired(token, loop) { state.isExpired = true }
     }
 
     package override func next() -> ServerEvent {
         while true {
-            if phase == .closed {
-                if state.closedTold { return .none }
-                state.closedTold = true
-                return .closed
-            }
-            if state.endOfInput, phase != .closing, phase != .lingering {
-                let open = state.told
-                tearDown()
-                if open { return .left }
-                continue
-            }
-            if state.expired {
-                state.expired = false
-                if let event = expire() { return event }
-                continue
-            }
-            if state.drained {
-                state.drained = false
-                if phase == .answering { return .drained }
-            }
-            switch phase {
-            case .head:
-                guard output.isEmpty else { return settleInterest() }
-                if let event = readHead() { return event }
-                if phase == .head { return settleInterest() }
-            case .body:
-                if let event = readBody() { return event }
-                return settleInterest()
-            case .answering:
-                return settleInterest()
-            case .closing:
-                guard output.isEmpty else { return settleInterest() }
-                finishClosing()
-            case .lingering:
-                lingered += input.count
-                input.removeAll()
-                if !state.endOfInput, lingered <= limits.maxLinger { return settleInterest() }
-                tearDown()
-            case .closed:
-                continue
+            switch step() {
+            case .again: continue
+            case .tell(let event): return event
+            case .wait:
+                settleInterest()
+                return .none
             }
         }
+    }
+
+    private func step() -> Step {
+        guard phase != .closed else { return tellClosed() }
+        if state.isBroken || (state.hasEnded && state.isOwed) { return leave() }
+        if state.isExpired {
+            state.isExpired = false
+            return expire()
+        }
+        if output.takeDrained(), phase == .answering { return .tell(.drained) }
+        switch phase {
+        case .head: return readHead()
+        case .body: return readBody()
+        case .closing where output.isEmpty: return finishClosing()
+        case .lingering where state.hasEnded || discarded > limits.maxLinger: return tearDown()
+        case .answering, .closing, .lingering, .closed: return .wait
+        }
+    }
+
+    private func tellClosed() -> Step {
+        if state.isClosedTold { return .wait }
+        state.isClosedTold = true
+        return .tell(.closed)
     }
 
     // MARK: reading
 
-    private func receive(_ readiness: Readiness) {
-        guard phase != .closed else { return }
-        if readiness.has(.broken) {
-            state.endOfInput = true
+    private func receive() {
+        let taken: Transfer
+        switch phase {
+        case .closing, .lingering:
+            guard discarded <= limits.maxLinger else { return }
+            taken = unsafe socket?.receive(loop.scratch) ?? .closed
+            if case .bytes(let count) = taken { discarded += count }
+        case .head, .body, .answering:
+            let place = self.place
+            let room = unsafe intake.room(for: place, loop)
+            guard unsafe !room.isEmpty else { return }
+            taken = unsafe socket?.receive(room) ?? .closed
+            if case .bytes(let count) = taken { intake.took(count, for: place) }
+        case .closed:
             return
         }
-        let wanted = roomWanted
-        if readiness.has(.readable), wanted > 0 {
-            if input.capacity == 0 { input = loop.lend() }
-            let room = unsafe input.room(wanted)
-            let taken = unsafe socket?.receive(
-                UnsafeMutableRawBufferPointer(rebasing: room[..<wanted]))
-            switch taken ?? .closed {
-            case .bytes(let count):
-                input.wrote(count)
-                if phase == .body { bodyReceived += count }
-            case .wouldBlock: break
-            case .closed, .failed: state.endOfInput = true
-            }
+        switch taken {
+        case .bytes, .wouldBlock: break
+        case .closed: state.hasEnded = true
+        case .failed: state.isBroken = true
         }
-        // While an answer is owed, a client that has closed its side has left (as nginx and Envoy
-        // see it); before that, what it sent is read to its end first.
-        if readiness.has(.peerClosed), state.told { state.endOfInput = true }
     }
 
-    /// How much to read next: a block, or the rest of a known body in larger steps.
-    private var roomWanted: Int {
+    /// What the next bytes are for. While an answer has not gone out no further head is read.
+    private var place: RequestIntake.Place {
         switch phase {
-        case .head, .lingering: return 4_096
-        case .answering, .closing:
-            let held = input.count - (state.dropped ? 0 : headLength + bodyLength)
-            return max(0, min(4_096, limits.maxPipelined - held))
-        case .body:
-            guard case .length(let count) = head.framing else { return 16_384 }
-            // What has come doubles what may come: an announcement alone reserves nothing.
-            return min(max(count - bodyLength, 1), max(16_384, min(bodyReceived, 262_144)))
-        case .closed: return 0
+        case .body: .body
+        case .head where output.isEmpty: .head
+        case .head, .answering, .closing, .lingering, .closed: .later
         }
     }
 
-    private func readHead() -> ServerEvent? {
-        if input.isEmpty {
-            giveBackInput()
-            return nil
+    private func readHead() -> Step {
+        guard output.isEmpty else {
+            if state.hasEnded { close() }
+            return .wait
+        }
+        if intake.isEmpty {
+            intake.giveBack(loop)
+            return state.isLast || state.hasEnded ? tearDown() : .wait
         }
         do throws(HeadFault) {
-            let parsed = try unsafe parser.parse(input.readable.bytes, into: &head)
-            guard let length = parsed else {
-                if !state.writeBlocked, deadline.current > loop.now + limits.headTimeout {
-                    deadline.set(loop.now + limits.headTimeout, token, loop)
-                }
-                return nil
-            }
-            headLength = length
-            return begin()
+            if try intake.readHead() { return begin() }
         } catch {
             return fault(.head(error))
         }
+        if state.hasEnded { return tearDown() }
+        if !state.isHeadAwaited {
+            state.isHeadAwaited = true
+            expectBytes(by: loop.now + limits.headTimeout)
+        }
+        return .wait
     }
 
-    /// The head is complete: announces it, and sets up the reading of the body.
-    private func begin() -> ServerEvent {
-        parser.reset()
-        bodyLength = 0
-        bodyReceived = input.count - headLength
-        bodyBegan = loop.now
-        answer = .none
-        state.told = true
-        state.dropped = false
-        state.bodyRead = false
-        if !head.keepAlive { state.lastAnswer = true }
+    /// The head is complete.
+    private func begin() -> Step {
         phase = .body
-        switch head.framing {
-        case .length(let count):
-            if count > limits.maxBody { return fault(.bodyTooLarge(limit: limits.maxBody)) }
-        case .chunked: decoder.reset()
-        case .none, .untilClose: break
+        bodyBegan = loop.now
+        state.isOwed = true
+        state.isWhole = false
+        state.isInvited = false
+        state.isHeadAwaited = false
+        if !intake.head.keepAlive { state.isLast = true }
+        if case .length(let count) = intake.head.framing, count > limits.maxBody {
+            return fault(.bodyTooLarge(limit: limits.maxBody))
         }
-        return .head
+        return .tell(.head)
     }
 
-    private func readBody() -> ServerEvent? {
-        switch head.framing {
-        case .none, .untilClose:
-            return complete()
-        case .length(let count):
-            bodyLength = min(count, input.count - headLength)
-            if bodyLength == count { return complete() }
-        case .chunked:
-            do throws(ChunkFault) {
-                if try decode() {
-                    return bodyLength > limits.maxBody
-                        ? fault(.bodyTooLarge(limit: limits.maxBody)) : complete()
-                }
-            } catch {
-                return fault(.chunk(error))
+    private func readBody() -> Step {
+        do throws(ServerFault) {
+            if try intake.readBody() {
+                state.isWhole = true
+                awaitAnswer()
+                return .tell(.request)
             }
-            if bodyLength > limits.maxBody {
-                return fault(.bodyTooLarge(limit: limits.maxBody))
-            }
+        } catch {
+            return fault(error)
         }
-        let earned = Duration.seconds(bodyReceived / max(1, limits.bodyFloorPerSecond))
-        deadline.set(bodyBegan + limits.bodyTimeout + earned, token, loop)
-        return nil
+        let earned = Duration.seconds(
+            intake.bodyReceived / max(1, limits.bodyFloorPerSecond))
+        expectBytes(by: bodyBegan + limits.bodyTimeout + earned)
+        return .wait
     }
 
-    private func complete() -> ServerEvent {
+    /// From now on the client waits for the owner.
+    private func awaitAnswer() {
         phase = .answering
-        state.bodyRead = true
-        deadline.set(.distantFuture, token, loop)
-        return .request
+        expectBytes(by: .distantFuture)
     }
 
-    /// Moves payload down behind the head as far as it has come; true at the body's end.
-    private func decode() throws(ChunkFault) -> Bool {
-        let all = unsafe input.mutable
-        var read = headLength + bodyLength
-        var write = read
-        var ended = false
-        scan: while read < all.count {
-            let rest = unsafe UnsafeRawBufferPointer(rebasing: all[read...])
-            switch try unsafe decoder.next(rest.bytes) {
-            case .payload(let range, let consumed):
-                if write != read + range.lowerBound, !range.isEmpty {
-                    unsafe memoryMove(all, from: read + range.lowerBound, to: write, range.count)
-                }
-                write += range.count
-                read += consumed
-            case .more(let consumed):
-                read += consumed
-                break scan
-            case .end(let consumed):
-                read += consumed
-                ended = true
-                break scan
-            }
-        }
-        let left = all.count - read
-        if left > 0, write != read { unsafe memoryMove(all, from: read, to: write, left) }
-        bodyLength = write - headLength
-        input.dropLast(read - write)
-        return ended
+    private func fault(_ fault: ServerFault) -> Step {
+        if phase == .head { intake.forgetHead() }
+        state.isLast = true
+        state.isOwed = true
+        state.isWhole = false
+        awaitAnswer()
+        return .tell(.fault(fault))
     }
 
     // MARK: answering
-
-    package override func inviteBody() {
-        guard phase == .body, head.expectsContinue, input.count == headLength else { return }
-        borrowOutput()
-        output.append("HTTP/1.1 100 Continue\r\n\r\n")
-        flush()
-    }
 
     package override func respond(
         status: Int, fields: borrowing ByteBuffer, length: AnswerLength
     ) {
         guard phase != .closed else { return }
-        invariant(answer == .none && state.told, "one answer to one request")
-        borrowOutput()
-        if phase == .body, !bodyIsHere { state.lastAnswer = true }
-        output.append("HTTP/1.1 ")
-        output.append(decimal: status)
-        output.append(byte: 0x20)
-        output.append(StatusText.reason(status))
-        output.append("\r\n")
-        unsafe output.append(fields.readable)
-        unsafe output.append(loop.dateLine)
-        switch length {
-        case .exact(let count):
-            output.append("Content-Length: ")
-            output.append(decimal: count)
-            output.append("\r\n")
-            answer = head.method == .head ? .bodiless : .length(left: count)
-        case .bodiless:
-            answer = .bodiless
-        case .unknown where head.method == .head:
-            answer = .bodiless
-        case .unknown where head.minorVersion == 0:
-            answer = .untilClose
-            state.lastAnswer = true
-        case .unknown:
-            output.append("Transfer-Encoding: chunked\r\n")
-            answer = .chunked
-        }
-        if state.lastAnswer {
-            output.append("Connection: close\r\n")
-        } else if head.minorVersion == 0 {
-            output.append("Connection: keep-alive\r\n")
-        }
-        output.append("\r\n")
+        invariant(state.isOwed && output.framing == .idle, "one answer to one request")
+        if phase == .body { giveUpBody() }
+        var head = AnswerHead(status: status, length: length, to: intake.head)
+        if head.framing == .untilClose { state.isLast = true }
+        head.isLast = state.isLast
+        output.begin(head, fields, loop)
+    }
+
+    /// The answer comes before the body was read. If the rest is here the connection can go on;
+    /// otherwise nobody knows where the next request would begin.
+    private func giveUpBody() {
+        state.isWhole = (try? intake.readBody()) ?? false
+        if !state.isWhole { state.isLast = true }
+        awaitAnswer()
     }
 
     package override func write(_ payload: UnsafeRawBufferPointer) {
-        guard unsafe !payload.isEmpty, phase != .closed else { return }
-        switch answer {
-        case .chunked:
-            borrowOutput()
-            output.appendChunkHeader(payload.count)
-            unsafe output.append(payload)
-            output.appendChunkEnd()
-        case .length(let left):
-            invariant(payload.count <= left, "an answer as long as announced")
-            borrowOutput()
-            unsafe output.append(payload)
-            answer = .length(left: left - payload.count)
-        case .untilClose:
-            borrowOutput()
-            unsafe output.append(payload)
-        case .bodiless, .none:
-            break
-        }
-        if output.count >= limits.streamBuffer {
-            flush()
-            state.congested = output.count >= limits.streamBuffer
-        }
+        guard unsafe !payload.isEmpty, phase != .closed, !state.isBroken else { return }
+        unsafe output.write(payload, loop)
+        if output.count >= limits.streamBuffer { flush() }
     }
 
     package override func end(trailers: [UInt8] = []) {
         guard phase != .closed else { return }
-        if case .length(let left) = answer, left > 0 { return abort() }
-        if answer == .chunked {
-            borrowOutput()
-            unsafe output.appendLastChunk(trailers: trailers.span.bytes)
-        }
-        answer = .none
-        state.told = false
-        if phase == .body, bodyIsHere { _ = readBody() }
-        if state.lastAnswer || phase != .answering {
-            phase = .closing
-            return
-        }
-        if !state.dropped { input.consume(headLength + bodyLength) }
-        headLength = 0
-        bodyLength = 0
+        invariant(output.framing != .idle, "an answer begins before it ends")
+        guard output.end(trailers: trailers, loop) else { return abort() }
+        state.isOwed = false
+        guard !state.isLast else { return close() }
+        intake.drop(loop)
         phase = .head
-        deadline.set(loop.now + limits.idleTimeout, token, loop)
+        expectBytes(by: loop.now + limits.idleTimeout)
     }
 
     package override func abort() {
         guard phase != .closed else { return }
         flush()
-        // Without framing only a reset tells the client that the answer is not complete.
-        if answer == .untilClose { socket?.resetOnClose() }
-        state.told = false
-        tearDown()
+        state.isOwed = false
+        _ = tearDown()
     }
 
     package override func closeAfterAnswer() {
-        state.lastAnswer = true
-        if phase == .head, input.isEmpty, output.isEmpty { tearDown() }
+        state.isLast = true
+        guard phase == .head, intake.isEmpty, output.isEmpty else { return }
+        // A request that has just come is still answered.
+        receive()
+        if intake.isEmpty { _ = tearDown() }
     }
 
-    package override var isCongested: Bool { state.congested }
-    package override var hasResponded: Bool { answer != .none }
+    package override var isCongested: Bool { output.isCongested }
+    package override var hasResponded: Bool { output.framing != .idle }
 
     package override func flush() {
-        while !output.isEmpty {
-            switch unsafe socket?.send(output.readable) ?? .closed {
-            case .bytes(let count):
-                output.consume(count)
-                if state.writeBlocked {
-                    deadline.set(loop.now + limits.writeTimeout, token, loop)
-                }
-            case .wouldBlock:
-                if !state.writeBlocked {
-                    state.writeBlocked = true
-                    deadline.set(loop.now + limits.writeTimeout, token, loop)
-                    _ = settleInterest()
-                }
-                return relieve()
-            case .closed, .failed:
-                state.endOfInput = true
-                output.removeAll()
-                if phase == .closing || phase == .lingering { tearDown() }
-                return
-            }
-        }
-        loop.takeBack(&output)
-        if state.writeBlocked {
-            state.writeBlocked = false
-            let idle = phase == .head ? loop.now + limits.idleTimeout : .distantFuture
-            deadline.set(idle, token, loop)
-        }
-        relieve()
+        guard phase != .closed, !state.isBroken else { return }
+        if !output.isEmpty, !output.isBlocked { send() }
+        output.weigh(limit: limits.streamBuffer)
     }
 
-    private func relieve() {
-        if state.congested, output.count < limits.streamBuffer / 2 {
-            state.congested = false
-            state.drained = true
+    private func send() {
+        switch unsafe socket?.send(output.unsent) ?? .closed {
+        case .bytes(let count):
+            output.sent(count, loop)
+            if output.isBlocked {
+                writeBy = loop.now + limits.writeTimeout
+            } else if writeBy != .distantFuture {
+                writeBy = .distantFuture
+            } else {
+                return
+            }
+            settleDeadline()
+            settleInterest()
+        case .wouldBlock:
+            output.block()
+            if writeBy == .distantFuture {
+                writeBy = loop.now + limits.writeTimeout
+                settleDeadline()
+            }
+            settleInterest()
+        case .closed, .failed:
+            state.isBroken = true
+        }
+    }
+
+    // MARK: time
+
+    private func expectBytes(by instant: Instant) {
+        readBy = instant
+        settleDeadline()
+    }
+
+    private func settleDeadline() { deadline.set(min(readBy, writeBy), token, loop) }
+
+    private func expire() -> Step {
+        if writeBy <= loop.now {
+            // A client that takes nothing for so long is as good as gone, and the kernel need not
+            // keep what it will not take.
+            socket?.resetOnClose()
+            state.isBroken = true
+            return .again
+        }
+        guard readBy <= loop.now else {
+            settleDeadline()
+            return .again
+        }
+        readBy = .distantFuture
+        switch phase {
+        case .head where !output.isEmpty:
+            // It does not idle while it still has to take an answer.
+            expectBytes(by: loop.now + limits.idleTimeout)
+            return .again
+        case .head where intake.isEmpty: return tearDown()
+        case .head where state.isHeadAwaited: return fault(.headTimeout)
+        case .body: return fault(.bodyTimeout)
+        case .lingering: return tearDown()
+        case .head, .answering, .closing, .closed: return .again
         }
     }
 
     // MARK: ends
 
-    private func fault(_ fault: ServerFault) -> ServerEvent {
-        state.lastAnswer = true
-        state.told = true
-        answer = .none
-        if phase == .head {
-            head = RequestHead()
-            headLength = 0
-            bodyLength = 0
-            state.dropped = false
-        }
-        state.bodyRead = false
-        phase = .answering
-        deadline.set(.distantFuture, token, loop)
-        return .fault(fault)
+    /// The client has left.
+    private func leave() -> Step {
+        let wasOwed = state.isOwed
+        state.isOwed = false
+        _ = tearDown()
+        return wasOwed ? .tell(.left) : .again
     }
 
-    private func expire() -> ServerEvent? {
-        switch phase {
-        case .head where input.isEmpty, .lingering, .closing:
-            tearDown()
-            return nil
-        case .head: return fault(.headTimeout)
-        case .body: return fault(.bodyTimeout)
-        case .answering:
-            // A client that takes nothing for the whole write timeout is as good as gone.
-            if state.writeBlocked { state.endOfInput = true }
-            return nil
-        case .closed: return nil
-        }
+    /// No request follows any more: what is written goes out, what comes is read away.
+    private func close() {
+        state.isWhole = state.isWhole && intake.laterBytes == 0
+        phase = .closing
+        discarded = 0
+        intake.discard(loop)
+        expectBytes(by: loop.now + limits.lingerTimeout)
     }
 
-    private var bodyIsHere: Bool {
-        switch head.framing {
-        case .none: true
-        case .length(let count): input.count - headLength >= count
-        case .chunked, .untilClose: false
-        }
-    }
-
-    private func finishClosing() {
-        let read = state.dropped ? 0 : headLength + bodyLength
-        if state.endOfInput || (state.bodyRead && input.count <= read) { return tearDown() }
+    /// Everything is with the kernel. To close while the client sends would reset the connection,
+    /// and the answer might be lost with it (RFC 9112 section 9.6).
+    private func finishClosing() -> Step {
+        if state.hasEnded || (state.isWhole && isQuiet) { return tearDown() }
         phase = .lingering
-        input.removeAll()
-        lingered = 0
         socket?.shutdownWrite()
-        deadline.set(loop.now + limits.lingerTimeout, token, loop)
+        expectBytes(by: loop.now + limits.lingerTimeout)
+        return .again
     }
 
-    private func tearDown() {
-        guard phase != .closed else { return }
+    /// Nothing has come after the last request.
+    private var isQuiet: Bool {
+        guard discarded == 0 else { return false }
+        receive()
+        return discarded == 0
+    }
+
+    private func tearDown() -> Step {
         phase = .closed
         deadline.cancel(loop)
         loop.poller.remove(descriptor)
+        if output.looksWholeWhenClosed { socket?.resetOnClose() }
         socket = nil
-        loop.takeBack(&input)
-        loop.takeBack(&output)
+        intake.discard(loop)
+        output.discard(loop)
+        return .again
     }
 
-    // MARK: leaves
+    // MARK: interest
 
     /// Registers what this connection waits for, where it changed.
-    private func settleInterest() -> ServerEvent {
-        var wanted = Interest.peerClosed
-        if roomWanted > 0 { wanted = wanted + .read }
-        if !output.isEmpty { wanted = wanted + .write }
-        if wanted != interest, phase != .closed {
-            interest = wanted
-            try? loop.poller.change(descriptor, wanted, token)
+    private func settleInterest() {
+        guard phase != .closed else { return }
+        var wanted = Interest(rawValue: 0)
+        if !state.hasEnded {
+            wanted = wantsBytes ? .read + .peerClosed : .peerClosed
         }
-        return .none
+        if !output.isEmpty { wanted = wanted + .write }
+        guard wanted != interest else { return }
+        interest = wanted
+        try? loop.poller.change(descriptor, wanted, token)
     }
 
-    private func borrowOutput() {
-        if output.capacity == 0 { output = loop.lend() }
-    }
+    private var isReading: Bool { interest.rawValue & Interest.read.rawValue != 0 }
 
-    private func giveBackInput() {
-        if input.isEmpty { loop.takeBack(&input) }
+    private var wantsBytes: Bool {
+        switch phase {
+        case .closing, .lingering: discarded <= limits.maxLinger
+        case .head, .body, .answering, .closed: intake.hasRoom(for: place)
+        }
     }
 }
 
 @available(*, unavailable)
 extension HTTP1ServerConnection: Sendable {}
-
-/// Moves bytes within one buffer; the two places may overlap.
-@inline(__always)
-private func memoryMove(
-    _ buffer: UnsafeMutableRawBufferPointer, from: Int, to: Int, _ count: Int
-) {
-    guard let base = buffer.baseAddress else { return }
-    unsafe (base + to).copyMemory(from: base + from, byteCount: count)
-}

@@ -8,18 +8,22 @@ package import Units
 /// Owned by one thread and never handed to another.
 @safe
 package final class Loop {
+    /// What a connection that is at work holds at least.
+    static let blockSize = 8_192
+
     package let poller: Poller
     private var wheel: TimerWheel
     private var current: Instant
     private var wallOffset: Int64
     private var fired: [Token] = []
-    private var buffers = BufferPool(blockSize: 8_192, limit: 256)
+    private var buffers = BufferPool(blockSize: Loop.blockSize, limit: 256)
     private var date = HTTPDate()
     /// Where engines' answers are read into, to be passed on within the same turn.
     let scratch: UnsafeMutableRawBufferPointer
 
-    /// At most `timers` deadlines at once.
-    package init(timers: Int, scratch scratchSize: Bytes = .kibi(64)) throws(SystemFault) {
+    /// At most `timers` deadlines at once. `scratch` is the most that one read brings of an answer:
+    /// it comes on top of a full stream buffer, and both together should stay below a power of two.
+    package init(timers: Int, scratch scratchSize: Bytes = .kibi(32)) throws(SystemFault) {
         poller = try Poller()
         current = MonotonicClock.now()
         wheel = TimerWheel(now: current, limit: timers)
@@ -73,7 +77,8 @@ package final class Loop {
 @available(*, unavailable)
 extension Loop: Sendable {}
 
-/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves closer.
+/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves
+/// closer.
 package struct LazyDeadline {
     private var key: TimerKey?
     private var armed = Instant.distantFuture

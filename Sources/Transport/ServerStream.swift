@@ -20,9 +20,13 @@ package struct ServerLimits: Sendable {
     package var bodyFloorPerSecond = 1_024
     package var idleTimeout = Duration.seconds(60)
     package var writeTimeout = Duration.seconds(60)
-    /// How long, and for how many bytes, a refused client's rest is read away before the close.
+    /// How long, and for how many bytes, a refused client's rest is read away before the close: so
+    /// much of it is in flight, or sent by clients that read an answer only after their request.
     package var lingerTimeout = Duration.seconds(2)
-    package var maxLinger = 1 << 20
+    package var maxLinger = 32 << 20
+    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice
+    /// may grow to megabytes, all of them ahead of a client that does not read.
+    package var kernelBuffer = Bytes.kibi(512)
 
     package init() {}
 }
@@ -36,7 +40,8 @@ package enum ServerFault: Error, Sendable, Equatable {
     case bodyTimeout
 }
 
-/// What a stream has to say after it was driven. Ask until `.none`.
+/// What a stream has to say. Ask until `.none`, after it was driven and after the owner has done
+/// something to it from outside of its events: answered, aborted, asked it to close.
 package enum ServerEvent: Sendable, Equatable {
     /// Nothing more for now.
     case none
@@ -59,13 +64,14 @@ package enum AnswerLength: Sendable, Equatable {
     case exact(Int)
     /// Told by framing: chunked, or the connection's end for HTTP/1.0.
     case unknown
-    /// The status or the method forbids one; any `Content-Length` is the answerer's to add.
+    /// None, because the status or the method forbids it; nothing is said about a length.
     case bodiless
 }
 
 /// One request and its answer on a client's connection, whatever the protocol.
 ///
-/// Request bytes are valid from `.head` (fields) or `.request` (body) until `dropRequest` or the answer's end.
+/// Request bytes are valid from `.head` (fields) or `.request` (body) until `dropRequest` or the
+/// answer's end.
 package class ServerStream {
     /// What the owner keeps for this stream.
     private final var ownerTag: SlabKey?
@@ -83,10 +89,13 @@ package class ServerStream {
     }
 
     package var method: Method { abstract() }
+    /// As received.
     package var methodName: UnsafeRawBufferPointer { abstract() }
+    /// Path and query.
     package var target: UnsafeRawBufferPointer { abstract() }
     /// The first field of that name.
     package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { abstract() }
+    /// How many field lines have that name.
     package func count(_ id: FieldName) -> Int { abstract() }
     /// Calls `body` with each field's identity, name as received, and value.
     package func forEachField(
@@ -94,17 +103,21 @@ package class ServerStream {
     ) { abstract() }
     /// The announced length of the body; nil when it is chunked.
     package var announcedLength: Int? { abstract() }
+    /// The body, decoded, as far as it has come.
     package var body: UnsafeRawBufferPointer { abstract() }
-    /// Bytes of request held in memory.
+    /// Memory held for the request and for what came behind it, in bytes.
     package var heldRequestBytes: Int { abstract() }
+    /// Memory held for answers that the client has not taken, in bytes.
+    package var heldAnswerBytes: Int { abstract() }
 
     /// The next thing that happened; `.none` when the stream waits.
     package func next() -> ServerEvent { abstract() }
     /// Gives the request's memory back; its bytes are gone.
     package func dropRequest() { abstract() }
 
-    /// Begins the answer. `fields` holds complete lines `name: value CR LF`, without framing, date
-    /// and connection fields, which are the stream's own.
+    /// Begins the answer, also before the request is complete: what is missing of it is then not
+    /// waited for, and the connection closes. `fields` holds complete lines `name: value CR LF`,
+    /// without framing, date and connection fields, which are the stream's own.
     package func respond(
         status: Int, fields: borrowing ByteBuffer, length: AnswerLength
     ) { abstract() }

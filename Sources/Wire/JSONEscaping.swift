@@ -13,7 +13,7 @@ package enum JSONEscaping {
             if plain > at { buffer.append(text.extracting(at..<plain)) }
             at = plain
             guard at < text.byteCount else { break }
-            let byte = text.octet(at)
+            let byte = text.byte(at)
             if byte < 0x80 {
                 append(escaped: byte, to: &buffer)
                 at += 1
@@ -32,8 +32,8 @@ package enum JSONEscaping {
 
     private static func append(escaped byte: UInt8, to buffer: inout ByteBuffer) {
         switch byte {
-        case JSONByte.quote: buffer.append("\\\"")
-        case JSONByte.backslash: buffer.append("\\\\")
+        case Byte.quote: buffer.append("\\\"")
+        case Byte.backslash: buffer.append("\\\\")
         case 0x0A: buffer.append("\\n")
         case 0x0D: buffer.append("\\r")
         case 0x09: buffer.append("\\t")

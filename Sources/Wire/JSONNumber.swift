@@ -45,14 +45,14 @@ private struct Scientific {
         var zeros = 0
         var scale = 0
         scan: while at < range.upperBound {
-            let byte = text.octet(at)
+            let byte = text.byte(at)
             at += 1
             switch byte {
-            case JSONByte.minus: negative = true
-            case JSONByte.point: behindPoint = true
-            case JSONByte.zero...JSONByte.nine:
+            case UInt8(ascii: "-"): negative = true
+            case Byte.dot: behindPoint = true
+            case Byte.zero...Byte.nine:
                 if behindPoint { scale -= 1 }
-                take(byte &- JSONByte.zero, &zeros)
+                take(byte &- Byte.zero, &zeros)
             default: break scan
             }
         }
@@ -82,10 +82,10 @@ private struct Scientific {
         var value = 0
         var negative = false
         for at in range {
-            let byte = text.octet(at)
-            if byte == JSONByte.minus { negative = true }
-            guard byte &- JSONByte.zero < 10 else { continue }
-            value = min(value * 10 + Int(byte &- JSONByte.zero), 1 << 40)
+            let byte = text.byte(at)
+            if byte == UInt8(ascii: "-") { negative = true }
+            guard byte.isDigit else { continue }
+            value = min(value * 10 + Int(byte &- Byte.zero), 1 << 40)
         }
         return negative ? -value : value
     }

@@ -41,21 +41,21 @@ package struct JSONScanner: Sendable {
         switch phase {
         case .start, .value: break
         case .firstElement:
-            if byte == JSONByte.closeBracket { return close(.endArray) }
+            if byte == Byte.closeBracket { return close(.endArray) }
         case .firstKey:
-            if byte == JSONByte.closeBrace { return close(.endObject) }
+            if byte == Byte.closeBrace { return close(.endObject) }
             return try key(text, byte)
         case .afterValue:
             if depth == 0 { throw .malformed(at: offset) }
             let inObject = nesting & 1 == 1
-            if byte == JSONByte.comma {
+            if byte == Byte.comma {
                 offset += 1
                 guard let following = significantByte(text) else { return try atEnd(text) }
                 if inObject { return try key(text, following) }
                 byte = following
-            } else if inObject, byte == JSONByte.closeBrace {
+            } else if inObject, byte == Byte.closeBrace {
                 return close(.endObject)
-            } else if !inObject, byte == JSONByte.closeBracket {
+            } else if !inObject, byte == Byte.closeBracket {
                 return close(.endArray)
             } else {
                 throw .malformed(at: offset)
@@ -84,8 +84,7 @@ package struct JSONScanner: Sendable {
     }
 
     private mutating func skipByteOrderMark(_ text: RawSpan) {
-        if text.byteCount >= 3, text.octet(0) == 0xEF, text.octet(1) == 0xBB, text.octet(2) == 0xBF
-        {
+        if text.byteCount >= 3, text.byte(0) == 0xEF, text.byte(1) == 0xBB, text.byte(2) == 0xBF {
             offset = 3
         }
         phase = .value
@@ -95,7 +94,7 @@ package struct JSONScanner: Sendable {
     @inline(__always)
     private mutating func significantByte(_ text: RawSpan) -> UInt8? {
         while offset < text.byteCount {
-            let byte = text.octet(offset)
+            let byte = text.byte(offset)
             switch byte {
             case 0x20, 0x0A, 0x0D, 0x09: offset += 1
             default: return byte
@@ -128,10 +127,10 @@ extension JSONScanner {
     }
 
     private mutating func key(_ text: RawSpan, _ byte: UInt8) throws(JSONFault) -> JSONToken {
-        guard byte == JSONByte.quote else { throw .malformed(at: offset) }
+        guard byte == Byte.quote else { throw .malformed(at: offset) }
         let name = try string(text)
         guard let after = significantByte(text) else { throw .endsEarly(at: text.byteCount) }
-        guard after == JSONByte.colon else { throw .malformed(at: offset) }
+        guard after == Byte.colon else { throw .malformed(at: offset) }
         offset += 1
         phase = .value
         return .key(name)
@@ -139,11 +138,11 @@ extension JSONScanner {
 
     private mutating func value(_ text: RawSpan, _ byte: UInt8) throws(JSONFault) -> JSONToken {
         switch byte {
-        case JSONByte.quote:
+        case Byte.quote:
             phase = .afterValue
             return .string(try string(text))
-        case JSONByte.openBrace: return try open(.beginObject, 1)
-        case JSONByte.openBracket: return try open(.beginArray, 0)
+        case Byte.openBrace: return try open(.beginObject, 1)
+        case Byte.openBracket: return try open(.beginArray, 0)
         case UInt8(ascii: "t"): return try word("true", .bool(true), text)
         case UInt8(ascii: "f"): return try word("false", .bool(false), text)
         case UInt8(ascii: "n"): return try word("null", .null, text)
@@ -156,7 +155,7 @@ extension JSONScanner {
     ) throws(JSONFault) -> JSONToken {
         for index in 0..<name.utf8CodeUnitCount {
             guard offset + index < text.byteCount else { throw .endsEarly(at: text.byteCount) }
-            guard text.octet(offset + index) == name.octet(index) else {
+            guard text.byte(offset + index) == name.octet(index) else {
                 throw .malformed(at: offset + index)
             }
         }
@@ -169,20 +168,20 @@ extension JSONScanner {
     /// RFC 8259 section 6: `-`? int frac? exp?, without a leading zero.
     private mutating func number(_ text: RawSpan) throws(JSONFault) -> JSONToken {
         var at = offset
-        if text.octet(at) == JSONByte.minus { at += 1 }
-        if at < text.byteCount, text.octet(at) == JSONByte.zero {
+        if text.byte(at) == UInt8(ascii: "-") { at += 1 }
+        if at < text.byteCount, text.byte(at) == Byte.zero {
             at += 1
         } else {
             at = try digits(text, at)
         }
-        if at < text.byteCount, text.octet(at) == JSONByte.point {
+        if at < text.byteCount, text.byte(at) == Byte.dot {
             at = try digits(text, at + 1)
         }
-        if at < text.byteCount, text.octet(at) | 0x20 == UInt8(ascii: "e") {
+        if at < text.byteCount, text.byte(at) | 0x20 == UInt8(ascii: "e") {
             at += 1
             if at < text.byteCount {
-                let sign = text.octet(at)
-                if sign == JSONByte.plus || sign == JSONByte.minus { at += 1 }
+                let sign = text.byte(at)
+                if sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") { at += 1 }
             }
             at = try digits(text, at)
         }
@@ -195,7 +194,7 @@ extension JSONScanner {
     /// Behind one or more digits.
     private func digits(_ text: RawSpan, _ start: Int) throws(JSONFault) -> Int {
         var at = start
-        while at < text.byteCount, text.octet(at) &- JSONByte.zero < 10 { at += 1 }
+        while at < text.byteCount, text.byte(at).isDigit { at += 1 }
         if at > start { return at }
         if at == text.byteCount { throw .endsEarly(at: at) }
         throw .malformed(at: at)
@@ -215,9 +214,9 @@ extension JSONScanner {
         while true {
             at = JSONString.plainEnd(text, from: at)
             guard at < text.byteCount else { throw .endsEarly(at: text.byteCount) }
-            let byte = text.octet(at)
-            if byte == JSONByte.quote { break }
-            if byte == JSONByte.backslash {
+            let byte = text.byte(at)
+            if byte == Byte.quote { break }
+            if byte == Byte.backslash {
                 escaped = true
                 at = try JSONString.escapeEnd(text, at)
             } else if byte >= 0x80 {

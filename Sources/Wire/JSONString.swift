@@ -45,13 +45,21 @@ package struct JSONString: Sendable, Equatable {
 
     /// Whether the decoded text is the UTF-8 text `other`.
     package func equals(_ other: RawSpan, in text: RawSpan) -> Bool {
-        // No spelling is shorter than what it spells.
+        // No spelling is shorter than what it spells, and only an escaped one is longer.
         guard range.count >= other.byteCount else { return false }
+        if !isEscaped {
+            guard range.count == other.byteCount else { return false }
+            for index in 0..<other.byteCount
+            where text.byte(range.lowerBound + index) != other.byte(index) {
+                return false
+            }
+            return true
+        }
         var matched = 0
         var same = true
         forEachPiece(in: text) { piece in
             for index in 0..<piece.byteCount where same {
-                same = matched < other.byteCount && piece.octet(index) == other.octet(matched)
+                same = matched < other.byteCount && piece.byte(index) == other.byte(matched)
                 matched += 1
             }
         }
@@ -94,7 +102,7 @@ extension JSONString {
         var collected = CollectedPiece()
         var at = range.lowerBound
         while at < range.upperBound {
-            if text.octet(at) == JSONByte.backslash {
+            if text.byte(at) == Byte.backslash {
                 let (scalar, next) = JSONString.escape(text, at)
                 if collected.room < 4 { collected.flush(body) }
                 collected.append(scalar)
@@ -106,7 +114,7 @@ extension JSONString {
             if end - at > collected.room {
                 body(text.extracting(at..<end))
             } else {
-                for index in at..<end { collected.append(byte: text.octet(index)) }
+                for index in at..<end { collected.append(byte: text.byte(index)) }
             }
             at = end
         }
@@ -116,13 +124,13 @@ extension JSONString {
     /// Behind the bytes from `start` on that are no escape.
     private static func runEnd(_ text: RawSpan, _ start: Int, _ limit: Int) -> Int {
         var at = start
-        while at < limit, text.octet(at) != JSONByte.backslash { at += 1 }
+        while at < limit, text.byte(at) != Byte.backslash { at += 1 }
         return at
     }
 
     /// The scalar that the escape at `start` spells, and where the text goes on.
     private static func escape(_ text: RawSpan, _ start: Int) -> (UInt32, Int) {
-        switch text.octet(start + 1) {
+        switch text.byte(start + 1) {
         case UInt8(ascii: "b"): return (0x08, start + 2)
         case UInt8(ascii: "f"): return (0x0C, start + 2)
         case UInt8(ascii: "n"): return (0x0A, start + 2)
@@ -183,18 +191,18 @@ extension JSONString {
         let highs: UInt64 = 0x8080_8080_8080_8080
         var at = start
         while at + 8 <= text.byteCount {
-            let word = text.octets8(at)
+            let word = text.word(at)
             // A byte's high bit: control character, quote or backslash (by borrow), or not ASCII.
             // Borrows only reach bytes above a real find, and the lowest find counts.
-            let quotes = (word ^ ones &* UInt64(JSONByte.quote)) &- ones
-            let backslashes = (word ^ ones &* UInt64(JSONByte.backslash)) &- ones
+            let quotes = (word ^ ones &* UInt64(Byte.quote)) &- ones
+            let backslashes = (word ^ ones &* UInt64(Byte.backslash)) &- ones
             let found = (word &- ones &* 0x20 | quotes | backslashes | word) & highs
             if found != 0 { return at + found.trailingZeroBitCount >> 3 }
             at += 8
         }
         while at < text.byteCount {
-            let byte = text.octet(at)
-            if byte < 0x20 || byte >= 0x80 || byte == JSONByte.quote || byte == JSONByte.backslash {
+            let byte = text.byte(at)
+            if byte < 0x20 || byte >= 0x80 || byte == Byte.quote || byte == Byte.backslash {
                 break
             }
             at += 1
@@ -206,8 +214,8 @@ extension JSONString {
     /// ones.
     static func escapeEnd(_ text: RawSpan, _ start: Int) throws(JSONFault) -> Int {
         guard start + 1 < text.byteCount else { throw .endsEarly(at: text.byteCount) }
-        switch text.octet(start + 1) {
-        case JSONByte.quote, JSONByte.backslash, UInt8(ascii: "/"), UInt8(ascii: "b"),
+        switch text.byte(start + 1) {
+        case Byte.quote, Byte.backslash, UInt8(ascii: "/"), UInt8(ascii: "b"),
             UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
             return start + 2
         case UInt8(ascii: "u"): break
@@ -216,8 +224,8 @@ extension JSONString {
         guard let unit = hex4(text, start + 2) else { throw .badText(at: start) }
         guard unit & 0xF800 == 0xD800 else { return start + 6 }
         guard unit & 0xFC00 == 0xD800, start + 8 <= text.byteCount,
-            text.octet(start + 6) == JSONByte.backslash,
-            text.octet(start + 7) == UInt8(ascii: "u"),
+            text.byte(start + 6) == Byte.backslash,
+            text.byte(start + 7) == UInt8(ascii: "u"),
             let low = hex4(text, start + 8), low & 0xFC00 == 0xDC00
         else { throw .badText(at: start) }
         return start + 12
@@ -228,15 +236,8 @@ extension JSONString {
         guard start + 4 <= text.byteCount else { return nil }
         var value: UInt32 = 0
         for at in start..<start + 4 {
-            let byte = text.octet(at)
-            let letter = byte | 0x20
-            if byte &- JSONByte.zero < 10 {
-                value = value << 4 | UInt32(byte &- JSONByte.zero)
-            } else if letter >= UInt8(ascii: "a"), letter <= UInt8(ascii: "f") {
-                value = value << 4 | UInt32(letter - UInt8(ascii: "a") + 10)
-            } else {
-                return nil
-            }
+            guard let digit = text.byte(at).hexadecimal else { return nil }
+            value = value << 4 | UInt32(digit)
         }
         return value
     }
@@ -245,7 +246,7 @@ extension JSONString {
     /// 3-7.
     static func charactersEnd(_ text: RawSpan, _ start: Int) throws(JSONFault) -> Int {
         var at = start
-        while at < text.byteCount, text.octet(at) >= 0x80 {
+        while at < text.byteCount, text.byte(at) >= 0x80 {
             let length = utf8Length(text, at)
             guard length > 0 else { throw .badText(at: at) }
             at += length
@@ -257,20 +258,20 @@ extension JSONString {
     @inline(__always)
     static func utf8Length(_ text: RawSpan, _ at: Int) -> Int {
         let left = text.byteCount - at
-        let lead = text.octet(at)
+        let lead = text.byte(at)
         guard left >= 2 else { return 0 }
-        let second = text.octet(at + 1)
+        let second = text.byte(at + 1)
         switch lead {
         case 0xC2...0xDF: return second & 0xC0 == 0x80 ? 2 : 0
         case 0xE0...0xEF:
-            guard left >= 3, second & 0xC0 == 0x80, text.octet(at + 2) & 0xC0 == 0x80 else {
+            guard left >= 3, second & 0xC0 == 0x80, text.byte(at + 2) & 0xC0 == 0x80 else {
                 return 0
             }
             if lead == 0xE0 && second < 0xA0 || lead == 0xED && second > 0x9F { return 0 }
             return 3
         case 0xF0...0xF4:
-            guard left >= 4, second & 0xC0 == 0x80, text.octet(at + 2) & 0xC0 == 0x80,
-                text.octet(at + 3) & 0xC0 == 0x80
+            guard left >= 4, second & 0xC0 == 0x80, text.byte(at + 2) & 0xC0 == 0x80,
+                text.byte(at + 3) & 0xC0 == 0x80
             else { return 0 }
             if lead == 0xF0 && second < 0x90 || lead == 0xF4 && second > 0x8F { return 0 }
             return 4

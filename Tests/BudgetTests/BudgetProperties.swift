@@ -152,6 +152,34 @@ struct BudgetProperties {
         }
     }
 
+    @Test(
+        "of many open reservations each is found again, in any order",
+        arguments: 0..<4 as Range<UInt64>)
+    func manyOpen(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var budget = Fixture([.concurrentRequests: 1e6], maxReservations: 20_000)
+        var open: [ReservationID] = []
+        for step in 0..<12_000 {
+            if random.next() % 3 != 0 || open.isEmpty {
+                // Some names are one worker's in a row, some of no order at all.
+                let id =
+                    random.next() % 4 == 0
+                    ? ReservationID(nonce: random.next(), number: random.next() % 4)
+                    : budget.naming.next()
+                #expect(budget.reserve(id, tokens(1), at: Int64(step)).isReserved)
+                open.append(id)
+            } else {
+                let id = open.remove(at: Int(random.next() % UInt64(open.count)))
+                #expect(budget.settle(id, .nothing, at: Int64(step)) == .done)
+                #expect(budget.settle(id, .nothing, at: Int64(step)) == .unknown)
+            }
+        }
+        #expect(budget.budgets.openCount == open.count)
+        for id in open { #expect(budget.settle(id, .nothing, at: 12_000) == .done) }
+        #expect(budget.budgets.openCount == 0)
+        #expect(budget.used(.concurrentRequests, at: 12_000) == 0)
+    }
+
     private func leased(
         _ open: [(ReservationID, leaseEnd: Int64, size: Int)], _ now: Int64
     ) -> Int {

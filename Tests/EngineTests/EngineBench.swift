@@ -104,7 +104,8 @@ enum Fixture {
     }
 }
 
-/// The names of all members in their order, with the kind of each value; of an array the first element's.
+/// The names of all members in their order, with the kind of each value; of an array the first
+/// element's.
 func shape(_ value: JSONValue) -> String {
     switch value {
     case .object(let members):

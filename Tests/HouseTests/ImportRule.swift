@@ -42,7 +42,7 @@ enum ImportRule {
             "Logging",
         ]),
         "Engine": libc.union(serving),
-        "Replay": libc.union(serving),
+        "Replay": libc.union(serving).union(["CZlib"]),
         "Configuration": libc.union(["Units", "Policy", "Yams", "Foundation"]),
         "penstock": libc.union([
             "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",

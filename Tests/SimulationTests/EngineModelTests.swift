@@ -4,7 +4,8 @@ import Simulation
 import Testing
 import Units
 
-/// 1 ms and 1 ms more per decoding sequence or prompt token, so that step times can be told by hand.
+/// 1 ms and 1 ms more per decoding sequence or prompt token, so that step times can be told by
+/// hand.
 private func plain(blocks: Int, budget: Int = 1_000, sequences: Int = 64) -> EngineProfile {
     EngineProfile(
         name: "plain",

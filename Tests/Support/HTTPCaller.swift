@@ -2,7 +2,8 @@
 
 import Glibc
 
-/// A blocking HTTP/1.1 client over a plain socket, for tests: it says and shows exactly what is on the wire.
+/// A blocking HTTP/1.1 client over a plain socket, for tests: it says and shows exactly what is on
+/// the wire.
 package final class HTTPCaller {
     /// What did not happen within ten seconds, or what the kernel said.
     package struct Failure: Error, CustomStringConvertible {

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Units
+
+/// A reservation whose place among concurrent requests is kept by renewing.
+struct Lease {
+    let reservation: ReservationID
+    let tenantName: String
+    /// When to renew.
+    var due: Instant
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import Units
+
+/// What a run of the script is for.
+enum RedisTask {
+    case reserve(ReserveRequest)
+    /// A `reserve` whose request has ended: a settlement follows it, and nobody wants the answer.
+    case abandoned(ReserveRequest)
+    case settle(Settlement)
+    case renew(Lease)
+    /// One tenant of the usage read that is at its turn.
+    case usage(UsageReads.Step)
+    /// The last of a greeting: the script runs, and may write.
+    case probe
+
+    /// The task as the script is called with it.
+    var call: RedisCommandWriter.Call {
+        switch self {
+        case .reserve(let request), .abandoned(let request):
+            RedisCommandWriter.Call(
+                operation: "reserve", tenantName: request.tenantName,
+                reservation: request.reservation, limits: request.order.limits,
+                demand: request.order.demand,
+                last: String(request.order.serviceTime.nanoseconds / 1_000))
+        case .settle(let settlement): settlement.call
+        case .renew(let lease):
+            RedisCommandWriter.Call(
+                operation: "renew", tenantName: lease.tenantName, reservation: lease.reservation,
+                limits: LimitSet())
+        case .usage(let step):
+            RedisCommandWriter.Call(
+                operation: "usage", tenantName: step.tenantName, reservation: Self.noReservation,
+                limits: step.limits)
+        case .probe:
+            RedisCommandWriter.Call(
+                operation: "probe", tenantName: "", reservation: Self.noReservation,
+                limits: LimitSet())
+        }
+    }
+
+    private static let noReservation = ReservationID(nonce: 0, number: 0)
+}
+
+extension Settlement {
+    fileprivate var call: RedisCommandWriter.Call {
+        var call = RedisCommandWriter.Call(
+            operation: "settle", tenantName: tenantName, reservation: reservation,
+            limits: limits, last: "nothing")
+        if case .used(let demand) = use {
+            call.demand = demand
+            call.last = "used"
+        }
+        return call
+    }
+}
+
+/// A command that was sent and has no reply yet.
+struct RedisCommand {
+    enum Kind {
+        /// AUTH or SELECT: anything but OK is a fault.
+        case greeting
+        case loadScript
+        case run(RedisTask)
+    }
+    var kind: Kind
+    /// When the reply has to be there.
+    var deadline: Instant
+    /// Sent a second time, because the server had lost the script.
+    var isResent = false
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Budget
+import DequeModule
+import EventLoop
+import Policy
+import Units
+
+/// What happened on a link.
+enum LinkEvent {
+    /// Connected, greeted, and able to decide.
+    case up
+    case answered(RedisTask, ScriptReply)
+    /// The server refused this one task, and serves others.
+    case refused(RedisTask)
+    /// The connection is gone, and with it the replies to these tasks, oldest first.
+    case lost(StoreFault, [RedisTask])
+}
+
+/// The way from one worker to Redis: connects, greets, sends tasks, matches replies, and gives a
+/// connection up as soon as one reply is late or wrong.
+///
+/// Redis answers in the order of the commands, so the commands in flight are a queue. What happened
+/// is left in `events`, for the owner to take after every call.
+final class RedisLink {
+    /// For connecting and greeting together.
+    static let openMilliseconds = 500
+    /// Pieces of replies taken in one go, of 16 KB each: the rest comes with the next readiness.
+    private static let mostPieces = 16
+
+    private enum Phase {
+        /// Exit: opening, when it is time and the gate says so.
+        case away(retryAt: Instant)
+        /// Connecting, then greeting. Exits: up, away.
+        case opening(RedisConnection)
+        /// Exit: away.
+        case up(RedisConnection)
+    }
+
+    private let shared: RedisShared
+    private let poller: Poller
+    private let tokenKind: UInt8
+    private let writer: RedisCommandWriter
+    private var terms: RedisCommandWriter.Terms
+    private var random: SplitMix64
+    private var phase = Phase.away(retryAt: Instant(nanoseconds: 0))
+    private var inFlight: Deque<RedisCommand> = []
+    private var isLoadingScript = false
+    private(set) var attempts = 0
+    private var events: [LinkEvent] = []
+
+    init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
+        self.shared = shared
+        self.poller = poller
+        self.tokenKind = tokenKind
+        random = SplitMix64(seed: seed)
+        writer = RedisCommandWriter(prefix: shared.policy.keyPrefix)
+        terms = RedisCommandWriter.Terms(digest: "", lease: shared.policy.reservationLease)
+    }
+
+    /// For tests: the script takes this time for Redis's own.
+    func replaceClock(by time: WallTime) { terms.time = time.microseconds }
+
+    var isUp: Bool {
+        if case .up = phase { true } else { false }
+    }
+
+    /// Tasks without a reply.
+    var tasksInFlight: Int { isUp ? inFlight.count : 0 }
+
+    /// When `tick` wants to be called at the latest.
+    var nextDeadline: Instant? {
+        switch phase {
+        case .away(let retryAt): retryAt
+        case .opening, .up: inFlight.first?.deadline
+        }
+    }
+
+    /// The oldest event that has not been taken.
+    func takeEvents(into taken: inout [LinkEvent]) { swap(&events, &taken) }
+
+    /// Sends a task with the next flush. Only while up.
+    func send(_ task: RedisTask, now: Instant) {
+        guard case .up(let connection) = phase else { broken("tasks are sent while up") }
+        write(task, to: connection)
+        inFlight.append(
+            RedisCommand(kind: .run(task), deadline: now + shared.policy.timeout))
+    }
+
+    /// Lets a reservation's answer go nowhere; false when none is in flight.
+    func abandon(_ reservation: ReservationID) -> Bool {
+        for place in inFlight.indices {
+            if case .run(.reserve(let request)) = inFlight[place].kind,
+                request.reservation == reservation
+            {
+                inFlight[place].kind = .run(.abandoned(request))
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Takes an event of the poller; one of an earlier connection is dropped.
+    func ready(_ token: Token, _ readiness: Readiness, now: Instant) {
+        guard let connection, connection.token == token else { return }
+        attempt(now: now) { () throws(StoreFault) in
+            if !readiness.isDisjoint(with: [.writable, .hungUp, .failed]) {
+                try connection.becameWritable()
+                try connection.flush()
+            }
+            if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) {
+                try receive(connection)
+            }
+        }
+    }
+
+    /// Begins to connect when it is time, and gives the connection up when a reply is late.
+    func tick(now: Instant) {
+        switch phase {
+        case .away(let retryAt):
+            if retryAt <= now { askGate(now: now) }
+        case .opening, .up:
+            guard let connection, isLate(now) else { return }
+            attempt(now: now) { () throws(StoreFault) in
+                // The reply may be here already, and only we are late.
+                try receive(connection)
+                if isLate(now) { throw lateness }
+            }
+        }
+    }
+
+    /// Sends what has been written since the last time.
+    func flush(now: Instant) {
+        guard let connection else { return }
+        attempt(now: now) { () throws(StoreFault) in try connection.flush() }
+    }
+}
+
+@available(*, unavailable)
+extension RedisLink: Sendable {}
+
+// Opening and losing a connection.
+extension RedisLink {
+    private var connection: RedisConnection? {
+        switch phase {
+        case .away: nil
+        case .opening(let connection), .up(let connection): connection
+        }
+    }
+
+    private func isLate(_ now: Instant) -> Bool {
+        guard let first = inFlight.first else { return false }
+        return first.deadline <= now
+    }
+
+    private var lateness: StoreFault {
+        if isUp { return .deadline(milliseconds: shared.policy.timeout.millisecondsRoundedUp) }
+        return .openTimeout(milliseconds: Self.openMilliseconds)
+    }
+
+    private func askGate(now: Instant) {
+        switch shared.attempt(now: now) {
+        case .now: attempt(now: now) { () throws(StoreFault) in try open(now: now) }
+        case .askAgain(let at): phase = .away(retryAt: at + jitter())
+        }
+    }
+
+    private func open(now: Instant) throws(StoreFault) {
+        attempts += 1
+        guard let address = shared.addresses.address(attempt: attempts - 1) else {
+            throw .unresolved
+        }
+        let token = Token(kind: tokenKind, key: SlabKey(raw: UInt64(attempts)))
+        let connection = try RedisConnection(to: address, poller: poller, token: token)
+        phase = .opening(connection)
+        let deadline = now + .milliseconds(Self.openMilliseconds)
+        let policy = shared.policy
+        if let password = policy.password?.revealed {
+            let words = ["AUTH"] + (policy.username.map { [$0] } ?? []) + [password]
+            greet(words, connection, deadline)
+        }
+        if policy.database != 0 {
+            greet(["SELECT", String(policy.database)], connection, deadline)
+        }
+        loadScript(connection, deadline)
+    }
+
+    private func greet(_ words: [String], _ connection: RedisConnection, _ deadline: Instant) {
+        connection.write { writer.write(words, to: &$0) }
+        inFlight.append(RedisCommand(kind: .greeting, deadline: deadline))
+    }
+
+    private func loadScript(_ connection: RedisConnection, _ deadline: Instant) {
+        connection.write { writer.write(["SCRIPT", "LOAD", BudgetScript.text], to: &$0) }
+        inFlight.append(RedisCommand(kind: .loadScript, deadline: deadline))
+        isLoadingScript = true
+    }
+
+    private func write(_ task: RedisTask, to connection: RedisConnection) {
+        connection.write { writer.write(task.call, terms, to: &$0) }
+    }
+
+    /// Runs what a fault ends.
+    private func attempt(now: Instant, _ body: () throws(StoreFault) -> Void) {
+        do throws(StoreFault) {
+            try body()
+        } catch {
+            lose(error, now: now)
+        }
+    }
+
+    private func lose(_ fault: StoreFault, now: Instant) {
+        shared.failed()
+        phase = .away(retryAt: now + jitter())
+        isLoadingScript = false
+        var tasks: [RedisTask] = []
+        for command in inFlight {
+            if case .run(let task) = command.kind { tasks.append(task) }
+        }
+        inFlight.removeAll()
+        events.append(.lost(fault, tasks))
+    }
+
+    /// So that workers do not come in step.
+    private func jitter() -> Duration {
+        Duration(nanoseconds: Int64(random.unit() * 25_000_000))
+    }
+}
+
+// Replies.
+extension RedisLink {
+    private func receive(_ connection: RedisConnection) throws(StoreFault) {
+        for _ in 0..<Self.mostPieces {
+            guard case .some = try connection.receive() else { return }
+            while let reply = try connection.nextReply() {
+                try take(reply, connection)
+            }
+        }
+    }
+
+    private func take(
+        _ reply: RedisReply, _ connection: RedisConnection
+    ) throws(StoreFault) {
+        // More replies than commands.
+        guard let command = inFlight.first else { throw .malformedReply }
+        // A fault leaves the command in flight: it is lost with the others.
+        if case .error(let message) = reply {
+            try takeError(message, of: command, connection)
+        } else {
+            try take(reply, to: command, connection)
+        }
+        inFlight.removeFirst()
+    }
+
+    private func take(
+        _ reply: RedisReply, to command: RedisCommand, _ connection: RedisConnection
+    ) throws(StoreFault) {
+        switch (command.kind, reply) {
+        case (.greeting, .status("OK")): break
+        case (.loadScript, .string(let digest)):
+            guard digest.utf8.count == 40 else { throw .malformedReply }
+            terms.digest = digest
+            isLoadingScript = false
+            if case .opening = phase {
+                write(.probe, to: connection)
+                inFlight.append(RedisCommand(kind: .run(.probe), deadline: command.deadline))
+            }
+        case (.run(.probe), .string("done")):
+            phase = .up(connection)
+            shared.succeeded()
+            events.append(.up)
+        case (.run(let task), .string(let text)):
+            guard let answer = ScriptReply(text, for: task) else { throw .malformedReply }
+            events.append(.answered(task, answer))
+        default: throw .malformedReply
+        }
+    }
+
+    private func takeError(
+        _ message: String, of command: RedisCommand, _ connection: RedisConnection
+    ) throws(StoreFault) {
+        let refusal = ServerRefusal(message)
+        if case .run(let task) = command.kind, case .up = phase {
+            if refusal == .noScript, !command.isResent {
+                return resend(task, command.deadline, connection)
+            }
+            guard let refusal else {
+                events.append(.refused(task))
+                return
+            }
+            throw .refused(refusal)
+        }
+        throw .refused(refusal ?? .greeting)
+    }
+
+    /// The script was not run, so nothing was charged: loads it, once for all that meet this, and
+    /// tries again.
+    private func resend(_ task: RedisTask, _ deadline: Instant, _ connection: RedisConnection) {
+        let extended = deadline + shared.policy.timeout
+        if !isLoadingScript { loadScript(connection, extended) }
+        write(task, to: connection)
+        inFlight.append(
+            RedisCommand(kind: .run(task), deadline: extended, isResent: true))
+    }
+}
