@@ -12,7 +12,8 @@ package struct ReserveRequest: Sendable {
     package let tenantName: String
     package let order: BudgetOrder
 
-    /// `serviceTime`: how long such requests take in the mean; zero when unknown. See `BudgetOrder`.
+    /// `serviceTime`: how long such requests take in the mean; zero when unknown. See
+    /// `BudgetOrder`.
     package init(
         request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
         serviceTime: Duration = .zero
