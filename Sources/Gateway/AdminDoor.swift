@@ -48,7 +48,9 @@ extension Control {
             return fail(server, 404, "there is nothing at this path")
         }
         guard methods.contains(server.method) else {
-            return fail(server, 405, "the method is not allowed here")
+            return fail(
+                server, 405, "the method is not allowed here",
+                allow: methods == [.post] ? "POST" : "GET, HEAD")
         }
         guard isOpen(route) || isOperator(server) else {
             return fail(server, 401, "the admin token is needed: Authorization: Bearer")
@@ -211,22 +213,33 @@ extension Control {
         respond(server, 200, "application/json")
     }
 
-    private func fail(_ server: HTTP1ServerConnection, _ status: Int, _ message: String) {
+    private func fail(
+        _ server: HTTP1ServerConnection, _ status: Int, _ message: String,
+        allow: StaticString? = nil
+    ) {
         text.removeAll()
         JSONWriter.write(into: &text) { json in
             json.beginObject()
             json.member("error", message)
             json.endObject()
         }
-        respond(server, status, "application/json")
+        respond(server, status, "application/json", allow: allow)
     }
 
-    private func respond(_ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString) {
+    private func respond(
+        _ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString,
+        allow: StaticString? = nil
+    ) {
         fields.removeAll()
         fields.append("Content-Type: ")
         fields.append(type)
         fields.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n")
         if status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
+        if let allow {
+            fields.append("Allow: ")
+            fields.append(allow)
+            fields.append("\r\n")
+        }
         server.respond(status: status, fields: fields, length: .exact(text.count))
         unsafe server.write(text.readable)
         server.end()

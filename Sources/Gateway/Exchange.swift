@@ -87,6 +87,8 @@ final class Exchange {
     var arrivedAt: Instant
     var readAt: Instant
     var forwardedAt: Instant?
+    /// From the complete request to its bytes for the engine, where it did not wait.
+    var overhead: Duration?
     var firstTokenAt: Instant?
     var lastTokenAt: Instant?
     var lastReportAt: Instant?

@@ -48,6 +48,8 @@ extension MetricsPage {
         gauge("prefill_queue_len", "Requests that wait in the engine.") {
             states[$0].ledger.reading.map { Double($0.waiting) }
         }
+        // No engine tells of the requests between prefill and decode yet.
+        gauge("decode_queue_len", "Requests that wait between prefill and decode.") { _ in nil }
         gauge("kv_cache_tokens_used", "KV tokens of running sequences, as scraped.") {
             states[$0].ledger.reading?.usedTokens.map { Double($0.count) }
         }

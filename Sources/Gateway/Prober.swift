@@ -29,6 +29,8 @@ struct Probe {
     var took: Duration?
     var lastFault: String?
     var failures = 0
+    /// The wheel will come back to it. Not so once its endpoint has left the configuration.
+    var isPlanned = false
 
     init(endpoint: EndpointID, addresses: [SocketAddress]) {
         self.endpoint = endpoint
@@ -57,6 +59,10 @@ extension Control {
                 Probe(
                     endpoint: endpoint.id,
                     addresses: SocketAddress(endpoint.address).map { [$0] } ?? []))
+        }
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard !probes[endpoint.id.index].isPlanned else { continue }
+            probes[endpoint.id.index].isPlanned = true
             schedule(endpoint.id.index, at: loop.now)
         }
     }
@@ -72,7 +78,11 @@ extension Control {
 
     /// The wheel says that it is an endpoint's turn, or that its probe takes too long.
     func probeDue(_ place: Int) {
-        guard place < probes.count, !policy.endpoints[place].removed else { return }
+        guard place < probes.count else { return }
+        guard !policy.endpoints[place].removed else {
+            probes[place].isPlanned = false
+            return
+        }
         if probes[place].step != nil {
             // A timer of an earlier probe: the present one has a deadline of its own.
             guard loop.now >= probes[place].deadline else { return }

@@ -80,6 +80,7 @@ extension Worker {
         record.cachedInput = used.cachedInput
         record.output = used.output
         record.cost = cost
+        record.overhead = exchange.overhead
         if let forwarded = exchange.forwardedAt {
             record.queueWait = forwarded - exchange.readAt
             if let first = exchange.firstTokenAt, exchange.body == .events {

@@ -5,6 +5,7 @@ import Dialects
 import EventLoop
 import Policy
 import Telemetry
+import Synchronization
 import Transport
 import Units
 import Wire
@@ -14,6 +15,9 @@ extension Worker {
     // MARK: sending
 
     func forward(_ exchange: Exchange, to endpoint: EndpointID) {
+        if endpoint.index >= policy.endpoints.count {
+            adopt(shared.decider.withLock { $0.policy })
+        }
         exchange.endpoint = endpoint
         exchange.state = .sending
         send(exchange, fresh: false)
@@ -32,14 +36,23 @@ extension Worker {
         exchange.deadline.set(
             min(exchange.totalDeadline, loop.now + timeouts.firstToken), token(exchange), loop)
         fields.removeAll()
-        let pool = exchange.policy.pools[
-            exchange.policy.endpoints[endpoint.index].pool.index]
-        ForwardFields.write(server, exchange, key: pool.key, to: &fields)
+        let known = self.policy(of: exchange, knowing: endpoint)
+        ForwardFields.write(
+            server, exchange, key: known.pools[known.endpoints[endpoint.index].pool.index].key,
+            to: &fields)
         unsafe client.request(
             method: .post, target: path(exchange.dialect),
-            authority: exchange.policy.endpoints[endpoint.index].authority, fields: fields,
+            authority: known.endpoints[endpoint.index].authority, fields: fields,
             body: edit(exchange, server))
+        // The loop's clock stands still during a turn, and most of the overhead lies within one.
+        if !exchange.wasQueued { exchange.overhead = MonotonicClock.now() - exchange.readAt }
         if let connection = clients[client.key] { pump(connection) }
+    }
+
+    /// The configuration that admitted the request, or, where a reload has added the endpoint since,
+    /// the present one.
+    private func policy(of exchange: Exchange, knowing endpoint: EndpointID) -> Policy {
+        endpoint.index < exchange.policy.endpoints.count ? exchange.policy : policy
     }
 
     /// The body as the engine gets it: the client's own bytes where nothing has to change.
@@ -308,7 +321,8 @@ extension Worker {
     /// llama.cpp's usage speaks of one choice, all others' of the whole answer.
     private func usageScope(_ exchange: Exchange) -> UsageScope {
         guard let endpoint = exchange.endpoint else { return .answer }
-        let pool = exchange.policy.pools[exchange.policy.endpoints[endpoint.index].pool.index]
+        let known = policy(of: exchange, knowing: endpoint)
+        let pool = known.pools[known.endpoints[endpoint.index].pool.index]
         return pool.engine.family.usageScope(
             choicesPerPrompt: exchange.inspection.choicesPerPrompt)
     }

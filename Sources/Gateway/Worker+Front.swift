@@ -146,7 +146,7 @@ extension Worker {
         do throws(BodyFault) {
             try unsafe inspect(
                 server.body.bytes, dialect,
-                limits: InspectionLimits(maxDepth: policy.http.maxJSONDepth),
+                limits: InspectionLimits(maxDepth: exchange.policy.http.maxJSONDepth),
                 meter: &textMeter, tools: &toolMeter, into: &exchange.inspection)
         } catch {
             return refuse(exchange, error)
@@ -160,7 +160,7 @@ extension Worker {
             isOutputless: dialect == .embeddings, deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
-        let total = policy.classes[exchange.trafficClass.index].timeouts.total
+        let total = exchange.policy.classes[exchange.trafficClass.index].timeouts.total
         exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
         exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
         decide(.arrived(exchange.id, arrival))
@@ -189,22 +189,22 @@ extension Worker {
         if name.isEscaped {
             text.removeAll()
             unsafe name.append(to: &text, from: server.body.bytes)
-            found = unsafe policy.model(text.readable.bytes)
+            found = unsafe exchange.policy.model(text.readable.bytes)
         } else {
-            found = unsafe policy.model(
+            found = unsafe exchange.policy.model(
                 UnsafeRawBufferPointer(rebasing: server.body[name.range]).bytes)
         }
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
             return nil
         }
-        let pool = policy.classes[exchange.trafficClass.index].pool
-        guard policy.tenants[exchange.tenant.index].models.contains(model) else {
+        let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+        guard exchange.policy.tenants[exchange.tenant.index].models.contains(model) else {
             exchange.model = model
             refuse(exchange, Refusal(.modelNotAllowed))
             return nil
         }
-        guard policy.pools[pool.index].models.contains(model) else {
+        guard exchange.policy.pools[pool.index].models.contains(model) else {
             exchange.model = model
             refuse(exchange, Refusal(.modelNotFound))
             return nil

@@ -128,7 +128,9 @@ final class Worker {
                 guard let client = clients[token.key] else { continue }
                 client.ready(readiness)
                 pump(client)
-            case Kind.door: accept(doors[token.key.slot])
+            case Kind.door:
+                // None are left once a drain has begun, even within this turn.
+                if token.key.slot < doors.count { accept(doors[token.key.slot]) }
             case Kind.mailbox:
                 mailbox.drain(into: &messages)
                 for message in messages { handle(message) }
@@ -162,15 +164,25 @@ final class Worker {
     private func handle(_ message: WorkerMessage) {
         switch message {
         case .action(let action): perform(later: action)
-        case .reconfigured(let policy):
-            self.policy = policy
-            serverLimits = ServerLimits(policy.http)
-            clientLimits = ClientLimits(policy.upstream)
-            upstreams.grow(to: policy.endpoints.count)
+        case .reconfigured(let policy): adopt(policy)
         case .resolved(let endpoint, let addresses):
             upstreams.resolved(endpoint, addresses)
         case .drain: drain()
         case .stop: isStopping = true
+        }
+    }
+
+    /// The machine may speak of what a reload has brought before its message is here.
+    func adopt(_ policy: Policy) {
+        guard policy.generation > self.policy.generation else { return }
+        self.policy = policy
+        serverLimits = ServerLimits(policy.http)
+        clientLimits = ClientLimits(policy.upstream)
+        upstreams.grow(to: policy.endpoints.count)
+        // Names are resolved by the control thread, which tells later.
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard let fixed = SocketAddress(endpoint.address) else { continue }
+            upstreams.resolved(endpoint.id, [fixed])
         }
     }
 
@@ -226,14 +238,31 @@ final class Worker {
 
     private func drain() {
         guard !isDraining else { return }
-        isDraining = true
-        for door in doors where !door.isResting {
-            loop.poller.remove(door.bound.listener.descriptor)
+        // Whoever had come before is served: connections that wait at a door, and requests that
+        // have arrived on connections thought to be idle.
+        for door in doors {
+            takeAll(door)
+            if !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+            // The thread's start still holds it: dropping it here would not free it.
+            door.bound.listener.stop()
         }
         doors.removeAll()
         servers.each { _, server in
+            server.ready(.readable)
+            pump(server)
+        }
+        isDraining = true
+        servers.each { _, server in
             server.closeAfterAnswer()
             pump(server)
+        }
+    }
+
+    private func takeAll(_ door: Door) {
+        var before = -1
+        while before < servers.count {
+            before = servers.count
+            accept(door)
         }
     }
 
