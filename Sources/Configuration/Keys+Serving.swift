@@ -80,6 +80,10 @@ extension Keys {
             "pools[].capacity.kv_tokens", .scalar(.integer(1...1 << 40, unit: "tokens")),
             .absent, .reloadable,
             "Tokens that one engine's KV cache holds; only where its metrics do not tell."),
+        Key(
+            "pools[].capacity.kv_bytes_per_token", .scalar(.integer(1...1 << 30, unit: "bytes")),
+            .absent, .reloadable,
+            "Bytes that one token takes in the KV cache; with it metrics tell KV in bytes too."),
         .notYet("pools[].warmup", "Prompts sent to new engines."),
         .notYet("pools[].autoscale", "Desired replicas for an autoscaler."),
     ]

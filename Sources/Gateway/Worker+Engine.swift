@@ -32,9 +32,9 @@ extension Worker {
         exchange.client = client
         client.tag = exchange.id.key
         exchange.forwardedAt = loop.now
-        let timeouts = exchange.policy.classes[exchange.trafficClass.index].timeouts
         exchange.deadline.set(
-            min(exchange.totalDeadline, loop.now + timeouts.firstToken), token(exchange), loop)
+            min(exchange.totalDeadline, loop.now + exchange.timeouts.firstToken),
+            token(exchange), loop)
         fields.removeAll()
         let known = self.policy(of: exchange, knowing: endpoint)
         ForwardFields.write(
@@ -345,7 +345,7 @@ extension Worker {
     private func noteToken(_ exchange: Exchange) {
         if exchange.firstTokenAt == nil { exchange.firstTokenAt = loop.now }
         exchange.lastTokenAt = loop.now
-        let between = exchange.policy.classes[exchange.trafficClass.index].timeouts.betweenTokens
+        let between = exchange.timeouts.betweenTokens
         exchange.deadline.set(
             min(exchange.totalDeadline, loop.now + between), token(exchange), loop)
     }

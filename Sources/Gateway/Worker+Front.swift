@@ -96,7 +96,7 @@ extension Worker {
         }
         let exchange = Exchange(
             id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
-            tenant: tenant, trafficClass: trafficClass, now: loop.now)
+            account: accounts[tenant.index], trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
         exchange.dialect = dialect ?? .chatCompletions
         _ = exchanges.insert(exchange)
@@ -160,7 +160,7 @@ extension Worker {
             isOutputless: dialect == .embeddings, deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
-        let total = exchange.policy.classes[exchange.trafficClass.index].timeouts.total
+        let total = exchange.timeouts.total
         exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
         exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
         decide(.arrived(exchange.id, arrival))

@@ -31,6 +31,8 @@ final class Worker {
     let loop: Loop
     let digest = Digest()
     var policy: Policy
+    /// By tenant, for the present configuration.
+    var accounts: [BudgetAccount]
     var serverLimits: ServerLimits
     var clientLimits: ClientLimits
     var doors: [Door]
@@ -70,6 +72,7 @@ final class Worker {
         self.index = index
         self.shared = shared
         self.policy = policy
+        accounts = policy.tenants.map { BudgetAccount($0) }
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
         let connections = policy.http.maxConnections
@@ -177,6 +180,7 @@ final class Worker {
     func adopt(_ policy: Policy) {
         guard policy.generation > self.policy.generation else { return }
         self.policy = policy
+        accounts = policy.tenants.map { BudgetAccount($0) }
         serverLimits = ServerLimits(policy.http)
         clientLimits = ClientLimits(policy.upstream)
         upstreams.grow(to: policy.endpoints.count)

@@ -10,7 +10,8 @@ struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Runs the gateway.",
         discussion: """
-            SIGHUP reloads the configuration, SIGTERM and SIGINT drain and end; a second one ends at once.
+            SIGHUP reloads the configuration. SIGTERM and SIGINT drain and end; a second one ends \
+            at once.
             """)
 
     @Option(name: .long, help: "The configuration, a YAML file.")
