@@ -4,8 +4,8 @@ import Decision
 import Dialects
 import EventLoop
 import Policy
-import Telemetry
 import Synchronization
+import Telemetry
 import Transport
 import Units
 import Wire

@@ -48,7 +48,8 @@ final class Worker {
     var isPerforming = false
     var isDraining = false
     var isStopping = false
-    var storeWasUp = false
+    /// What was last told of the store; nil before it was reached or given up once.
+    var storeWasUp: Bool?
     private var cutRequests = 0
     /// The wheel will say when to look for connections that were kept for too long.
     var isSweeping = false
