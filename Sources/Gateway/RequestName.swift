@@ -39,8 +39,8 @@ struct RequestName: Sendable, Equatable {
     }
 
     func append(to buffer: inout ByteBuffer) {
-        let span = bytes.span.bytes
-        buffer.append(span.extracting(0..<count))
+        let span = bytes.span
+        unsafe buffer.append(span.bytes.extracting(0..<count))
     }
 
     var text: String {
