@@ -40,7 +40,7 @@ TYPES = {
 
 def refused(answer: Answer, status: int, code: str, param: str | None = None) -> dict:
     """The error of a refusal that has the status, code, type and fields that belong to it."""
-    assert answer.status == status, (answer, answer.body)
+    assert answer.status == status, answer
     error = answer.error
     assert error["code"] == code, error
     assert error["type"] == TYPES[code], error
@@ -72,7 +72,7 @@ def wait_of(answer: Answer) -> float:
 
 
 def admitted(answer: Answer, decision: str = "admitted") -> Answer:
-    assert answer.status == 200, (answer, answer.body)
+    assert answer.status == 200, answer
     assert answer.fields["x-penstock-decision"] == decision, answer
     assert answer.fields["x-request-id"]
     assert "retry-after" not in answer.fields
