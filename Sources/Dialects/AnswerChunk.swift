@@ -140,6 +140,8 @@ private enum AnswerMember {
     case other
 
     static func find(_ key: JSONString, in text: RawSpan) -> AnswerMember {
+        // Most members are none of these, and say so by their length.
+        if !key.isEscaped, !(5...7).contains(key.range.count) { return .other }
         if key.equals("choices", in: text) { return .choices }
         if key.equals("usage", in: text) { return .usage }
         if key.equals("object", in: text) { return .object }

@@ -39,8 +39,8 @@ struct RequestName: Sendable, Equatable {
     }
 
     func append(to buffer: inout ByteBuffer) {
-        buffer.reserve(count)
-        for place in 0..<count { buffer.append(byte: bytes[place]) }
+        let span = bytes.span.bytes
+        buffer.append(span.extracting(0..<count))
     }
 
     var text: String {

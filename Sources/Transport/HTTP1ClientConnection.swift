@@ -31,7 +31,9 @@ package final class HTTP1ClientConnection: ClientStream {
         var isAnswered = false
         /// An earlier request was answered whole.
         var wasReused = false
-        /// The engine sends no more.
+        /// The engine sends no more, or nothing but what is with the kernel.
+        var isEnding = false
+        /// The engine's last byte was read.
         var hasEnded = false
         /// The connection broke: an end that it makes is not a clean one.
         var isReset = false
@@ -197,6 +199,7 @@ package final class HTTP1ClientConnection: ClientStream {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .closed, phase != .connecting else { return }
         if readiness.has(.writable) { flush() }
+        if readiness.has(.peerClosed) || readiness.has(.broken) { state.isEnding = true }
         if state.isPaused {
             if readiness.has(.broken) { detach() }
         } else if readiness.has(.input) {
@@ -289,8 +292,8 @@ package final class HTTP1ClientConnection: ClientStream {
     /// answer, and the whole request has gone out.
     private func finish() -> ClientEvent {
         let isClean =
-            intake.isEmpty && output.isEmpty && !state.hasEnded && !state.isReset
-            && intake.head.keepAlive
+            intake.isEmpty && output.isEmpty && !state.isEnding && !state.hasEnded
+            && !state.isReset && intake.head.keepAlive
         state.isAsked = false
         guard isClean else {
             close()
