@@ -18,7 +18,8 @@ extension Worker {
     func pump(_ server: HTTP1ServerConnection) {
         while true {
             switch server.next() {
-            case .none: return
+            case .none:
+                if holds(server) { return }
             case .head: begin(server)
             case .request: arrive(server)
             case .fault(let fault): refuse(server, fault)
@@ -134,12 +135,28 @@ extension Worker {
 
     // MARK: body
 
+    /// What has come of a body counts against the bound while it comes: an announcement would be
+    /// cheap, and the end would be too late. False when it was refused for that.
+    private func holds(_ server: HTTP1ServerConnection) -> Bool {
+        guard let exchange = exchange(of: server), exchange.state == .reading else { return true }
+        count(server, of: exchange)
+        // One alone always has room.
+        guard heldBodies > policy.http.maxBufferedBodies.count, heldBodies > exchange.heldBody
+        else { return true }
+        refuse(exchange, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)))
+        return false
+    }
+
+    private func count(_ server: HTTP1ServerConnection, of exchange: Exchange) {
+        heldBodies += server.heldRequestBytes - exchange.heldBody
+        exchange.heldBody = server.heldRequestBytes
+    }
+
     /// The request is complete: one pass over its body, and the decider is told.
     private func arrive(_ server: HTTP1ServerConnection) {
         guard let exchange = exchange(of: server) else { return }
         exchange.readAt = loop.now
-        heldBodies += server.heldRequestBytes
-        exchange.heldBody = server.heldRequestBytes
+        count(server, of: exchange)
         guard let dialect = exchange.route else { return list(server, exchange) }
         textMeter.reset()
         toolMeter.reset()

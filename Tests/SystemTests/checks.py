@@ -31,6 +31,7 @@ TYPES = {
     "queue_wait_too_long": "service_unavailable_error",
     "no_healthy_endpoint": "service_unavailable_error",
     "budget_store_unavailable": "service_unavailable_error",
+    "gateway_overloaded": "service_unavailable_error",
     "draining": "service_unavailable_error",
     "upstream_failed": "server_error",
     "deadline_exceeded": "timeout_error",
@@ -39,7 +40,7 @@ TYPES = {
 
 def refused(answer: Answer, status: int, code: str, param: str | None = None) -> dict:
     """The error of a refusal that has the status, code, type and fields that belong to it."""
-    assert answer.status == status, (answer, answer.body)
+    assert answer.status == status, answer
     error = answer.error
     assert error["code"] == code, error
     assert error["type"] == TYPES[code], error
@@ -71,7 +72,7 @@ def wait_of(answer: Answer) -> float:
 
 
 def admitted(answer: Answer, decision: str = "admitted") -> Answer:
-    assert answer.status == 200, (answer, answer.body)
+    assert answer.status == 200, answer
     assert answer.fields["x-penstock-decision"] == decision, answer
     assert answer.fields["x-request-id"]
     assert "retry-after" not in answer.fields

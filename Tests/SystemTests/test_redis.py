@@ -113,6 +113,9 @@ def test_two_gateways_share_one_budget_of_tokens_exactly(redis, start, engine):
         if answer.status != 200:
             break
         granted += 1
+        # The settlement is on its way to Redis when the client has its answer.
+        used = 500 * granted
+        eventually(lambda used=used: gateways[0].used("tokens_per_day") == used, f"{used} used")
     assert granted == 10
     error = refused(answer, 429, "tokens_per_day_exceeded")
     assert "Limit 5000, Used 5000" in error["message"]
