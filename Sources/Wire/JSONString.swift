@@ -127,11 +127,12 @@ extension JSONString {
     /// Behind the bytes from `start` on that are no escape.
     private static func runEnd(_ text: RawSpan, _ start: Int, _ limit: Int) -> Int {
         var at = start
-        while at + 16 <= limit {
-            let bytes = unsafe text.unsafeLoadUnaligned(
-                fromUncheckedByteOffset: at, as: SIMD16<UInt8>.self)
-            if any(bytes .== Byte.backslash) { break }
-            at += 16
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        while at + 8 <= limit {
+            // A byte's high bit by borrow: a backslash. A false find ends the stride only.
+            let found = (text.word(at) ^ ones &* UInt64(Byte.backslash)) &- ones
+            if found & 0x8080_8080_8080_8080 != 0 { break }
+            at += 8
         }
         while at < limit, text.byte(at) != Byte.backslash { at += 1 }
         return at
@@ -199,7 +200,6 @@ extension JSONString {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
         var at = start
-        while at + 16 <= text.byteCount, !hasSpecial(text, at) { at += 16 }
         while at + 8 <= text.byteCount {
             let word = text.word(at)
             // A byte's high bit: control character, quote or backslash (by borrow), or not ASCII.
@@ -218,16 +218,6 @@ extension JSONString {
             at += 1
         }
         return at
-    }
-
-    /// Whether the 16 bytes at `start` hold anything but plain text.
-    @inline(__always)
-    private static func hasSpecial(_ text: RawSpan, _ start: Int) -> Bool {
-        let bytes = unsafe text.unsafeLoadUnaligned(
-            fromUncheckedByteOffset: start, as: SIMD16<UInt8>.self)
-        return any(
-            (bytes .== Byte.quote) .| (bytes .== Byte.backslash) .| (bytes .< 0x20)
-                .| (bytes .> 0x7F))
     }
 
     /// Behind the escape at `start`. Surrogates must come in pairs: engines differ about single
