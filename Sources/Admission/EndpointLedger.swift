@@ -26,14 +26,21 @@ package struct EndpointLedger: Sendable {
     package private(set) var others = Tokens.zero
     package private(set) var reading: EngineReading?
     package private(set) var readAt: Instant?
-    private let configuredCapacity: Tokens?
-    private let staleAfter: Duration
+    private var configuredCapacity: Tokens?
+    private var staleAfter: Duration
 
     /// `staleAfter`: how old a reading may be before it counts as late, usually a few scrape intervals.
     package init(configuredCapacity: Tokens?, staleAfter: Duration) {
         self.configuredCapacity = configuredCapacity
         self.staleAfter = staleAfter
         capacity = configuredCapacity
+    }
+
+    /// What the operator says has changed; what the engine says still comes first.
+    package mutating func configure(capacity configured: Tokens?, staleAfter: Duration) {
+        configuredCapacity = configured
+        self.staleAfter = staleAfter
+        capacity = reading?.capacityTokens ?? configured
     }
 
     /// KV tokens expected to be held at the worst foreseeable moment: everyone's resident tokens and half of

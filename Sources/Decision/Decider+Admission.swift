@@ -91,7 +91,7 @@ extension Decider {
     mutating func expire(now: Instant, into actions: inout [Action]) {
         for place in queues.indices {
             var late: [Ticket] = []
-            queues[place].forEach { _, entry in
+            queues[place].each { _, entry in
                 if entry.expiresAt <= now { late.append(entry.ticket) }
                 return true
             }
@@ -316,7 +316,7 @@ extension Decider {
         guard entries.count <= 4_096 else { return [] }
         var sequences: [DrainEstimate.Sequence] = []
         let usual = endpoints[endpoint.index].pace ?? .milliseconds(50)
-        entries.forEach { _, entry in
+        entries.each { _, entry in
             guard entry.stage == .forwarded(endpoint) else { return }
             let choices = max(1, entry.arrival.choices)
             let left = max(0, entry.bound.count - entry.streamed.count / choices)

@@ -94,6 +94,10 @@ package struct Decider: Sendable {
         case .reconfigured(let policy):
             self.policy = policy
             grow(to: policy)
+            for endpoint in policy.endpoints where !endpoint.removed {
+                endpoints[endpoint.id.index].configure(
+                    endpoint, pool: policy.pools[endpoint.pool.index], upstream: policy.upstream)
+            }
         case .ticked:
             expire(now: now, into: &actions)
             dispatchAll(now: now, into: &actions)

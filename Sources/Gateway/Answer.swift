@@ -20,6 +20,7 @@ extension Worker {
         respond(server, status: status)
         exchange.arrival = nil
         close(exchange, .completed)
+        server.flush()
     }
 
     /// Refuses a request that is known; the closing step included.
@@ -27,6 +28,13 @@ extension Worker {
         text.removeAll()
         Explanation.write(refusal, exchange.policy, exchange, to: &text)
         refuse(exchange, refusal, parameter: Self.parameter(of: refusal, exchange.dialect))
+    }
+
+    /// Refuses outside of its connection's own turn: what the client has sent behind it goes on.
+    func refuseLate(_ exchange: Exchange, _ refusal: Refusal) {
+        let server = exchange.server
+        refuse(exchange, refusal)
+        if let server, let connection = servers[server.key] { pump(connection) }
     }
 
     func refuse(_ exchange: Exchange, _ fault: BodyFault) {
@@ -54,6 +62,7 @@ extension Worker {
             default: .refused
             }
         close(exchange, outcome, refusal: refusal)
+        server.flush()
     }
 
     /// Refuses a request of which only the head is known.
@@ -73,6 +82,7 @@ extension Worker {
         Explanation.write(refusal, to: &text)
         wrapError(refusal, parameter: nil)
         respond(server, status: refusal.reason.status)
+        server.flush()
         if let tenant, refusal.reason.isThrottle {
             shared.throttles.append(
                 ThrottleRecord(
@@ -98,6 +108,7 @@ extension Worker {
         Explanation.write(fault, to: &text)
         wrapError(refusal, parameter: nil)
         respond(server, status: fault.status)
+        server.flush()
     }
 
     // MARK: pieces
@@ -106,7 +117,6 @@ extension Worker {
         server.respond(status: status, fields: fields, length: .exact(text.count))
         unsafe server.write(text.readable)
         server.end()
-        server.flush()
     }
 
     /// Turns the message in `text` into the error body.

@@ -8,9 +8,9 @@ import Wire
 
 /// Which fields of a client's request an engine sees, and which are Penstock's own.
 ///
-/// Dropped: what belongs to the one connection (RFC 9110 section 7.6.1), credentials, everything that Penstock
-/// gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and what would let a client
-/// steer an engine behind the gateway's back. All else passes as it came.
+/// Dropped: what belongs to the one connection (RFC 9110 section 7.6.1), credentials, everything
+/// that Penstock gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and
+/// what would let a client steer an engine behind the gateway's back. All else passes as it came.
 enum ForwardFields {
     static func write(
         _ server: ServerStream, _ exchange: Exchange, key: Secret?, to fields: inout ByteBuffer
@@ -44,16 +44,20 @@ enum ForwardFields {
     }
 }
 
-/// Which fields of an engine's answer a client sees. Framing, dates, limits and identifiers are Penstock's own.
+/// Which fields of an engine's answer a client sees. Framing, dates, limits and identifiers are
+/// Penstock's own.
 enum AnswerFields {
     static func write(_ client: ClientStream, to fields: inout ByteBuffer) {
+        let nominated = ConnectionOptions(client)
         unsafe client.forEachField { id, name, value in
             guard passes(id) else { return }
+            guard unsafe id != .other || !nominated.contains(name) else { return }
             unsafe fields.append(name)
             fields.append(": ")
             unsafe fields.append(value)
             fields.append("\r\n")
         }
+        if client.status == 429 || client.status == 503 { wait(client, to: &fields) }
     }
 
     private static func passes(_ id: FieldName) -> Bool {
@@ -64,6 +68,18 @@ enum AnswerFields {
         default: false
         }
     }
+
+    /// An engine's own refusal also says when to come back: as the engine says in seconds, or in
+    /// one.
+    private static func wait(_ client: ClientStream, to fields: inout ByteBuffer) {
+        let seconds = unsafe client.value(.retryAfter)?.positiveNumber ?? 1
+        fields.append("Retry-After: ")
+        fields.append(decimal: seconds)
+        fields.append("\r\nretry-after-ms: ")
+        fields.append(decimal: seconds * 1_000)
+        fields.append("\r\n")
+        if seconds > 60 { fields.append("x-should-retry: false\r\n") }
+    }
 }
 
 /// The field names that `Connection` declares to be of this connection only.
@@ -73,12 +89,21 @@ private struct ConnectionOptions {
     init(_ server: ServerStream) {
         guard server.count(.connection) > 0 else { return }
         unsafe server.forEachField { id, _, value in
-            guard id == .connection else { return }
-            for unsafe option in unsafe value.split(separator: 0x2C) {
-                let text = unsafe String(decoding: unsafe option, as: UTF8.self)
-                let name = text.filter { $0 != " " && $0 != "\t" }.lowercased()
-                if !name.isEmpty, name != "close", name != "keep-alive" { options.append(name) }
-            }
+            if id == .connection { unsafe add(value) }
+        }
+    }
+
+    init(_ client: ClientStream) {
+        unsafe client.forEachField { id, _, value in
+            if id == .connection { unsafe add(value) }
+        }
+    }
+
+    private mutating func add(_ value: UnsafeRawBufferPointer) {
+        let text = unsafe String(decoding: unsafe value, as: UTF8.self)
+        for option in text.split(separator: ",") {
+            let name = option.filter { $0 != " " && $0 != "\t" }.lowercased()
+            if !name.isEmpty, name != "close", name != "keep-alive" { options.append(name) }
         }
     }
 

@@ -29,6 +29,8 @@ struct Probe {
     var took: Duration?
     var lastFault: String?
     var failures = 0
+    /// The wheel will come back to it. Not so once its endpoint has left the configuration.
+    var isPlanned = false
 
     init(endpoint: EndpointID, addresses: [SocketAddress]) {
         self.endpoint = endpoint
@@ -47,8 +49,9 @@ final class ByteBufferBox {
 
 /// Asks every endpoint how it is, then how full, at a fixed interval.
 ///
-/// Life and load are two things: an engine that answers for its health but not for its metrics stays
-/// in rotation, with a reading that grows old. Only a failed health question counts against it.
+/// Life and load are two things: an engine that answers for its health but not for its metrics
+/// stays in rotation, with a reading that grows old. Only a failed health question counts against
+/// it.
 extension Control {
     func prepareProbes() {
         for endpoint in policy.endpoints.dropFirst(probes.count) {
@@ -56,6 +59,10 @@ extension Control {
                 Probe(
                     endpoint: endpoint.id,
                     addresses: SocketAddress(endpoint.address).map { [$0] } ?? []))
+        }
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard !probes[endpoint.id.index].isPlanned else { continue }
+            probes[endpoint.id.index].isPlanned = true
             schedule(endpoint.id.index, at: loop.now)
         }
     }
@@ -71,7 +78,11 @@ extension Control {
 
     /// The wheel says that it is an endpoint's turn, or that its probe takes too long.
     func probeDue(_ place: Int) {
-        guard place < probes.count, !policy.endpoints[place].removed else { return }
+        guard place < probes.count else { return }
+        guard !policy.endpoints[place].removed else {
+            probes[place].isPlanned = false
+            return
+        }
         if probes[place].step != nil {
             // A timer of an earlier probe: the present one has a deadline of its own.
             guard loop.now >= probes[place].deadline else { return }
@@ -164,9 +175,11 @@ extension Control {
         let plan = ProbeStep.plan(family(place))
         switch plan[number].subject {
         case .health, .olderHealth:
-            let isMissing = status == 404 && plan.dropFirst(number + 1).contains {
-                $0.subject == .olderHealth
-            }
+            let isMissing =
+                status == 404
+                && plan.dropFirst(number + 1).contains {
+                    $0.subject == .olderHealth
+                }
             if status == 200 {
                 probes[place].isAlive = true
             } else if !isMissing {

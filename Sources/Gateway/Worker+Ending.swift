@@ -49,7 +49,8 @@ extension Worker {
     private static func cost(_ price: Price?, _ used: Usage) -> Double {
         guard let price else { return 0 }
         let fresh = used.input.count - used.cachedInput.count
-        return (Double(fresh) * price.inputPerMillion
+        return
+            (Double(fresh) * price.inputPerMillion
             + Double(used.cachedInput.count) * price.cachedInputPerMillion
             + Double(used.output.count) * price.outputPerMillion) / 1e6
     }
@@ -79,6 +80,7 @@ extension Worker {
         record.cachedInput = used.cachedInput
         record.output = used.output
         record.cost = cost
+        record.overhead = exchange.overhead
         if let forwarded = exchange.forwardedAt {
             record.queueWait = forwarded - exchange.readAt
             if let first = exchange.firstTokenAt, exchange.body == .events {
@@ -121,7 +123,7 @@ extension Worker {
         case .reading, .budgeting, .waiting, .sending:
             let isPaid = exchange.state == .sending
             exchange.isEngineFault = isPaid && !isTotal
-            refuse(exchange, Refusal(.deadlineExceeded, isFinal: isPaid || isTotal))
+            refuseLate(exchange, Refusal(.deadlineExceeded, isFinal: isPaid || isTotal))
         case .answering where isTotal && exchange.body == .events:
             endEarly(exchange)
         case .answering:
@@ -148,8 +150,8 @@ extension Worker {
         ).write(to: &text)
         unsafe server.write(text.readable)
         server.end()
-        server.flush()
         close(exchange, .timedOut)
+        server.flush()
         if let connection = servers[server.key] { pump(connection) }
     }
 }

@@ -12,7 +12,8 @@ import Transport
 import Units
 import Wire
 
-/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by another thread.
+/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by
+/// another thread.
 final class Worker {
     /// What the tokens of this worker's poller and wheel stand for.
     enum Kind {
@@ -22,6 +23,7 @@ final class Worker {
         static let client: UInt8 = 4
         static let exchange: UInt8 = 5
         static let store: UInt8 = 6
+        static let sweep: UInt8 = 7
     }
 
     let index: Int
@@ -29,6 +31,8 @@ final class Worker {
     let loop: Loop
     let digest = Digest()
     var policy: Policy
+    /// By tenant, for the present configuration.
+    var accounts: [BudgetAccount]
     var serverLimits: ServerLimits
     var clientLimits: ClientLimits
     var doors: [Door]
@@ -44,8 +48,11 @@ final class Worker {
     var isPerforming = false
     var isDraining = false
     var isStopping = false
-    var storeWasUp = false
+    /// What was last told of the store; nil before it was reached or given up once.
+    var storeWasUp: Bool?
     private var cutRequests = 0
+    /// The wheel will say when to look for connections that were kept for too long.
+    var isSweeping = false
     /// Request bodies held, in bytes.
     var heldBodies = 0
     /// Price the texts of the request under inspection.
@@ -65,6 +72,7 @@ final class Worker {
         self.index = index
         self.shared = shared
         self.policy = policy
+        accounts = policy.tenants.map { BudgetAccount($0) }
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
         let connections = policy.http.maxConnections
@@ -124,7 +132,9 @@ final class Worker {
                 guard let client = clients[token.key] else { continue }
                 client.ready(readiness)
                 pump(client)
-            case Kind.door: accept(doors[token.key.slot])
+            case Kind.door:
+                // None are left once a drain has begun, even within this turn.
+                if token.key.slot < doors.count { accept(doors[token.key.slot]) }
             case Kind.mailbox:
                 mailbox.drain(into: &messages)
                 for message in messages { handle(message) }
@@ -150,6 +160,7 @@ final class Worker {
         case Kind.exchange:
             guard let exchange = exchanges[token.key] else { return }
             if exchange.deadline.fired(token, loop) { expire(exchange) }
+        case Kind.sweep: sweep()
         default: return
         }
     }
@@ -157,15 +168,26 @@ final class Worker {
     private func handle(_ message: WorkerMessage) {
         switch message {
         case .action(let action): perform(later: action)
-        case .reconfigured(let policy):
-            self.policy = policy
-            serverLimits = ServerLimits(policy.http)
-            clientLimits = ClientLimits(policy.upstream)
-            upstreams.grow(to: policy.endpoints.count)
+        case .reconfigured(let policy): adopt(policy)
         case .resolved(let endpoint, let addresses):
             upstreams.resolved(endpoint, addresses)
         case .drain: drain()
         case .stop: isStopping = true
+        }
+    }
+
+    /// The machine may speak of what a reload has brought before its message is here.
+    func adopt(_ policy: Policy) {
+        guard policy.generation > self.policy.generation else { return }
+        self.policy = policy
+        accounts = policy.tenants.map { BudgetAccount($0) }
+        serverLimits = ServerLimits(policy.http)
+        clientLimits = ClientLimits(policy.upstream)
+        upstreams.grow(to: policy.endpoints.count)
+        // Names are resolved by the control thread, which tells later.
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard let fixed = SocketAddress(endpoint.address) else { continue }
+            upstreams.resolved(endpoint.id, [fixed])
         }
     }
 
@@ -177,8 +199,8 @@ final class Worker {
             switch door.bound.listener.accept() {
             case .none: return
             case .exhausted(let fault):
-                // Without descriptors the listener would stay ready and the loop spin: it rests for a turn of
-                // the wheel, as does the backlog.
+                // Without descriptors the listener would stay ready and the loop spin: it rests for
+                // a turn of the wheel, as does the backlog.
                 shared.log.write("accept: \(fault)")
                 rest(door)
                 return
@@ -221,22 +243,41 @@ final class Worker {
 
     private func drain() {
         guard !isDraining else { return }
-        isDraining = true
-        for door in doors where !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+        // Whoever had come before is served: connections that wait at a door, and requests that
+        // have arrived on connections thought to be idle.
+        for door in doors {
+            takeAll(door)
+            if !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+            // The thread's start still holds it: dropping it here would not free it.
+            door.bound.listener.stop()
+        }
         doors.removeAll()
-        servers.forEach { _, server in
+        servers.each { _, server in
+            server.ready(.readable)
+            pump(server)
+        }
+        isDraining = true
+        servers.each { _, server in
             server.closeAfterAnswer()
             pump(server)
         }
     }
 
+    private func takeAll(_ door: Door) {
+        var before = -1
+        while before < servers.count {
+            before = servers.count
+            accept(door)
+        }
+    }
+
     private func close() {
         cutRequests = exchanges.count
-        servers.forEach { _, server in
+        servers.each { _, server in
             server.abort()
             pump(server)
         }
-        clients.forEach { _, client in client.close() }
+        clients.each { _, client in client.close() }
         driveStore()
     }
 }

@@ -9,13 +9,19 @@ package struct EndpointHealth: Sendable, Equatable {
     package private(set) var isSleeping = false
     private var failures = 0
     private var successes = 0
-    private let unhealthyAfter: Int
-    private let healthyAfter: Int
+    private var unhealthyAfter: Int
+    private var healthyAfter: Int
     /// When it last changed between healthy and not.
     package private(set) var changedAt: Instant?
 
     /// An endpoint begins healthy: a gateway that starts refuses nobody because it has not asked yet.
     package init(unhealthyAfter: Int, healthyAfter: Int) {
+        self.unhealthyAfter = unhealthyAfter
+        self.healthyAfter = healthyAfter
+    }
+
+    /// Other bounds from now on; what was concluded by the old ones stands until the next probe.
+    package mutating func configure(unhealthyAfter: Int, healthyAfter: Int) {
         self.unhealthyAfter = unhealthyAfter
         self.healthyAfter = healthyAfter
     }

@@ -81,7 +81,8 @@ struct AnswerOutput: ~Copyable {
         case bodiless
     }
 
-    /// From here on the buffer is packed before it grows: it belongs to a client that does not read.
+    /// From here on the buffer is packed before it grows: it belongs to a client that does not
+    /// read.
     private static let packedSize = 65_536
 
     private(set) var framing = Framing.idle

@@ -2,7 +2,8 @@
 
 import Units
 
-/// Blocks of one size that the connections of a loop lend each other: an idle connection holds none.
+/// Blocks of one size that the connections of a loop lend each other: an idle connection holds
+/// none.
 @safe
 struct BufferPool: ~Copyable {
     private var blocks: [UnsafeMutableRawBufferPointer] = unsafe []

@@ -291,7 +291,8 @@ package final class HTTP1ServerConnection: ServerStream {
 
     /// The answer comes before the body was read. Where all of it is here, or a little of a known
     /// length is missing, the connection can go on. A client that waits for an invitation may send
-    /// the body or not (RFC 9110 section 10.1.1), and then nobody knows where the next request begins.
+    /// the body or not (RFC 9110 section 10.1.1), and then nobody knows where the next request
+    /// begins.
     private func giveUpBody() {
         state.isWhole = (try? intake.readBody()) ?? false
         let mayCome = !intake.head.expectsContinue || state.isInvited || !intake.isHeadOnly

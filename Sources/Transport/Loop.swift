@@ -21,8 +21,8 @@ package final class Loop {
     /// Where engines' answers are read into, to be passed on within the same turn.
     let scratch: UnsafeMutableRawBufferPointer
 
-    /// At most `timers` deadlines at once. `scratch` is the most that one read brings of an answer: it
-    /// comes on top of a full stream buffer, and both together should stay below a power of two.
+    /// At most `timers` deadlines at once. `scratch` is the most that one read brings of an answer:
+    /// it comes on top of a full stream buffer, and both together should stay below a power of two.
     package init(timers: Int, scratch scratchSize: Bytes = .kibi(32)) throws(SystemFault) {
         poller = try Poller()
         current = MonotonicClock.now()
@@ -77,7 +77,8 @@ package final class Loop {
 @available(*, unavailable)
 extension Loop: Sendable {}
 
-/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves closer.
+/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves
+/// closer.
 package struct LazyDeadline {
     private var key: TimerKey?
     private var armed = Instant.distantFuture

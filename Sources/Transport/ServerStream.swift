@@ -26,8 +26,8 @@ package struct ServerLimits: Sendable {
     /// much of it is in flight, or sent by clients that read an answer only after their request.
     package var lingerTimeout = Duration.seconds(2)
     package var maxLinger = 32 << 20
-    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice may
-    /// grow to megabytes, all of them ahead of a client that does not read.
+    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice
+    /// may grow to megabytes, all of them ahead of a client that does not read.
     package var kernelBuffer = Bytes.kibi(512)
 
     package init() {}
@@ -72,7 +72,8 @@ package enum AnswerLength: Sendable, Equatable {
 
 /// One request and its answer on a client's connection, whatever the protocol.
 ///
-/// Request bytes are valid from `.head` (fields) or `.request` (body) until `dropRequest` or the answer's end.
+/// Request bytes are valid from `.head` (fields) or `.request` (body) until `dropRequest` or the
+/// answer's end.
 package class ServerStream {
     /// What the owner keeps for this stream.
     private final var ownerTag: SlabKey?
@@ -116,9 +117,9 @@ package class ServerStream {
     /// Gives the request's memory back; its bytes are gone.
     package func dropRequest() { abstract() }
 
-    /// Begins the answer, also before the request is complete: where much of it is missing the connection
-    /// then ends with the answer. `fields` holds complete lines `name: value CR LF`, without framing, date
-    /// and connection fields, which are the stream's own.
+    /// Begins the answer, also before the request is complete: where much of it is missing the
+    /// connection then ends with the answer. `fields` holds complete lines `name: value CR LF`,
+    /// without framing, date and connection fields, which are the stream's own.
     package func respond(
         status: Int, fields: borrowing ByteBuffer, length: AnswerLength
     ) { abstract() }

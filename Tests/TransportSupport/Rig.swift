@@ -69,7 +69,7 @@ package final class Rig {
         func add(_: SlabKey, _ server: HTTP1ServerConnection) {
             sum += server.heldRequestBytes + server.heldAnswerBytes
         }
-        servers.forEach(add)
+        servers.each(add)
         return sum
     }
     /// The highest descriptor that a client's connection had.

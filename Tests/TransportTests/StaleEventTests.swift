@@ -23,8 +23,8 @@ struct StaleEventTests {
         }
     }
 
-    /// Two requests are ready in the same batch; the first one's owner closes the second connection,
-    /// and a third client gets its descriptor.
+    /// Two requests are ready in the same batch; the first one's owner closes the second
+    /// connection, and a third client gets its descriptor.
     @Test
     func anEventOfAClosedConnectionReachesNobody() throws {
         let pair = Pair()
