@@ -96,6 +96,8 @@ struct AnswerIntake: ~Copyable {
 
     /// Looks for the head of the answer itself; false when more bytes are needed.
     mutating func readHead(of method: Method) throws(HeadFault) -> Bool {
+        // Without new bytes what is carried stays.
+        guard !pending.isEmpty else { return false }
         while !pending.isEmpty {
             guard
                 let length = try unsafe parser.parse(

@@ -187,6 +187,26 @@ struct EngineAnswerTests {
         #expect(engine.heard.suffix(3) == [.head(200), .payload("abc"), .end])
     }
 
+    /// As happens when a timer fires, or when the owner resumes reading.
+    @Test
+    func askingInBetweenForgetsNothing() throws {
+        let engine = try EngineRig()
+        let bytes = Array((Self.whole[5].0).utf8)
+        engine.client.ask()
+        for cut in 1..<bytes.count {
+            engine.engine.send([bytes[cut - 1]])
+            engine.rig.settle()
+            engine.rig.pump(engine.client)
+            engine.client.pauseReading()
+            engine.client.resumeReading()
+            engine.rig.pump(engine.client)
+        }
+        engine.engine.send([bytes[bytes.count - 1]])
+        let done = engine.rig.run { engine.heard.last == .end }
+        #expect(done)
+        #expect(engine.heard == [.connected] + Self.whole[5].1)
+    }
+
     // MARK: reuse
 
     @Test(arguments: [
