@@ -4,25 +4,14 @@ package import EventLoop
 package import Units
 package import Wire
 
-/// Sizes and times of one connection to an engine.
-package struct ClientLimits: Sendable {
-    package var head = HeadLimits(maxTarget: 8_192, maxHead: 65_536, maxFields: 256)
-    package var maxTrailers = 8_192
-    package var maxChunkExtensions = 4_096
-    /// Receive buffer asked of the kernel, which takes twice that. Without it the kernel's own
-    /// choice may grow to tens of megabytes, all of them ahead of a client that does not read.
-    package var kernelBuffer = Bytes.kibi(512)
-    package var connectTimeout = Duration.seconds(2)
-
-    package init() {}
-}
-
 /// How an engine failed us.
 package enum ClientFault: Error, Sendable, Equatable {
     case connect(SystemFault)
+    /// The connection was not made in time.
     case connectTimeout
     /// The connection ended before the answer's end.
     case closedEarly
+    /// The same, and not in an orderly way.
     case reset
     case head(HeadFault)
     case chunk(ChunkFault)
@@ -56,6 +45,7 @@ package class ClientStream {
         get { ownerTag }
         set { ownerTag = newValue }
     }
+    /// Under which the owner has it.
     package let key: SlabKey
     /// Which of the owner's destinations it leads to.
     package let destination: Int

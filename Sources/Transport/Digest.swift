@@ -9,6 +9,7 @@ package final class Digest {
     private let context: OpaquePointer
     private let algorithm: OpaquePointer
 
+    /// One per thread is enough.
     package init() {
         guard let context = unsafe EVP_MD_CTX_new(),
             let algorithm = unsafe EVP_MD_fetch(nil, "SHA256", nil)

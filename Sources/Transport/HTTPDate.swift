@@ -7,6 +7,7 @@ package struct HTTPDate: ~Copyable {
     private var line = ByteBuffer()
     private var second = Int64.min
 
+    /// Nothing is formatted yet.
     package init() {}
 
     /// `Date: Tue, 24 Nov 2026 15:41:20 GMT` with its line end; valid until the next call.

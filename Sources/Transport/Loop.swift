@@ -11,6 +11,7 @@ package final class Loop {
     /// What a connection that is at work holds at least.
     static let blockSize = 8_192
 
+    /// Where the owner registers descriptors of its own.
     package let poller: Poller
     private var wheel: TimerWheel
     private var current: Instant
@@ -67,10 +68,12 @@ package final class Loop {
     /// The `Date` field of this second.
     var dateLine: UnsafeRawBufferPointer { unsafe date.line(wall) }
 
+    /// Lets `dueTimers` give `token` once `deadline` has come; nil when there are too many already.
     package func schedule(_ token: Token, at deadline: Instant) -> TimerKey? {
         wheel.schedule(token, at: deadline)
     }
 
+    /// Forgets a timer, unless it has fired.
     package func cancel(_ key: TimerKey) { wheel.cancel(key) }
 }
 
@@ -84,6 +87,7 @@ package struct LazyDeadline {
     private var armed = Instant.distantFuture
     private var deadline = Instant.distantFuture
 
+    /// Switched off.
     package init() {}
 
     /// The deadline that counts.
@@ -107,6 +111,7 @@ package struct LazyDeadline {
         return false
     }
 
+    /// Switches it off, and takes it out of the wheel.
     package mutating func cancel(_ loop: Loop) {
         if let key { loop.cancel(key) }
         key = nil

@@ -1,44 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
 package import Units
 package import Wire
-
-/// Sizes and times of one client connection.
-package struct ServerLimits: Sendable {
-    package var head = HeadLimits(maxTarget: 8_192, maxHead: 32_768, maxFields: 128)
-    package var maxBody = 16 << 20
-    package var maxTrailers = 8_192
-    package var maxChunkExtensions = 4_096
-    /// Answer bytes held before the stream counts as congested.
-    package var streamBuffer = 64 << 10
-    /// Bytes of later requests read while one is being answered.
-    package var maxPipelined = 16 << 10
-    package var headTimeout = Duration.seconds(10)
-    package var bodyTimeout = Duration.seconds(10)
-    /// A body earns a second for each so many bytes.
-    package var bodyFloorPerSecond = 1_024
-    package var idleTimeout = Duration.seconds(60)
-    package var writeTimeout = Duration.seconds(60)
-    /// Bytes of an answered request that are still waited for, so that the connection can go on.
-    package var maxSkipped = 64 << 10
-    /// How long, and for how many bytes, a refused client's rest is read away before the close: so
-    /// much of it is in flight, or sent by clients that read an answer only after their request.
-    package var lingerTimeout = Duration.seconds(2)
-    package var maxLinger = 32 << 20
-    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice
-    /// may grow to megabytes, all of them ahead of a client that does not read.
-    package var kernelBuffer = Bytes.kibi(512)
-
-    package init() {}
-}
 
 /// What a client did wrong, in a form that can still be answered.
 package enum ServerFault: Error, Sendable, Equatable {
     case head(HeadFault)
     case chunk(ChunkFault)
+    /// Announced or found to be over `limit` bytes.
     case bodyTooLarge(limit: Int)
+    /// The head did not come whole in time.
     case headTimeout
+    /// The body came too slowly.
     case bodyTimeout
 }
 
@@ -81,6 +54,7 @@ package class ServerStream {
         get { ownerTag }
         set { ownerTag = newValue }
     }
+    /// Under which the owner has it.
     package let key: SlabKey
     /// Which of the owner's doors it came through.
     package let door: Int
@@ -90,6 +64,7 @@ package class ServerStream {
         self.door = door
     }
 
+    /// The present request's method; `.other` for what has no name here.
     package var method: Method { abstract() }
     /// As received.
     package var methodName: UnsafeRawBufferPointer { abstract() }

@@ -59,10 +59,12 @@ struct LeafTests {
         }
     }
 
-    @Test
-    func everyStatusHasAReason() {
-        for status in 100...599 {
-            #expect(StatusText.reason(status).utf8CodeUnitCount > 0)
-        }
+    @Test(arguments: [
+        (200, "OK"), (299, "OK"), (304, "Not Modified"), (399, "Redirection"),
+        (413, "Content Too Large"), (451, "Client Error"), (529, "Overloaded"),
+        (599, "Server Error"),
+    ])
+    func aStatusHasAReason(status: Int, reason: String) {
+        #expect(StatusText.reason(status).description == reason)
     }
 }
