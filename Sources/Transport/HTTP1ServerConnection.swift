@@ -104,7 +104,7 @@ package final class HTTP1ServerConnection: ServerStream {
     package func ready(_ readiness: Readiness) {
         if readiness.has(.writable) {
             output.unblock()
-            flush()
+            transmit()
         }
         guard phase != .closed else { return }
         // Before this side has sent its end, a hang-up is a reset.
@@ -326,7 +326,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     package override func abort() {
         guard phase != .closed else { return }
-        flush()
+        transmit()
         state.isOwed = false
         _ = tearDown()
     }
@@ -343,6 +343,15 @@ package final class HTTP1ServerConnection: ServerStream {
     package override var hasResponded: Bool { output.framing != .idle }
 
     package override func flush() {
+        guard loop.defersWrites, output.count < limits.streamBuffer else { return transmit() }
+        guard !state.isUnwritten, phase != .closed else { return }
+        state.isUnwritten = true
+        loop.enqueue(self)
+    }
+
+    /// Hands to the kernel what it takes.
+    func transmit() {
+        state.isUnwritten = false
         guard phase != .closed, !state.isBroken else { return }
         if !output.isEmpty, !output.isBlocked { send() }
         output.weigh(limit: limits.streamBuffer)
