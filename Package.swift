@@ -115,7 +115,7 @@ let package = Package(
         tests("Admission", ["Admission", "Policy", "Units"]),
         tests("Scheduling", ["Scheduling", "Policy", "Units"]),
         tests("Routing", ["Routing", "Policy", "Units"]),
-        tests("Decision", deciding + ["Decision"]),
+        tests("Decision", deciding + ["Decision", "Simulation"]),
         tests("Simulation", ["Simulation", "Units"], exclude: ["Fixtures"]),
         tests(
             "Engine", ["Engine", "Simulation", "EventLoop", "Units"], exclude: ["Fixtures"]),
