@@ -108,7 +108,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Units"], path: "Tests/Support",
             swiftSettings: settings),
         tests("Units", ["Units"]),
-        tests("Wire", ["Wire", "Units"]),
+        tests("Wire", ["Wire", "Units"], exclude: ["Fixtures"]),
         tests("Dialects", ["Dialects", "Wire", "Units"], exclude: ["Fixtures"]),
         tests("Estimation", ["Estimation", "Policy", "Units"]),
         tests("Budget", ["Budget", "Policy", "Units"]),
