@@ -328,7 +328,13 @@ package final class HTTP1ServerConnection: ServerStream {
         guard phase != .closed else { return }
         transmit()
         state.isOwed = false
-        _ = tearDown()
+        // What a slow client has not taken yet is still its own; only the end stays away.
+        guard !output.isEmpty, !state.isBroken, output.breakOff() else {
+            _ = tearDown()
+            return
+        }
+        state.isLast = true
+        close()
     }
 
     package override func closeAfterAnswer() {
