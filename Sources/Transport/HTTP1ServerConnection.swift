@@ -329,18 +329,17 @@ package final class HTTP1ServerConnection: ServerStream {
         transmit()
         state.isOwed = false
         // What a slow client has not taken yet is still its own; only the end stays away.
-        guard !output.isEmpty, !state.isBroken, output.breakOff() else {
+        if output.isEmpty || state.isBroken || !output.breakOff() {
             _ = tearDown()
-            return
+        } else {
+            state.isLast = true
+            close()
         }
-        state.isLast = true
-        close()
     }
 
     package override func closeAfterAnswer() {
         state.isLast = true
         guard phase == .head, intake.isEmpty, output.isEmpty else { return }
-        // A request that has just come is still answered.
         receive()
         if intake.isEmpty { _ = tearDown() }
     }
@@ -399,8 +398,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     private func expire() -> Step {
         if writeBy <= loop.now {
-            // A client that takes nothing for so long is as good as gone, and the kernel need not
-            // keep what it will not take.
+            // A client that takes nothing for so long is as good as gone, its bytes with it.
             socket?.resetOnClose()
             state.isBroken = true
             return .again
@@ -445,8 +443,7 @@ package final class HTTP1ServerConnection: ServerStream {
         expectBytes(by: loop.now + limits.lingerTimeout)
     }
 
-    /// Everything is with the kernel. To close while the client sends would reset the connection,
-    /// and the answer might be lost with it (RFC 9112 section 9.6).
+    /// To close while the client sends could lose the answer by a reset (RFC 9112 section 9.6).
     private func finishClosing() -> Step {
         if state.hasEnded || (state.isWhole && isQuiet) { return tearDown() }
         phase = .lingering
