@@ -76,7 +76,7 @@ final class Worker {
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
         let connections = policy.http.maxConnections
-        loop = try Loop(timers: 4 * connections + 64)
+        loop = try Loop(timers: 4 * connections + 64, writing: .atTurnsEnd)
         if let redis = shared.redis {
             store = .redis(
                 RedisStore(
@@ -121,6 +121,14 @@ final class Worker {
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
         let ready = try loop.wait(atMost: storePatience)
+        // Engines first: what a kept connection has brought unasked, or that it has ended, is known
+        // before a client's request of the same turn is sent over it.
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            guard token.kind == Kind.client, let client = clients[token.key] else { continue }
+            client.ready(readiness)
+            pump(client)
+        }
         for place in 0..<ready {
             let (token, readiness) = loop.poller.event(place)
             switch token.kind {
@@ -128,10 +136,6 @@ final class Worker {
                 guard let server = servers[token.key] else { continue }
                 server.ready(readiness)
                 pump(server)
-            case Kind.client:
-                guard let client = clients[token.key] else { continue }
-                client.ready(readiness)
-                pump(client)
             case Kind.door:
                 // None are left once a drain has begun, even within this turn.
                 if token.key.slot < doors.count { accept(doors[token.key.slot]) }
@@ -145,6 +149,21 @@ final class Worker {
         }
         for token in loop.dueTimers() { fire(token) }
         driveStore()
+        write()
+    }
+
+    /// What this turn has brought leaves now, each connection's in one piece. Driving a connection
+    /// that has written may bring more to write.
+    private func write() {
+        while true {
+            if let client = loop.nextUnwrittenClient() {
+                pump(client)
+            } else if let server = loop.nextUnwrittenServer() {
+                pump(server)
+            } else {
+                return
+            }
+        }
     }
 
     private func fire(_ token: Token) {

@@ -16,6 +16,9 @@ package struct ClientLimits: Sendable {
     /// Receive buffer asked of the kernel, which takes twice that. Without it the kernel's own
     /// choice may grow to tens of megabytes, all of them ahead of a client that does not read.
     package var kernelBuffer = Bytes.kibi(512)
+    /// A connection that was kept for less than this is used again without a look at what it may
+    /// have brought meanwhile: for owners that deliver engines' events before clients'.
+    package var quietFor = Duration.zero
 
     /// The defaults.
     package init() {}

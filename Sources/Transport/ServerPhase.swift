@@ -29,6 +29,8 @@ struct ServerFlags {
     var isLast = false
     /// The present request was read to its end.
     var isWhole = false
+    /// Stands in the loop's row of those that write at the turn's end.
+    var isUnwritten = false
     /// The client was invited to send the present body.
     var isInvited = false
     /// A head's time runs: from its first byte, and on a new connection from the beginning.
