@@ -23,16 +23,14 @@ package final class HTTP1ClientConnection: ClientStream {
         case closed
     }
 
-    private let quietFor: Duration
-    private var idleSince = Instant(nanoseconds: 0)
-
     private struct Flags {
         var isConnectedTold = false
         /// The present request has not been answered whole.
         var isAsked = false
         /// A byte of an answer to the present request has come.
         var isAnswered = false
-        /// Stands in the loop's row of those that write at the turn's end.
+        /// Stands in the loop's row of those that write at the turn's end: of the present request
+        /// nothing is sent.
         var isUnwritten = false
         /// An earlier request was answered whole.
         var wasReused = false
@@ -52,11 +50,13 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private let loop: Loop
     private let token: Token
+    private let quietFor: Duration
     private let descriptor: Int32
     private var socket: Socket?
     private var interest = Interest.read + .write + .peerClosed
     private var phase = Phase.connecting
     private var intake: AnswerIntake
+    private var idleSince = Instant(nanoseconds: 0)
     private var method = Method.get
     /// What the kernel has not taken of the present request.
     private var output = ByteBuffer()
@@ -238,6 +238,8 @@ package final class HTTP1ClientConnection: ClientStream {
     private func receive() {
         guard !state.hasEnded else { return }
         switch unsafe socket?.receive(intake.room()) ?? .closed {
+        // Before a byte of the request has gone out nothing can be its answer.
+        case .bytes where state.isUnwritten: state.hasEnded = true
         case .bytes(let count):
             intake.took(count)
             if state.isAsked { state.isAnswered = true }

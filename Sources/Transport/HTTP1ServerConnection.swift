@@ -479,7 +479,8 @@ package final class HTTP1ServerConnection: ServerStream {
         if !state.hasEnded {
             wanted = wantsBytes ? .read + .peerClosed : .peerClosed
         }
-        if !output.isEmpty { wanted = wanted + .write }
+        // What is written at the turn's end anyway needs no word from the kernel.
+        if !output.isEmpty, !state.isUnwritten { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
         // A change takes no memory: there is nothing that could fail.

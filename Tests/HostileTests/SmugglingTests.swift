@@ -12,7 +12,7 @@ import Units
 struct SmugglingTests {
     /// What an attack brought about: the answer, and what the owner was told.
     private func outcome(_ attack: Attack, _ send: (Rig, Peer, [UInt8]) -> Void) throws -> [Told] {
-        let rig = try Rig()
+        let rig = try Rig(writing: attack.bytes.count % 2 == 0 ? .atOnce : .atTurnsEnd)
         let peer = try rig.connect()
         send(rig, peer, attack.bytes + Array(Attack.hidden.utf8))
         let isOver = rig.run { peer.isOver }
@@ -161,7 +161,7 @@ struct SmugglingTests {
     }
 
     private func told(of bytes: [UInt8], step: () -> Int) throws -> [Told] {
-        let rig = try Rig()
+        let rig = try Rig(writing: bytes.count % 2 == 0 ? .atOnce : .atTurnsEnd)
         let peer = try rig.connect()
         var rest = bytes[...]
         while !rest.isEmpty, !peer.isOver {

@@ -39,9 +39,10 @@ package final class Rig {
 
     package init(
         server serverLimits: ServerLimits = ServerLimits(),
-        client clientLimits: ClientLimits = ClientLimits(), owner: Owner = Owner()
+        client clientLimits: ClientLimits = ClientLimits(), owner: Owner = Owner(),
+        writing: Loop.Writing = .atOnce
     ) throws {
-        loop = try Loop(timers: 8_192)
+        loop = try Loop(timers: 8_192, writing: writing)
         guard let local = SocketAddress(ip: "127.0.0.1", port: 0) else { throw RigFault.address }
         door = try Listener.bind(local, backlog: 512)
         address = door.address
@@ -158,7 +159,23 @@ package final class Rig {
         }
         let due = loop.dueTimers()
         for token in due { fire(token) }
+        if write() { moved = true }
         return moved || ready > 0 || !due.isEmpty
+    }
+
+    /// What was put off to the turn's end; whether there was any.
+    private func write() -> Bool {
+        var wrote = false
+        while true {
+            if let client = loop.nextUnwrittenClient() {
+                if clients[client.key] === client { pump(client) }
+            } else if let server = loop.nextUnwrittenServer() {
+                if servers[server.key] === server { pump(server) }
+            } else {
+                return wrote
+            }
+            wrote = true
+        }
     }
 
     private func fire(_ token: Token) {

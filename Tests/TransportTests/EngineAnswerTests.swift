@@ -14,8 +14,11 @@ final class EngineRig {
     let client: HTTP1ClientConnection
     let engine: Peer
 
-    init(limits: ClientLimits = ClientLimits(), owner: Owner = Owner()) throws {
-        rig = try Rig(client: limits, owner: owner)
+    init(
+        limits: ClientLimits = ClientLimits(), owner: Owner = Owner(),
+        writing: Loop.Writing = .atOnce
+    ) throws {
+        rig = try Rig(client: limits, owner: owner, writing: writing)
         let local = try #require(SocketAddress(ip: "127.0.0.1", port: 0))
         listener = try Listener.bind(local, backlog: 16)
         client = try rig.dial(listener.address)

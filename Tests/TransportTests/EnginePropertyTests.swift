@@ -40,7 +40,7 @@ struct EnginePropertyTests {
     @Test(arguments: 0..<200 as Range<UInt64>)
     func answersNeverMix(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        let engine = try EngineRig()
+        let engine = try EngineRig(writing: seed % 4 < 2 ? .atOnce : .atTurnsEnd)
         for number in 0..<12 {
             guard engine.client.isReusable else { break }
             let before = engine.heard.count
@@ -52,6 +52,7 @@ struct EnginePropertyTests {
             engine.client.ask(
                 .post, body: [UInt8](repeating: 0x61, count: Int(random.next() % 3) * 30_000))
             engine.rig.pump(engine.client)
+            engine.rig.turn(atMost: .zero)
             var rest = bytes[..<(cut ?? bytes.count)] + (isFollowed ? Array("HTTP/1.1 ".utf8) : [])
             while !rest.isEmpty {
                 let piece = rest.prefix(Int(random.next() % 12_000) + 1)

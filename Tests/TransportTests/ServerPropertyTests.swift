@@ -156,7 +156,8 @@ struct ServerPropertyTests {
         var limits = ServerLimits()
         limits.maxPipelined = 1 + whim.below(20_000)
         limits.streamBuffer = 4_096 + whim.below(60_000)
-        let rig = try Rig(server: limits, owner: owner)
+        let rig = try Rig(
+            server: limits, owner: owner, writing: seed % 2 == 0 ? .atOnce : .atTurnsEnd)
         let peer = try rig.connect(most: 1 + whim.below(100_000))
         let server = try #require(rig.server)
         var wire = (0..<12).flatMap(request)[...]
