@@ -28,11 +28,7 @@ package final class HTTP1ServerConnection: ServerStream {
     private var intake: RequestIntake
     private var output = AnswerOutput()
     private var state = ServerFlags()
-    private var deadline = LazyDeadline()
-    /// When the client has to have sent what it is to send.
-    private var readBy: Instant
-    /// When the client has to have taken something of what waits for it.
-    private var writeBy = Instant.distantFuture
+    private var times: ServerTimes
     private var bodyBegan = Instant(nanoseconds: 0)
     /// Bytes read away since the last answer's end.
     private var discarded = 0
@@ -49,10 +45,10 @@ package final class HTTP1ServerConnection: ServerStream {
         descriptor = socket.descriptor
         self.socket = consume socket
         intake = RequestIntake(limits: limits)
-        readBy = loop.now + limits.headTimeout
+        times = ServerTimes(token: token, loop: loop)
         super.init(key: key, door: door)
         try loop.poller.add(descriptor, interest, token)
-        settleDeadline()
+        times.expectBytes(by: loop.now + limits.headTimeout)
     }
 
     // MARK: the request
@@ -122,7 +118,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     /// The wheel fired this connection's token.
     package func timerFired() {
-        if deadline.fired(token, loop) { state.isExpired = true }
+        if times.fired() { state.isExpired = true }
     }
 
     package override func next() -> ServerEvent {
@@ -212,7 +208,7 @@ package final class HTTP1ServerConnection: ServerStream {
         if state.hasEnded { return tearDown() }
         if !state.isHeadAwaited {
             state.isHeadAwaited = true
-            expectBytes(by: loop.now + limits.headTimeout)
+            times.expectBytes(by: loop.now + limits.headTimeout)
         }
         return .wait
     }
@@ -244,7 +240,7 @@ package final class HTTP1ServerConnection: ServerStream {
         }
         let earned = Duration.seconds(
             intake.bodyReceived / max(1, limits.bodyFloorPerSecond))
-        expectBytes(by: bodyBegan + limits.bodyTimeout + earned)
+        times.expectBytes(by: bodyBegan + limits.bodyTimeout + earned)
         return .wait
     }
 
@@ -263,7 +259,7 @@ package final class HTTP1ServerConnection: ServerStream {
     /// From now on the client waits for the owner.
     private func awaitAnswer() {
         phase = .answering
-        expectBytes(by: .distantFuture)
+        times.expectBytes(by: .distantFuture)
     }
 
     private func fault(_ fault: ServerFault) -> Step {
@@ -280,7 +276,7 @@ package final class HTTP1ServerConnection: ServerStream {
     package override func respond(
         status: Int, fields: borrowing ByteBuffer, length: AnswerLength
     ) {
-        guard phase != .closed else { return }
+        guard !phase.isOver else { return }
         invariant(state.isOwed && output.framing == .idle, "one answer to one request")
         if phase == .body { giveUpBody() }
         var head = AnswerHead(status: status, length: length, to: intake.head)
@@ -308,20 +304,20 @@ package final class HTTP1ServerConnection: ServerStream {
     }
 
     package override func end(trailers: [UInt8] = []) {
-        guard phase != .closed else { return }
+        guard !phase.isOver else { return }
         invariant(output.framing != .idle, "an answer begins before it ends")
         guard output.end(trailers: trailers, loop) else { return abort() }
         state.isOwed = false
         if state.isLast { return close() }
         if state.isWhole { return nextRequest() }
         phase = .skipping
-        expectBytes(by: loop.now + limits.bodyTimeout)
+        times.expectBytes(by: loop.now + limits.bodyTimeout)
     }
 
     private func nextRequest() {
         intake.drop(loop)
         phase = .head
-        expectBytes(by: loop.now + limits.idleTimeout)
+        times.expectBytes(by: loop.now + limits.idleTimeout)
     }
 
     package override func abort() {
@@ -340,6 +336,7 @@ package final class HTTP1ServerConnection: ServerStream {
     package override func closeAfterAnswer() {
         state.isLast = true
         guard phase == .head, intake.isEmpty, output.isEmpty else { return }
+        // A request that has just come is still answered.
         receive()
         if intake.isEmpty { _ = tearDown() }
     }
@@ -367,20 +364,15 @@ package final class HTTP1ServerConnection: ServerStream {
         case .bytes(let count):
             output.sent(count, loop)
             if output.isBlocked {
-                writeBy = loop.now + limits.writeTimeout
-            } else if writeBy != .distantFuture {
-                writeBy = .distantFuture
-            } else {
-                return
+                times.expectRoom(by: loop.now + limits.writeTimeout)
+                settleInterest()
+            } else if times.isWriting {
+                times.expectRoom(by: .distantFuture)
+                settleInterest()
             }
-            settleDeadline()
-            settleInterest()
         case .wouldBlock:
             output.block()
-            if writeBy == .distantFuture {
-                writeBy = loop.now + limits.writeTimeout
-                settleDeadline()
-            }
+            if !times.isWriting { times.expectRoom(by: loop.now + limits.writeTimeout) }
             settleInterest()
         case .closed, .failed:
             state.isBroken = true
@@ -389,29 +381,23 @@ package final class HTTP1ServerConnection: ServerStream {
 
     // MARK: time
 
-    private func expectBytes(by instant: Instant) {
-        readBy = instant
-        settleDeadline()
-    }
-
-    private func settleDeadline() { deadline.set(min(readBy, writeBy), token, loop) }
-
     private func expire() -> Step {
-        if writeBy <= loop.now {
-            // A client that takes nothing for so long is as good as gone, its bytes with it.
+        if times.isWriteOver {
+            // A client that takes nothing for so long is as good as gone, and the kernel need not
+            // keep what it will not take.
             socket?.resetOnClose()
             state.isBroken = true
             return .again
         }
-        guard readBy <= loop.now else {
-            settleDeadline()
+        guard times.isReadOver else {
+            times.settle()
             return .again
         }
-        readBy = .distantFuture
+        times.expectBytes(by: .distantFuture)
         switch phase {
         case .head where !output.isEmpty:
             // It does not idle while it still has to take an answer.
-            expectBytes(by: loop.now + limits.idleTimeout)
+            times.expectBytes(by: loop.now + limits.idleTimeout)
             return .again
         case .head where intake.isEmpty: return tearDown()
         case .head where state.isHeadAwaited: return fault(.headTimeout)
@@ -440,15 +426,16 @@ package final class HTTP1ServerConnection: ServerStream {
         phase = .closing
         discarded = 0
         intake.discard(loop)
-        expectBytes(by: loop.now + limits.lingerTimeout)
+        times.expectBytes(by: loop.now + limits.lingerTimeout)
     }
 
-    /// To close while the client sends could lose the answer by a reset (RFC 9112 section 9.6).
+    /// Everything is with the kernel. To close while the client sends would reset the connection,
+    /// and the answer might be lost with it (RFC 9112 section 9.6).
     private func finishClosing() -> Step {
         if state.hasEnded || (state.isWhole && isQuiet) { return tearDown() }
         phase = .lingering
         socket?.shutdownWrite()
-        expectBytes(by: loop.now + limits.lingerTimeout)
+        times.expectBytes(by: loop.now + limits.lingerTimeout)
         return .again
     }
 
@@ -461,7 +448,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     private func tearDown() -> Step {
         phase = .closed
-        deadline.cancel(loop)
+        times.cancel()
         loop.poller.remove(descriptor)
         if output.looksWholeWhenClosed { socket?.resetOnClose() }
         socket = nil

@@ -19,6 +19,9 @@ enum ServerPhase {
     /// → closed.
     case lingering
     case closed
+
+    /// No answer can be given any more.
+    var isOver: Bool { self == .closing || self == .lingering || self == .closed }
 }
 
 /// What is so beside the phase.

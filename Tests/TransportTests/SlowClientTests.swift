@@ -195,6 +195,58 @@ struct SlowClientTests {
         #expect(rig.run { rig.openServers == 0 })
     }
 
+    /// What was written before the answer was broken off is still the client's; the end stays away.
+    @Test(arguments: [AnswerLength.unknown, .exact(64 << 20)])
+    func aBrokenOffAnswerStillBringsWhatItHad(length: AnswerLength) throws {
+        var owner = Owner()
+        owner.request = { server in
+            server.begin(200, length)
+            for number in 0..<800 { server.write(Source.piece(number)) }
+            server.flush()
+        }
+        let rig = try Rig(owner: owner)
+        let peer = try rig.connect()
+        peer.stopReading()
+        peer.send(Self.get + Self.get)
+        rig.settle()
+        let server = try #require(rig.server)
+        server.abort()
+        rig.pump(server)
+        // Too late for anything else.
+        server.begin(200, .exact(0))
+        server.write("more")
+        server.end()
+        server.flush()
+        rig.pump(server)
+        peer.startReading()
+        #expect(rig.run { peer.isOver })
+        let last = Source.piece(799) + (length == .unknown ? "\r\n" : "")
+        #expect(ends(peer, with: last))
+        #expect(Reply.all(in: peer.bytes, isClosed: true).replies.isEmpty)
+        peer.finish()
+        #expect(rig.run { rig.openServers == 0 })
+        #expect(rig.told == [.head("GET /"), .request(""), .closed])
+    }
+
+    @Test
+    func aBrokenOffAnswerDoesNotWaitForEver() throws {
+        var limits = ServerLimits()
+        limits.writeTimeout = .milliseconds(40)
+        let source = Source(pieces: 6_400)
+        var owner = Owner()
+        owner.request = { server in
+            server.begin(200, .unknown)
+            source.write(server)
+            server.abort()
+        }
+        let rig = try Rig(server: limits, owner: owner)
+        let peer = try rig.connect()
+        peer.stopReading()
+        peer.send(Self.get)
+        #expect(rig.run { rig.openServers == 0 })
+        #expect(rig.told == [.head("GET /"), .request(""), .closed])
+    }
+
     /// The answer is done, as far as the owner goes; the client ends its side and reads on.
     @Test
     func aClientThatEndsItsSideStillGetsAnAnswerThatWasDone() throws {
