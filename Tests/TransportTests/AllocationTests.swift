@@ -88,6 +88,12 @@ struct AllocationTests {
         #expect(taken == 0)
     }
 
+    private func send(_ bytes: [UInt8], _ range: Range<Int>, over socket: borrowing Socket) {
+        _ = unsafe bytes.withUnsafeBytes {
+            unsafe socket.send(UnsafeRawBufferPointer(rebasing: $0[range]))
+        }
+    }
+
     @Test(arguments: [Loop.Writing.atOnce, .atTurnsEnd])
     func aKeptEngineAllocatesNothing(writing: Loop.Writing) throws {
         let loop = try Loop(timers: 16, writing: writing)
@@ -135,16 +141,12 @@ struct AllocationTests {
             pump()
             write(loop) { _ in pump() }
             // In two pieces, so that a turn ends in the middle of the answer.
-            _ = unsafe answer.withUnsafeBytes {
-                unsafe engine.send(UnsafeRawBufferPointer(rebasing: $0[..<100]))
-            }
+            send(answer, 0..<100, over: engine)
             try turn(loop) { readiness in
                 if let readiness { client.ready(readiness) }
                 pump()
             }
-            _ = unsafe answer.withUnsafeBytes {
-                unsafe engine.send(UnsafeRawBufferPointer(rebasing: $0[100...]))
-            }
+            send(answer, 100..<answer.count, over: engine)
             while ended == before {
                 try turn(loop) { readiness in
                     if let readiness { client.ready(readiness) }

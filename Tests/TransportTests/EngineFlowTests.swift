@@ -26,7 +26,7 @@ struct EngineFlowTests {
     func aSlowEngineGetsTheWholeBody() throws {
         let engine = try EngineRig()
         engine.engine.stopReading()
-        let body = (0..<(16 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 12) }
+        let body = (0..<(6 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 12) }
         engine.client.ask(.post, body: body)
         engine.rig.settle()
         // Nothing spins while the engine does not read.
