@@ -76,7 +76,7 @@ final class Worker {
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
         let connections = policy.http.maxConnections
-        loop = try Loop(timers: 4 * connections + 64)
+        loop = try Loop(timers: 4 * connections + 64, writing: .atTurnsEnd)
         if let redis = shared.redis {
             store = .redis(
                 RedisStore(
@@ -145,6 +145,21 @@ final class Worker {
         }
         for token in loop.dueTimers() { fire(token) }
         driveStore()
+        write()
+    }
+
+    /// What this turn has brought leaves now, each connection's in one piece. Driving a connection
+    /// that has written may bring more to write.
+    private func write() {
+        while true {
+            if let client = loop.nextUnwrittenClient() {
+                pump(client)
+            } else if let server = loop.nextUnwrittenServer() {
+                pump(server)
+            } else {
+                return
+            }
+        }
     }
 
     private func fire(_ token: Token) {

@@ -23,12 +23,16 @@ package final class HTTP1ClientConnection: ClientStream {
         case closed
     }
 
+    private var idleSince = Instant(nanoseconds: 0)
+
     private struct Flags {
         var isConnectedTold = false
         /// The present request has not been answered whole.
         var isAsked = false
         /// A byte of an answer to the present request has come.
         var isAnswered = false
+        /// Stands in the loop's row of those that write at the turn's end.
+        var isUnwritten = false
         /// An earlier request was answered whole.
         var wasReused = false
         /// The engine sends no more, or nothing but what is with the kernel.
@@ -79,6 +83,8 @@ package final class HTTP1ClientConnection: ClientStream {
 
     /// A body up to this size is copied behind its head; a longer one goes out from where it is.
     private static let copiedBody = 4_096
+    /// A connection that was kept for less is used as it is: the poller would have told.
+    private static let restlessness = Duration.milliseconds(1)
 
     package override func request(
         method: Method, target: UnsafeRawBufferPointer, authority: String,
@@ -92,7 +98,7 @@ package final class HTTP1ClientConnection: ClientStream {
         guard phase != .closed else { return }
         if phase == .idle {
             phase = .awaiting
-            guard isQuiet else { return }
+            guard loop.now - idleSince < Self.restlessness || isQuiet else { return }
         }
         output = loop.lend()
         output.append(method.name)
@@ -150,7 +156,16 @@ package final class HTTP1ClientConnection: ClientStream {
     }
 
     private func flush() {
-        guard !output.isEmpty else { return }
+        guard loop.defersWrites else { return transmit() }
+        guard !state.isUnwritten else { return }
+        state.isUnwritten = true
+        loop.enqueue(self)
+    }
+
+    /// Hands to the kernel what it takes.
+    func transmit() {
+        state.isUnwritten = false
+        guard !output.isEmpty, phase != .closed, phase != .connecting else { return }
         switch unsafe socket?.send(output.readable) ?? .closed {
         case .bytes(let count):
             output.consume(count)
@@ -198,7 +213,7 @@ package final class HTTP1ClientConnection: ClientStream {
     package func ready(_ readiness: Readiness) {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .closed, phase != .connecting else { return }
-        if readiness.has(.writable) { flush() }
+        if readiness.has(.writable) { transmit() }
         if readiness.has(.peerClosed) || readiness.has(.broken) { state.isEnding = true }
         if state.isPaused {
             if readiness.has(.broken) { detach() }
@@ -300,6 +315,7 @@ package final class HTTP1ClientConnection: ClientStream {
             return unsafe .end
         }
         phase = .idle
+        idleSince = loop.now
         state.wasReused = true
         intake.discard()
         return unsafe .end
@@ -366,6 +382,7 @@ package final class HTTP1ClientConnection: ClientStream {
         if phase == .connecting || !output.isEmpty { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
+        // A change takes no memory: there is nothing that could fail.
         try? loop.poller.change(descriptor, wanted, token)
     }
 }

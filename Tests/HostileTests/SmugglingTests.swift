@@ -6,8 +6,8 @@ import Transport
 import TransportSupport
 import Units
 
-/// Each attack is answered once, with its status, and then the connection closes: what follows it is
-/// never looked at, however it arrives.
+/// Each attack is answered once, with its status, and then the connection closes: what follows it
+/// is never looked at, however it arrives.
 @Suite
 struct SmugglingTests {
     /// What an attack brought about: the answer, and what the owner was told.
@@ -129,8 +129,8 @@ struct SmugglingTests {
 
     // MARK: noise
 
-    /// Damaged requests in random pieces: the same is made of them as in one piece, each gets at most
-    /// one answer, and after a refusal nothing is read.
+    /// Damaged requests in random pieces: the same is made of them as in one piece, each gets at
+    /// most one answer, and after a refusal nothing is read.
     @Test(arguments: 0..<300 as Range<UInt64>)
     func damagedRequestsAreReadTheSameInPieces(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)

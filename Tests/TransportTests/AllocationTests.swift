@@ -9,8 +9,8 @@ import Wire
 
 /// Requests on kept connections take nothing from the heap, on either side.
 ///
-/// The rig of the other tests writes down what happens; here nothing stands between the loop and the
-/// connections.
+/// The rig of the other tests writes down what happens; here nothing stands between the loop and
+/// the connections.
 @Suite(.enabled(if: allocation_counter_works()))
 struct AllocationTests {
     private static let requestText =

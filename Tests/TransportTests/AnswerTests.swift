@@ -199,8 +199,8 @@ struct AnswerTests {
         #expect(peer.isReset && !peer.hasEnded)
     }
 
-    /// Written to its end, but not sent when the gateway has to go: the rest is lost, and the client
-    /// must not take what it got for the whole.
+    /// Written to its end, but not sent when the gateway has to go: the rest is lost, and the
+    /// client must not take what it got for the whole.
     @Test
     func anUnsentRestOfAnAnswerThatOnlyTheEndEndsIsReset() throws {
         var owner = Owner()

@@ -99,7 +99,8 @@ struct EngineFaultTests {
         #expect(engine.heard == [.connected, .fault(.unexpectedBytes)])
     }
 
-    /// The bytes have arrived, but the loop has not turned since: they must not pass for the answer.
+    /// The bytes have arrived, but the loop has not turned since: they must not pass for the
+    /// answer.
     @Test
     func bytesThatCameBeforeTheRequestAreNotItsAnswer() throws {
         let engine = try EngineRig()

@@ -21,11 +21,14 @@ struct RefusalTests {
         return owner
     }
 
-    @Test
-    func aRefusalThatWaitsForABodyEndsTheConnection() throws {
+    @Test(arguments: [
+        "Content-Length: 1000000\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "Content-Length: 4\r\nExpect: 100-continue\r\n\r\n",
+    ])
+    func aRefusalThatWouldWaitForABodyEndsTheConnection(rest: String) throws {
         let rig = try Rig(owner: Self.refusing)
         let peer = try rig.connect()
-        peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        peer.send("POST / HTTP/1.1\r\nHost: a\r\n" + rest)
         #expect(rig.run { peer.isOver })
         let reply = try #require(Reply.all(in: peer.bytes).replies.first)
         #expect(reply.status == 401 && reply.body == "no")
@@ -36,6 +39,60 @@ struct RefusalTests {
         #expect(rig.told == [.head("POST /")])
         peer.finish()
         #expect(rig.run { rig.openServers == 0 })
+    }
+
+    /// Most clients send head and body in two pieces: a refusal between them costs no connection.
+    @Test(arguments: [1, 4_096, 60_000])
+    func theRestOfAShortBodyIsReadAway(size: Int) throws {
+        let rig = try Rig(owner: Self.refusing)
+        let peer = try rig.connect()
+        peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size)\r\n\r\n")
+        #expect(rig.run { !peer.bytes.isEmpty })
+        let reply = try #require(Reply.all(in: peer.bytes).replies.first)
+        #expect(reply.status == 401 && reply.fields["connection"] == nil)
+        let body = Self.next + String(repeating: "x", count: size)
+        for byte in Array(body.utf8.prefix(size)) {
+            peer.send([byte])
+            if size < 5_000 { rig.turn(atMost: .zero) }
+        }
+        peer.send(Self.next)
+        #expect(rig.run { Reply.all(in: peer.bytes).replies.count == 2 })
+        #expect(rig.told == [.head("POST /"), .head("GET /next"), .request("")])
+        #expect(!peer.isOver)
+    }
+
+    @Test
+    func aShortBodyThatDoesNotComeEndsTheConnection() throws {
+        var limits = ServerLimits()
+        limits.bodyTimeout = .milliseconds(30)
+        limits.lingerTimeout = .milliseconds(30)
+        let rig = try Rig(server: limits, owner: Self.refusing)
+        let slow = try rig.connect()
+        slow.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        #expect(rig.run { rig.openServers == 0 })
+        let gone = try rig.connect()
+        gone.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        gone.finish()
+        #expect(rig.run { rig.openServers == 0 })
+        #expect(rig.told == [.head("POST /"), .closed, .head("POST /"), .closed])
+        for peer in [slow, gone] {
+            #expect(Reply.all(in: peer.bytes).replies.map(\.status) == [401])
+        }
+    }
+
+    @Test
+    func aConnectionThatReadsAwayClosesAfterwardsWhenAsked() throws {
+        let rig = try Rig(owner: Self.refusing)
+        let peer = try rig.connect()
+        peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        #expect(rig.run { !peer.bytes.isEmpty })
+        let server = try #require(rig.server)
+        server.closeAfterAnswer()
+        rig.pump(server)
+        rig.settle()
+        peer.send("123456")
+        #expect(rig.run { peer.isOver })
+        #expect(peer.hasEnded && !peer.isReset)
     }
 
     @Test(arguments: [
@@ -142,9 +199,9 @@ struct RefusalTests {
         }
         let rig = try Rig(owner: owner)
         let peer = try rig.connect()
-        peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
         rig.settle()
-        peer.send("123456" + Self.next)
+        peer.send("0\r\n\r\n" + Self.next)
         rig.settle()
         #expect(rig.told == [.head("POST /")])
         let server = try #require(rig.server)
@@ -155,6 +212,32 @@ struct RefusalTests {
         let reply = try #require(Reply.all(in: peer.bytes).replies.first)
         #expect(reply.body == "early" && reply.fields["connection"] == "close")
         #expect(rig.told == [.head("POST /")])
+    }
+
+    @Test
+    func anEarlyAnswerToAShortBodyEndsLateAndTheConnectionGoesOn() throws {
+        var owner = Owner()
+        owner.head = { server in
+            guard server.targetText == "/" else { return }
+            server.begin(200, .unknown)
+            server.write("early")
+            server.flush()
+        }
+        let rig = try Rig(owner: owner)
+        let peer = try rig.connect()
+        peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\nhalf")
+        rig.settle()
+        peer.send([UInt8](repeating: 0x61, count: 39_996) + Array(Self.next.utf8))
+        rig.settle()
+        #expect(rig.told == [.head("POST /")])
+        let server = try #require(rig.server)
+        #expect(server.heldRequestBytes <= 65_536)
+        server.end()
+        server.flush()
+        rig.pump(server)
+        #expect(rig.run { Reply.all(in: peer.bytes).replies.count == 2 })
+        #expect(Reply.all(in: peer.bytes).replies.map(\.body) == ["early", "ok"])
+        #expect(rig.told == [.head("POST /"), .head("GET /next"), .request("")])
     }
 
     // MARK: faults

@@ -171,8 +171,8 @@ struct SlowClientTests {
         #expect(!peer.isOver)
     }
 
-    /// An invitation that the client does not take, and later answers behind it: the time for taking
-    /// them runs although the connection reads meanwhile.
+    /// An invitation that the client does not take, and later answers behind it: the time for
+    /// taking them runs although the connection reads meanwhile.
     @Test
     func aBlockedInvitationDoesNotHideABlockedAnswer() throws {
         var limits = ServerLimits()

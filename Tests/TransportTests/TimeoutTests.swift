@@ -6,8 +6,8 @@ import Transport
 import TransportSupport
 import Units
 
-/// Clients that take too long. Limits are some milliseconds; what is tested is that they strike, and
-/// not before their time.
+/// Clients that take too long. Limits are some milliseconds; what is tested is that they strike,
+/// and not before their time.
 @Suite
 struct TimeoutTests {
     private static let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
