@@ -4,71 +4,116 @@ package import Units
 
 /// What one endpoint's KV cache holds and will hold, as far as the gateway knows.
 ///
-/// Two sources, and neither is enough: the scrape sees everybody's sequences but is late, the own account is
-/// exact at once but sees only what this gateway sent. So the scrape is used for the others' share alone:
-/// what it reported beyond the own account of that moment. A scrape that stays away neither empties nor
-/// fills the endpoint: the own account stands, the others' share stands, and the room shrinks slowly.
+/// Two sources, and neither is enough: a scrape sees everybody's sequences but is late, the own
+/// account is exact at once but sees only what this gateway sent. So a scrape is used for the
+/// others' share alone: what it shows beyond the own account. That account is not known for the
+/// very moment at which the engine looked, and prompts that wait in the engine are in no cache yet;
+/// so the own share of a reading is known within bounds. Inside these bounds the last belief about
+/// the others stands, outside it moves to the nearer bound: nothing is counted twice, whatever
+/// began, grew or ended while the scrape was under way.
+///
+/// A scrape that stays away neither fills nor empties the endpoint: the own account stands, the
+/// others' share stands, and the room shrinks slowly.
 package struct EndpointLedger: Sendable {
-    /// Tokens of the room lost for each second without a scrape, and at most, as shares of the capacity.
-    private static let staleSharePerSecond = 0.01
-    private static let staleShareLimit = 0.15
+    /// Share of the capacity that is lost for each second without a scrape.
+    package static let staleSharePerSecond = 0.01
+    /// The most that is lost so.
+    package static let staleShareLimit = 0.15
+    /// Own tokens of each sequence that a scrape may show beyond the own account: engines hand out
+    /// their caches in blocks (vLLM: 16 tokens), and the last tokens were not reported yet.
+    private static let unseenPerSequence = 16
+    /// What an engine says beyond this many tokens is nonsense, and is cut off here.
+    private static let most = 1 << 40
 
     /// KV tokens of the endpoint; nil while neither engine nor operator has told.
-    package private(set) var capacity: Tokens?
+    package var capacity: Tokens? { toldCapacity ?? configuredCapacity }
     /// Prompts and streamed tokens of the own open sequences.
     package private(set) var resident = Tokens.zero
     /// What the own open sequences are expected to add.
     package private(set) var expectedRest = Tokens.zero
     /// Prompt tokens of own sequences that have not had their first token.
     package private(set) var prefilling = Tokens.zero
+    /// Own open sequences.
     package private(set) var sequences = 0
-    /// Tokens that the last scrape showed beyond the own account.
+    /// Tokens that scrapes showed beyond the own account.
     package private(set) var others = Tokens.zero
+    /// The last scrape, and when it came.
     package private(set) var reading: EngineReading?
+    /// When the last scrape came, whatever it told.
     package private(set) var readAt: Instant?
-    private var configuredCapacity: Tokens?
-    private var staleAfter: Duration
 
-    /// `staleAfter`: how old a reading may be before it counts as late, usually a few scrape intervals.
+    private var configuredCapacity: Tokens?
+    private var toldCapacity: Tokens?
+    private var staleAfter: Duration
+    /// When a scrape last told how full the cache is.
+    private var toldAt: Instant?
+    /// Own tokens that were in the cache for certain when the engine was asked.
+    private var certain = Tokens.zero
+    /// Own tokens that have left since.
+    private var left = Tokens.zero
+
+    /// `staleAfter`: how old a reading may be before it counts as late, usually a few scrape
+    /// intervals.
     package init(configuredCapacity: Tokens?, staleAfter: Duration) {
         self.configuredCapacity = configuredCapacity
         self.staleAfter = staleAfter
-        capacity = configuredCapacity
     }
 
-    /// What the operator says has changed; what the engine says still comes first.
-    package mutating func configure(capacity configured: Tokens?, staleAfter: Duration) {
-        configuredCapacity = configured
+    /// The configuration has changed; what is known of the engine stays.
+    package mutating func configure(capacity: Tokens?, staleAfter: Duration) {
+        configuredCapacity = capacity
         self.staleAfter = staleAfter
-        capacity = reading?.capacityTokens ?? configured
     }
 
-    /// KV tokens expected to be held at the worst foreseeable moment: everyone's resident tokens and half of
-    /// the own expected rest, since sequences end at different times.
+    /// Whatever was read is of no use any more: the engine was out of sight. The own account stays.
+    package mutating func forgetReadings() {
+        toldCapacity = nil
+        toldAt = nil
+        reading = nil
+        readAt = nil
+        others = .zero
+        mark()
+    }
+
+    // MARK: what it says
+
+    /// KV tokens expected to be held at the worst foreseeable moment: everyone's resident tokens
+    /// and half of the own expected rest, since sequences end at different times.
     package var projection: Tokens {
-        others + resident + Tokens(expectedRest.count / 2)
+        others + resident + Tokens((expectedRest.count + 1) / 2)
     }
 
-    /// What a request would add to the projection.
+    /// What a request adds to the projection, at most.
     package static func need(input: Tokens, expectedOutput: Tokens) -> Tokens {
-        input + Tokens(expectedOutput.count / 2)
+        input + Tokens((expectedOutput.count + 1) / 2)
     }
 
     /// The projection as a share of the capacity, with `need` added; nil without a known capacity.
     package func share(adding need: Tokens, now: Instant) -> Double? {
-        guard let capacity, capacity.count > 0 else { return nil }
-        let share = Double((projection + need).count) / Double(capacity.count)
-        return share + staleness(now)
+        guard let capacity, capacity > .zero else { return nil }
+        return Double((projection + need).count) / Double(capacity.count) + staleness(now)
     }
 
-    /// The share of the capacity that is not trusted because no scrape came.
+    /// Tokens by which a request of `need` is over `limit`, a share of the capacity; zero or less
+    /// when it fits. Nil without a known capacity.
+    package func deficit(of need: Tokens, under limit: Double, now: Instant) -> Tokens? {
+        guard let capacity, capacity > .zero else { return nil }
+        let allowed = (limit - staleness(now)) * Double(capacity.count)
+        return projection + need - Tokens(Int(allowed))
+    }
+
+    /// The share of the capacity that is not trusted because no scrape came. An engine that never
+    /// told how full it is cannot be late.
     package func staleness(_ now: Instant) -> Double {
-        guard let readAt else { return 0 }
-        let late = (now - readAt) - staleAfter
+        guard let toldAt else { return 0 }
+        let late = (now - toldAt) - staleAfter
         guard late > .zero else { return 0 }
         return min(Self.staleShareLimit, Self.staleSharePerSecond * late.seconds)
     }
 
+    // MARK: the own account
+
+    /// A sequence goes to the endpoint.
     package mutating func admit(input: Tokens, expectedOutput: Tokens) {
         resident += input
         expectedRest += expectedOutput
@@ -76,6 +121,7 @@ package struct EndpointLedger: Sendable {
         sequences += 1
     }
 
+    /// A sequence with this prompt has had its first token: all of its prompt is in the cache.
     package mutating func firstToken(input: Tokens) { prefilling -= input }
 
     /// A sequence has grown by `tokens`; its expected rest changed from `before` to `after`.
@@ -84,26 +130,50 @@ package struct EndpointLedger: Sendable {
         expectedRest += after - before
     }
 
-    /// A sequence ended or left: what it held and what it was still expected to add.
+    /// A sequence ended or left: what it held, what it was still expected to add, and its prompt
+    /// where no token had come.
     package mutating func release(resident held: Tokens, rest: Tokens, prefilling prompt: Tokens) {
         resident -= held
         expectedRest -= rest
         prefilling -= prompt
         sequences -= 1
+        left += held
         invariant(
-            resident.count >= 0 && expectedRest.count >= 0 && sequences >= 0,
+            resident >= .zero && expectedRest >= .zero && prefilling >= .zero && sequences >= 0,
             "a ledger gives back what it took")
     }
 
+    // MARK: scrapes
+
+    /// The engine is being asked: its answer will speak of a moment from now on. Without this call
+    /// it may speak of any moment since the last reading.
+    package mutating func asked() { mark() }
+
+    /// The engine has answered. What it did not tell stays as it was.
     package mutating func read(_ new: EngineReading, now: Instant) {
         reading = new
         readAt = now
-        capacity = new.capacityTokens ?? configuredCapacity
-        let shared = new.usage.flatMap { usage in
-            capacity.map { Tokens(Int(usage * Double($0.count))) }
+        if let told = new.capacityTokens, told > .zero {
+            toldCapacity = min(told, Tokens(Self.most))
         }
-        if let used = new.usedTokens ?? shared {
-            others = Tokens(max(0, used.count - resident.count))
+        if let used = used(new) {
+            let unseen = Tokens(Self.unseenPerSequence * sequences)
+            let surely = used - (resident + left + unseen)
+            let possibly = used - max(.zero, certain - left)
+            others = max(.zero, min(max(others, surely), possibly))
+            toldAt = now
         }
+        mark()
+    }
+
+    private func used(_ reading: EngineReading) -> Tokens? {
+        if let tokens = reading.usedTokens { return min(max(tokens, .zero), Tokens(Self.most)) }
+        guard let usage = reading.usage, usage.isFinite, let capacity else { return nil }
+        return Tokens(Int(min(max(usage, 0), 1) * Double(capacity.count)))
+    }
+
+    private mutating func mark() {
+        certain = resident - prefilling
+        left = .zero
     }
 }

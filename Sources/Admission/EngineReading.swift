@@ -10,14 +10,17 @@ package struct EngineReading: Sendable, Equatable {
     package var usage: Double?
     /// KV tokens it has in all; nil when the engine does not tell.
     package var capacityTokens: Tokens?
+    /// Sequences that it works on, everybody's.
     package var running: Int
+    /// Requests that it has accepted and not begun.
     package var waiting: Int
     /// It answers probes but takes no work (vLLM's sleep).
     package var isSleeping: Bool
 
+    /// `usage` counts only where `usedTokens` is nil.
     package init(
-        usedTokens: Tokens?, usage: Double? = nil, capacityTokens: Tokens?, running: Int, waiting: Int,
-        isSleeping: Bool = false
+        usedTokens: Tokens?, usage: Double? = nil, capacityTokens: Tokens?, running: Int,
+        waiting: Int, isSleeping: Bool = false
     ) {
         self.usedTokens = usedTokens
         self.usage = usage

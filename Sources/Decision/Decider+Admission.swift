@@ -1,140 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Routing
 import Admission
 import Policy
+import Routing
 import Scheduling
 import Units
 
 /// Queue, choice, admission and what follows from them.
 ///
-/// The rule: a request goes to the endpoint with the least projected load whose projection, the request
-/// included, stays under the class's throttle threshold. Otherwise it waits, unless every endpoint
-/// is above the reject threshold or its turn would come too late: then it is refused at once, with
-/// the time at which there will be room.
+/// The rule: a request goes to the endpoint with the least projected load whose projection, the
+/// request included, stays under the class's throttle threshold. Otherwise it waits, unless every
+/// endpoint is above the reject threshold or its turn would come too late: then it is refused at
+/// once, with the time at which there will be room.
+///
+/// Classes stand in the order of the configuration's table: who waits in an earlier one goes first,
+/// and while one of them waits for room at a pool, nobody behind it takes any there.
 extension Decider {
     // MARK: queue
 
     mutating func enqueue(
         _ ticket: Ticket, _ entry: Entry, now: Instant, into actions: inout [Action]
     ) {
-        let trafficClass = policy.classes[entry.arrival.trafficClass.index]
-        let place = entry.arrival.trafficClass.index
-        if queues[place].isEmpty, let endpoint = choose(entry, trafficClass, now: now) {
+        guard entry.deadline > now else {
+            return refuse(ticket, Refusal(.deadlineExceeded, isFinal: true), into: &actions)
+        }
+        var entry = entry
+        let queue = policy.classes[entry.trafficClass.index].queue
+        entry.waitsFrom = now
+        entry.waitsUntil = min(now + queue.maxWait, entry.deadline)
+        entries.update(ticket) { $0 = entry }
+        if !hasToQueue(entry), let endpoint = choose(entry, now: now) {
             return forward(ticket, entry, to: endpoint, now: now, into: &actions)
         }
-        if let refusal = pressure(entry, trafficClass, now: now) {
+        if let refusal = pressure(entry, now: now) {
             return refuse(ticket, refusal, into: &actions)
         }
-        let expiry = min(now + trafficClass.queue.maxWait, entry.arrival.deadline)
-        let waiting = ClassQueue.Entry(
-            ticket: ticket, tenant: entry.arrival.tenant,
-            tokens: entry.arrival.input + entry.expected, arrivedAt: now, expiresAt: expiry)
-        guard let seat = queues[place].append(waiting, within: trafficClass.queue) else {
-            let wait = waitForRoom(entry, trafficClass, now: now) ?? .seconds(1)
-            return refuse(
-                ticket, overload(.queueFull, entry, trafficClass, wait: wait, now: now),
-                into: &actions)
-        }
-        entries.update(ticket) { $0.stage = .queued(seat) }
+        guard
+            let place = queues[entry.trafficClass.index].append(
+                waiter(ticket, entry), within: queue)
+        else { return refuse(ticket, queueFull(entry, now: now), into: &actions) }
+        entries.update(ticket) { $0.stage = .queued(place) }
+        waiting += 1
         actions.append(.queued(entry.request))
     }
 
-    /// The refusal on arrival: no endpoint, too much pressure, or a wait that is too long. Nil: it may wait.
-    private mutating func pressure(
-        _ entry: Entry, _ trafficClass: ClassPolicy, now: Instant
-    ) -> Refusal? {
-        let pool = policy.pools[trafficClass.pool.index]
-        guard let lowest = lowestShare(of: pool, now: now) else {
-            return Refusal(
-                .noHealthyEndpoint, retryAfter: Duration(nanoseconds: probeWait(pool, now: now)))
-        }
-        let need = EndpointLedger.need(
-            input: entry.arrival.input, expectedOutput: entry.expected)
-        if !couldEverFit(need, trafficClass) {
-            return Refusal(
-                .requestExceedsLimit, limit: largestCapacity(pool).map { Double($0.count) },
-                requested: Double(need.count))
-        }
-        let wait = waitForRoom(entry, trafficClass, now: now)
-        if lowest >= trafficClass.rejectAt {
-            return overload(
-                .kvCachePressure, entry, trafficClass, wait: wait ?? .seconds(1), now: now)
-        }
-        let patience = min(trafficClass.queue.maxWait, entry.arrival.deadline - now)
-        if let wait, wait > patience {
-            let reason: RefusalReason =
-                lowest >= trafficClass.throttleAt * 0.5 ? .kvCachePressure : .queueWaitTooLong
-            return overload(reason, entry, trafficClass, wait: wait, now: now)
-        }
-        return nil
+    private func waiter(_ ticket: Ticket, _ entry: Entry) -> ClassQueue.Entry {
+        ClassQueue.Entry(
+            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens, need: entry.need,
+            arrivedAt: entry.waitsFrom ?? entry.waitsUntil, expiresAt: entry.waitsUntil)
     }
 
-    /// A refusal for want of room, with a place in the row of those who come back.
-    private mutating func overload(
-        _ reason: RefusalReason, _ entry: Entry, _ trafficClass: ClassPolicy, wait: Duration,
-        now: Instant
-    ) -> Refusal {
-        let pool = policy.pools[trafficClass.pool.index]
-        let need = EndpointLedger.need(
-            input: entry.arrival.input, expectedOutput: entry.expected)
-        let rate = pool.endpoints.reduce(0.0) { $0 + endpoints[$1.index].drain.rate }
-        let spacing: Duration =
-            rate > 0 ? min(.seconds(1), .seconds(Double(need.count) / rate)) : .milliseconds(20)
-        let told = pools[trafficClass.pool.index].slots.slot(
-            after: wait, spacing: spacing, random: random.unit(), now: now)
-        return Refusal(
-            reason, retryAfter: told, limit: trafficClass.throttleAt,
-            used: lowestShare(of: pool, now: now), requested: Double(need.count))
+    /// Somebody whose turn is earlier waits for room at the same pool.
+    private func hasToQueue(_ entry: Entry) -> Bool {
+        guard waiting > 0 else { return false }
+        let own = entry.trafficClass.index
+        if !queues[own].isEmpty { return true }
+        return (0..<own).contains {
+            !queues[$0].isEmpty && policy.classes[$0].pool == entry.pool
+        }
+    }
+
+    /// The entry was in its queue and is not any more; what becomes of it is the caller's.
+    mutating func leaveQueue(_ entry: Entry, _ place: SlabKey) {
+        guard queues[entry.trafficClass.index].remove(place) != nil else { return }
+        waiting -= 1
     }
 
     mutating func expire(now: Instant, into actions: inout [Action]) {
+        guard waiting > 0 else { return }
         for place in queues.indices {
-            var late: [Ticket] = []
-            queues[place].each { _, entry in
-                if entry.expiresAt <= now { late.append(entry.ticket) }
-                return true
-            }
-            for ticket in late {
-                guard let entry = entries[ticket], case .queued(let seat) = entry.stage else {
-                    continue
-                }
-                queues[place].remove(seat)
-                let trafficClass = policy.classes[place]
-                if entry.arrival.deadline <= now {
-                    refuse(ticket, Refusal(.deadlineExceeded, isFinal: true), into: &actions)
-                } else {
-                    let wait = waitForRoom(entry, trafficClass, now: now) ?? .seconds(1)
-                    refuse(
-                        ticket,
-                        overload(.queueWaitTooLong, entry, trafficClass, wait: wait, now: now),
-                        into: &actions)
-                }
+            var late: [ClassQueue.Entry] = []
+            queues[place].removeExpired(now, into: &late)
+            waiting -= late.count
+            for waiter in late {
+                guard let entry = entries[waiter.ticket] else { continue }
+                refuse(waiter.ticket, tooLate(entry, now: now), into: &actions)
             }
         }
     }
 
     // MARK: choose and admit
 
-    /// The available endpoint with the least projected share on which the request fits.
-    private func choose(
-        _ entry: Entry, _ trafficClass: ClassPolicy, now: Instant
+    /// The available endpoint with the least projected share on which the request fits. One where
+    /// it bounced is none, as long as the pool has another.
+    func choose(_ entry: Entry, now: Instant) -> EndpointID? {
+        guard entry.bounces > 0 else { return leastLoaded(entry, now: now) { _ in true } }
+        let others = leastLoaded(entry, now: now) { !entry.avoids($0) }
+        if others != nil || hasAlternative(entry) { return others }
+        return leastLoaded(entry, now: now) { _ in true }
+    }
+
+    private func hasAlternative(_ entry: Entry) -> Bool {
+        policy.pools[entry.pool.index].endpoints.contains {
+            isOpen($0, to: entry) && !entry.avoids($0)
+        }
+    }
+
+    /// New requests may go there, and this one's worker knows where it is.
+    func isOpen(_ endpoint: EndpointID, to entry: Entry) -> Bool {
+        endpoint.index < entry.knownEndpoints && endpoints[endpoint.index].isAvailable
+    }
+
+    private func leastLoaded(
+        _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
-        let need = EndpointLedger.need(
-            input: entry.arrival.input, expectedOutput: entry.expected)
+        let need = entry.need
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
         var best: EndpointID?
         var bestLoad = Double.infinity
-        for id in policy.pools[trafficClass.pool.index].endpoints {
-            let state = endpoints[id.index]
-            guard state.health.isAvailable else { continue }
+        for id in policy.pools[entry.pool.index].endpoints {
+            guard isOpen(id, to: entry), isMeant(id) else { continue }
             let load: Double
-            if let share = state.ledger.share(adding: need, now: now) {
-                guard share <= trafficClass.throttleAt else { continue }
+            if let share = endpoints[id.index].ledger.share(adding: need, now: now) {
+                guard share <= limit else { continue }
                 load = share
             } else {
                 // Without a known capacity nothing can be refused: the fewest tokens in flight win,
                 // behind every endpoint that is known to have room.
-                load = 1 + Double(state.ledger.projection.count)
+                load = 1 + Double(endpoints[id.index].ledger.projection.count)
             }
             if load < bestLoad {
                 best = id
@@ -144,34 +127,41 @@ extension Decider {
         return best
     }
 
-    mutating func forward(
+    private mutating func forward(
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
-        endpoints[endpoint.index].ledger.admit(
-            input: entry.arrival.input, expectedOutput: entry.expected)
-        entries.update(ticket) { $0.stage = .forwarded(endpoint) }
+        endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        let turnover = endpoints[endpoint.index].turnover(
+            need: entry.need, steps: entry.expected.count / entry.choices)
+        endpoints[endpoint.index].turnover += turnover
+        let seat = seats[endpoint.index].count
+        seats[endpoint.index].append(ticket)
+        entries.update(ticket) { entry in
+            entry.stage = .forwarded(endpoint)
+            entry.seat = seat
+            entry.turnover = turnover
+            entry.forwardedAt = now
+        }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
     }
 
     mutating func dispatchAll(now: Instant, into actions: inout [Action]) {
-        for pool in policy.pools where !pool.removed {
-            dispatch(pool.id, now: now, into: &actions)
+        guard waiting > 0 else { return }
+        for place in policy.pools.indices {
+            dispatch(PoolID(place), now: now, into: &actions)
         }
     }
 
-    /// Forwards from the pool's queues, in the order of the classes, as long as heads fit.
+    /// Forwards from the pool's queues, in the order of the classes, until a head does not fit.
     mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
-        for trafficClass in policy.classes where trafficClass.pool == pool {
-            let place = trafficClass.id.index
+        guard waiting > 0 else { return }
+        for place in queues.indices {
             while let head = queues[place].head {
-                guard let entry = entries[head.entry.ticket] else {
-                    queues[place].remove(head.place)
-                    continue
-                }
-                guard let endpoint = choose(entry, trafficClass, now: now) else { break }
-                queues[place].remove(head.place)
+                guard let entry = entries[head.entry.ticket], entry.pool == pool else { break }
+                guard let endpoint = choose(entry, now: now) else { return }
+                leaveQueue(entry, head.place)
                 forward(head.entry.ticket, entry, to: endpoint, now: now, into: &actions)
             }
         }
@@ -183,166 +173,91 @@ extension Decider {
         guard let entry = entries[ticket], case .forwarded(let endpoint) = entry.stage,
             output > entry.streamed
         else { return }
-        let before = Self.rest(entry)
+        let place = endpoint.index
         var after = entry
         after.streamed = output
         after.lastTokenAt = now
+        endpoints[place].lastTokenAt = now
         if entry.firstTokenAt == nil {
             after.firstTokenAt = now
-            endpoints[endpoint.index].ledger.firstToken(input: entry.arrival.input)
+            endpoints[place].ledger.firstToken(input: entry.input)
+            if let start = entry.forwardedAt {
+                endpoints[place].observeFirstToken(after: now - start)
+            }
         }
-        endpoints[endpoint.index].ledger.grow(
-            by: output - entry.streamed, rest: before, to: Self.rest(after))
+        endpoints[place].ledger.grow(
+            by: output - entry.streamed, rest: entry.rest, to: after.rest)
         entries.update(ticket) { $0 = after }
     }
 
-    /// What a sequence is expected to add still; past its expectation, half of the expectation again,
-    /// never beyond the bound.
-    static func rest(_ entry: Entry) -> Tokens {
-        let bound = entry.bound.count * entry.arrival.choices
-        let left = max(0, bound - entry.streamed.count)
-        let expected = entry.expected.count - entry.streamed.count
-        return Tokens(min(left, expected > 0 ? expected : entry.expected.count / 2))
-    }
-
-    mutating func release(_ entry: Entry, from endpoint: EndpointID, now: Instant) {
-        let held = entry.arrival.input + entry.streamed
+    /// The request leaves its endpoint; what becomes of it is the caller's.
+    mutating func vacate(_ ticket: Ticket, _ entry: Entry, _ endpoint: EndpointID) {
         endpoints[endpoint.index].ledger.release(
-            resident: held, rest: Self.rest(entry),
-            prefilling: entry.firstTokenAt == nil ? entry.arrival.input : .zero)
-        endpoints[endpoint.index].drain.released(held, now: now)
+            resident: entry.input + entry.streamed, rest: entry.rest,
+            prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
+        endpoints[endpoint.index].turnover -= entry.turnover
+        guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
+        seats[endpoint.index][entry.seat] = last
+        entries.update(last) { $0.seat = entry.seat }
     }
 
+    /// Not a byte of an answer came: another endpoint may have it, three in all, within the time
+    /// that it may wait anyway. It had its turn before all who wait now.
     mutating func bounce(_ ticket: Ticket, now: Instant, into actions: inout [Action]) {
-        guard let entry = entries[ticket], case .forwarded(let endpoint) = entry.stage else {
+        guard var entry = entries[ticket], case .forwarded(let endpoint) = entry.stage else {
             return
         }
         endpoints[endpoint.index].health.failed(now: now)
-        release(entry, from: endpoint, now: now)
-        var again = entry
-        again.bounces += 1
-        again.stage = .budgeting
-        entries.update(ticket) { $0 = again }
-        let trafficClass = policy.classes[entry.arrival.trafficClass.index]
-        guard again.bounces < 3 else {
-            return refuse(ticket, Refusal(.upstreamFailed), into: &actions)
-        }
-        if let other = choose(again, trafficClass, now: now), other != endpoint {
-            return forward(ticket, again, to: other, now: now, into: &actions)
-        }
-        let pool = policy.pools[trafficClass.pool.index]
-        let hasOther = pool.endpoints.contains {
-            $0 != endpoint && endpoints[$0.index].health.isAvailable
-        }
-        if hasOther { return enqueue(ticket, again, now: now, into: &actions) }
-        if endpoints[endpoint.index].health.isAvailable,
-            let same = choose(again, trafficClass, now: now)
-        {
-            return forward(ticket, again, to: same, now: now, into: &actions)
-        }
-        refuse(
-            ticket,
-            Refusal(
-                .noHealthyEndpoint, retryAfter: Duration(nanoseconds: probeWait(pool, now: now))),
-            into: &actions)
+        vacate(ticket, entry, endpoint)
+        entry.bounced(from: endpoint)
+        entries.update(ticket) { $0 = entry }
+        resend(ticket, entry, now: now, into: &actions)
+        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
-    mutating func probe(
+    private mutating func resend(
+        _ ticket: Ticket, _ entry: Entry, now: Instant, into actions: inout [Action]
+    ) {
+        guard entry.bounces < 3 else {
+            return refuse(ticket, Refusal(.upstreamFailed), into: &actions)
+        }
+        guard lowestShare(entry, now: now) != nil else {
+            return refuse(ticket, noEndpoint(), into: &actions)
+        }
+        if let other = choose(entry, now: now) {
+            return forward(ticket, entry, to: other, now: now, into: &actions)
+        }
+        guard entry.waitsUntil > now else {
+            return refuse(ticket, tooLate(entry, now: now), into: &actions)
+        }
+        guard
+            let place = queues[entry.trafficClass.index].prepend(
+                waiter(ticket, entry), within: policy.classes[entry.trafficClass.index].queue)
+        else { return refuse(ticket, queueFull(entry, now: now), into: &actions) }
+        entries.update(ticket) { $0.stage = .queued(place) }
+        waiting += 1
+        actions.append(.queued(entry.request))
+    }
+
+    // MARK: probes
+
+    mutating func probed(
         _ endpoint: EndpointID, _ reading: EngineReading?, now: Instant,
         into actions: inout [Action]
     ) {
-        endpoints[endpoint.index].health.succeeded(
-            sleeping: reading?.isSleeping ?? false, now: now)
+        // The answer to a question that was under way when a reload took the endpoint out.
+        guard !endpoints[endpoint.index].isRemoved else { return }
+        endpoints[endpoint.index].health.succeeded(sleeping: reading?.isSleeping, now: now)
         if let reading { endpoints[endpoint.index].ledger.read(reading, now: now) }
         dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
-    // MARK: waits
-
-    /// The lowest projected share of the pool's available endpoints; nil when none is available.
-    /// Endpoints of unknown capacity count as empty.
-    func lowestShare(of pool: PoolPolicy, now: Instant) -> Double? {
-        var lowest: Double?
-        for id in pool.endpoints where endpoints[id.index].health.isAvailable {
-            let share = endpoints[id.index].ledger.share(adding: .zero, now: now) ?? 0
-            lowest = min(lowest ?? share, share)
+    mutating func probeFailed(_ endpoint: EndpointID, _ failure: ProbeFailure, now: Instant) {
+        if failure == .unanswered, let last = endpoints[endpoint.index].lastTokenAt {
+            let silence = now - last
+            let interval = policy.upstream.scrapeInterval.nanoseconds
+            if silence <= Duration(nanoseconds: 2 * interval) { return }
         }
-        return lowest
-    }
-
-    /// A request larger than the class may ever hold on any endpoint would wait for ever.
-    private func couldEverFit(_ need: Tokens, _ trafficClass: ClassPolicy) -> Bool {
-        for id in policy.pools[trafficClass.pool.index].endpoints {
-            guard let capacity = endpoints[id.index].ledger.capacity else { return true }
-            if Double(need.count) <= trafficClass.throttleAt * Double(capacity.count) {
-                return true
-            }
-        }
-        return false
-    }
-
-    private func largestCapacity(_ pool: PoolPolicy) -> Tokens? {
-        pool.endpoints.compactMap { endpoints[$0.index].ledger.capacity }.max()
-    }
-
-    /// Until the request fits on the endpoint where it will fit first, after those who wait before it.
-    func waitForRoom(
-        _ entry: Entry, _ trafficClass: ClassPolicy, now: Instant
-    ) -> Duration? {
-        let need = EndpointLedger.need(
-            input: entry.arrival.input, expectedOutput: entry.expected)
-        let pool = policy.pools[trafficClass.pool.index]
-        let available = pool.endpoints.filter { endpoints[$0.index].health.isAvailable }
-        let ahead = queues[entry.arrival.trafficClass.index].tokens.count / max(1, available.count)
-        var shortest: Duration?
-        for id in available {
-            let state = endpoints[id.index]
-            guard let capacity = state.ledger.capacity else { continue }
-            let allowed =
-                (trafficClass.throttleAt - state.ledger.staleness(now)) * Double(capacity.count)
-            let deficit = Tokens(
-                state.ledger.projection.count + need.count + ahead - Int(allowed))
-            var sequences = state.ledger.sequences <= DrainEstimate.walkLimit
-                ? openSequences(at: id, now: now) : []
-            if let wait = state.drain.wait(for: deficit, sequences: &sequences) {
-                shortest = min(shortest ?? wait, wait)
-            }
-        }
-        return shortest
-    }
-
-    /// The own sequences at an endpoint, from their ends.
-    private func openSequences(at endpoint: EndpointID, now: Instant) -> [DrainEstimate.Sequence] {
-        guard entries.count <= 4_096 else { return [] }
-        var sequences: [DrainEstimate.Sequence] = []
-        let usual = endpoints[endpoint.index].pace ?? .milliseconds(50)
-        entries.each { _, entry in
-            guard entry.stage == .forwarded(endpoint) else { return }
-            let choices = max(1, entry.arrival.choices)
-            let left = max(0, entry.bound.count - entry.streamed.count / choices)
-            var pace = usual
-            if let first = entry.firstTokenAt, let last = entry.lastTokenAt,
-                entry.streamed.count / choices > 8
-            {
-                pace = Duration(
-                    nanoseconds: (last - first).nanoseconds
-                        / Int64(entry.streamed.count / choices - 1))
-            }
-            let whole = entry.bound.count > 4 * max(1, entry.expected.count / choices)
-            let steps = whole ? Self.rest(entry).count / choices * 2 : left
-            let spent = entry.lastTokenAt.map { now - $0 } ?? .zero
-            let ends = Duration(nanoseconds: pace.nanoseconds * Int64(steps + 2)) - spent
-            sequences.append(
-                DrainEstimate.Sequence(
-                    frees: entry.arrival.input + entry.streamed
-                        + Tokens(Self.rest(entry).count / 2),
-                    endsIn: max(ends, .milliseconds(20))))
-        }
-        return sequences
-    }
-
-    /// Until an unhealthy pool will have been probed again, in nanoseconds.
-    private func probeWait(_ pool: PoolPolicy, now: Instant) -> Int64 {
-        min(policy.upstream.scrapeInterval.nanoseconds, Duration.seconds(1).nanoseconds)
+        endpoints[endpoint.index].health.failed(now: now)
     }
 }

@@ -14,43 +14,17 @@ package import Units
 /// estimate → policy → budget → queue → choose and admit → observe → settle. The budget is asked
 /// from outside (`Action.reserve`, `Event.budgeted`), since a store may be a network away.
 package struct Decider: Sendable {
-    /// One request between arrival and end.
-    struct Entry: Sendable {
-        var request: RequestID
-        var arrival: Arrival
-        var stage: Stage
-        var arrivedAt: Instant
-        /// Output bound of one choice, after every cap.
-        var bound: Tokens
-        /// The engine must be told `bound`.
-        var isClamped: Bool
-        /// Expected output, all choices.
-        var expected: Tokens
-        var streamed = Tokens.zero
-        var firstTokenAt: Instant?
-        var lastTokenAt: Instant?
-        var bounces = 0
-    }
-
-    /// Where a request stands. Every stage may also end by `ended`.
-    enum Stage: Sendable, Equatable {
-        /// The store was asked; → queued, forwarded, or refused.
-        case budgeting
-        /// Waits for room; → forwarded, or refused.
-        case queued(SlabKey)
-        /// At an endpoint; → forwarded elsewhere when it bounced.
-        case forwarded(EndpointID)
-        /// Refused; only `ended` follows.
-        case refused
-    }
-
     package private(set) var policy: Policy
     var entries: Slab<Entry>
     var endpoints: [EndpointState] = []
+    /// The requests at each endpoint, in no order.
+    var seats: [[Ticket]] = []
     var pools: [PoolState] = []
     var queues: [ClassQueue] = []
     var outputs: OutputEstimate
     var random: SplitMix64
+    /// Requests that wait for room.
+    package internal(set) var waiting = 0
 
     /// At most `limit` requests at once; `seed` for the jitter of waits.
     package init(policy: Policy, limit: Int, seed: UInt64) {
@@ -58,20 +32,20 @@ package struct Decider: Sendable {
         entries = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
         random = SplitMix64(seed: seed)
-        grow(to: policy)
+        grow()
     }
 
     /// What is known of every endpoint, by identifier.
     package var endpointStates: [EndpointState] { endpoints }
     package func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
     package func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
-    /// Requests that wait for room.
-    package var waiting: Int { queues.reduce(0) { $0 + $1.count } }
     /// Requests between arrival and end.
     package var open: Int { entries.count }
 
     // MARK: events
 
+    /// Takes note of one event and adds what follows from it to `actions`, in the order in which it
+    /// is to be done. `now` never runs backwards.
     package mutating func handle(_ event: Event, now: Instant, into actions: inout [Action]) {
         switch event {
         case .arrived(let request, let arrival):
@@ -84,20 +58,17 @@ package struct Decider: Sendable {
             stream(ticket, output, now: now)
         case .ended(let ticket, let ending):
             end(ticket, ending, now: now, into: &actions)
+        case .probing(let endpoint):
+            endpoints[endpoint.index].ledger.asked()
         case .probed(let endpoint, let reading):
-            probe(endpoint, reading, now: now, into: &actions)
-        case .probeFailed(let endpoint):
-            endpoints[endpoint.index].health.failed(now: now)
+            probed(endpoint, reading, now: now, into: &actions)
+        case .probeFailed(let endpoint, let failure):
+            probeFailed(endpoint, failure, now: now)
         case .drained(let endpoint, let draining):
             endpoints[endpoint.index].health.drain(draining)
-            if !draining { dispatchAll(now: now, into: &actions) }
+            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
         case .reconfigured(let policy):
-            self.policy = policy
-            grow(to: policy)
-            for endpoint in policy.endpoints where !endpoint.removed {
-                endpoints[endpoint.id.index].configure(
-                    endpoint, pool: policy.pools[endpoint.pool.index], upstream: policy.upstream)
-            }
+            reconfigure(policy, now: now, into: &actions)
         case .ticked:
             expire(now: now, into: &actions)
             dispatchAll(now: now, into: &actions)
@@ -109,62 +80,70 @@ package struct Decider: Sendable {
     private mutating func arrive(
         _ request: RequestID, _ arrival: Arrival, now: Instant, into actions: inout [Action]
     ) {
-        let model = policy.models[arrival.model.index]
-        let limits = policy.tenants[arrival.tenant.index].limits
-        if let refusal = Self.promptRefusal(arrival, model, limits) {
+        let policy = arrival.policy ?? self.policy
+        let longest = Self.longestPrompt(arrival, policy)
+        guard arrival.input <= longest else {
+            let refusal = Refusal(
+                .contextLengthExceeded, limit: Double(longest.count),
+                requested: Double(arrival.input.count))
             return actions.append(.refuse(request, refusal))
         }
-        let entry = estimated(request, arrival, model, limits, now: now)
+        let entry = estimated(request, arrival, policy)
         guard let ticket = entries.insert(entry) else {
-            return actions.append(
-                .refuse(request, Refusal(.gatewayOverloaded, retryAfter: .seconds(1))))
+            let refusal = Refusal(.gatewayOverloaded, retryAfter: spread(.seconds(1)))
+            return actions.append(.refuse(request, refusal))
         }
         let ask = BudgetAsk(
             tenant: arrival.tenant, input: arrival.input, output: entry.expected,
-            cost: Self.cost(model.price, input: arrival.input, output: entry.expected))
+            cost: Self.cost(
+                policy.models[arrival.model.index].price, input: arrival.input,
+                output: entry.expected))
         actions.append(.reserve(request, ticket, ask))
     }
 
-    /// A prompt that no room would help: over the model's context, or over the tenant's cap.
-    private static func promptRefusal(
-        _ arrival: Arrival, _ model: ModelPolicy, _ limits: TenantLimits
-    ) -> Refusal? {
-        let longest = min(
-            model.contextLength, limits.maxPromptTokens ?? model.contextLength)
-        guard arrival.input > longest else { return nil }
-        return Refusal(
-            .contextLengthExceeded, limit: Double(longest.count),
-            requested: Double(arrival.input.count))
+    /// Over the model's context, or over the tenant's cap, no room would help.
+    private static func longestPrompt(_ arrival: Arrival, _ policy: Policy) -> Tokens {
+        let context = policy.models[arrival.model.index].contextLength
+        let cap = policy.tenants[arrival.tenant.index].limits.maxPromptTokens
+        return min(context, cap ?? context)
     }
 
-    private func estimated(
-        _ request: RequestID, _ arrival: Arrival, _ model: ModelPolicy, _ limits: TenantLimits,
-        now: Instant
-    ) -> Entry {
-        let room = Tokens(max(1, model.contextLength.count - arrival.input.count))
-        var bound = min(arrival.bound ?? room, room)
+    private func estimated(_ request: RequestID, _ arrival: Arrival, _ policy: Policy) -> Entry {
+        let context = policy.models[arrival.model.index].contextLength
+        let room = Tokens(max(1, context.count - arrival.input.count))
+        var bound = min(max(arrival.bound ?? room, Tokens(1)), room)
         var isClamped = false
-        if let cap = limits.maxCompletionTokens, arrival.bound.map({ $0 > cap }) ?? true {
+        if let cap = policy.tenants[arrival.tenant.index].limits.maxCompletionTokens,
+            arrival.bound.map({ $0 > cap }) ?? true
+        {
             bound = min(bound, cap)
             isClamped = true
         }
-        var expected = outputs.expected(
-            model: arrival.model, tenant: arrival.tenant, bound: bound)
-        if arrival.isForced { expected = bound }
+        var expected =
+            arrival.isForced
+            ? bound
+            : outputs.expected(model: arrival.model, tenant: arrival.tenant, bound: bound)
         if arrival.isOutputless {
             bound = .zero
             expected = .zero
             isClamped = false
         }
+        let choices = max(1, arrival.choices)
         return Entry(
-            request: request, arrival: arrival, stage: .budgeting, arrivedAt: now, bound: bound,
-            isClamped: isClamped, expected: Tokens(expected.count * arrival.choices))
+            request: request, tenant: arrival.tenant, model: arrival.model,
+            trafficClass: arrival.trafficClass,
+            pool: policy.classes[arrival.trafficClass.index].pool,
+            knownEndpoints: policy.endpoints.count, input: max(.zero, arrival.input),
+            choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
+            deadline: arrival.deadline, bound: bound, isClamped: isClamped,
+            expected: Tokens(expected.count * choices))
     }
 
     /// Money for so many tokens, in the price's currency.
     package static func cost(_ price: Price?, input: Tokens, output: Tokens) -> Double {
         guard let price else { return 0 }
-        return (Double(input.count) * price.inputPerMillion
+        return
+            (Double(input.count) * price.inputPerMillion
             + Double(output.count) * price.outputPerMillion) / 1e6
     }
 
@@ -180,11 +159,10 @@ package struct Decider: Sendable {
             enqueue(ticket, entry, now: now, into: &actions)
         case .refused(let kind, let limit, let used, let requested, let wait):
             let told = spread(wait)
-            refuse(
-                ticket,
-                Refusal(
-                    kind.refusal, retryAfter: told, isFinal: told > ReturnSlots.longest,
-                    limit: limit, used: used, requested: requested), into: &actions)
+            let refusal = Refusal(
+                kind.refusal, retryAfter: told, isFinal: told > ReturnSlots.longest,
+                limit: limit, used: used, requested: requested)
+            refuse(ticket, refusal, into: &actions)
         case .neverFits(_, let limit, let requested):
             refuse(
                 ticket, Refusal(.requestExceedsLimit, limit: limit, requested: requested),
@@ -199,9 +177,9 @@ package struct Decider: Sendable {
     /// A little more than `wait`, so that clients refused together do not come back together.
     private mutating func spread(_ wait: Duration) -> Duration {
         let jitter = Duration.seconds(random.unit() * min(0.05 * wait.seconds + 0.02, 0.5))
+        let told = max(wait, ReturnSlots.shortest) + jitter
         // Within what all clients honour, the jitter must not push a wait over the edge.
-        return wait <= ReturnSlots.longest
-            ? min(wait + jitter, ReturnSlots.longest) : wait + jitter
+        return wait <= ReturnSlots.longest ? min(told, ReturnSlots.longest) : told
     }
 
     // MARK: ends
@@ -215,43 +193,86 @@ package struct Decider: Sendable {
     private mutating func end(
         _ ticket: Ticket, _ ending: Ending, now: Instant, into actions: inout [Action]
     ) {
-        guard let entry = entries.remove(ticket) else { return }
+        guard let entry = entries[ticket] else { return }
         switch entry.stage {
-        case .budgeting, .refused: return
+        case .budgeting, .refused:
+            entries.remove(ticket)
         case .queued(let place):
-            queues[entry.arrival.trafficClass.index].remove(place)
+            leaveQueue(entry, place)
+            entries.remove(ticket)
+            // It may have been the one that the others waited behind.
+            dispatch(entry.pool, now: now, into: &actions)
         case .forwarded(let endpoint):
-            release(entry, from: endpoint, now: now)
+            vacate(ticket, entry, endpoint)
+            entries.remove(ticket)
+            endpoints[endpoint.index].drain.released(
+                EndpointLedger.need(input: entry.input, expectedOutput: entry.expected), now: now)
             learn(entry, ending, at: endpoint, now: now)
+            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
-        dispatch(
-            policy.classes[entry.arrival.trafficClass.index].pool, now: now, into: &actions)
     }
 
     private mutating func learn(
         _ entry: Entry, _ ending: Ending, at endpoint: EndpointID, now: Instant
     ) {
-        if ending.isEngineFault { endpoints[endpoint.index].health.failed(now: now) }
-        guard ending.isComplete, !entry.arrival.isOutputless else { return }
-        if !entry.arrival.isForced {
+        if ending.isEngineFault { endpoints[endpoint.index].health.broke(now: now) }
+        guard ending.isComplete else { return }
+        endpoints[endpoint.index].health.delivered()
+        guard !entry.isOutputless else { return }
+        let each = ending.output.count / entry.choices
+        if !entry.isForced {
             outputs.learn(
-                model: entry.arrival.model, tenant: entry.arrival.tenant, bound: entry.bound,
-                produced: Tokens(ending.output.count / max(1, entry.arrival.choices)))
+                model: entry.model, tenant: entry.tenant, bound: entry.bound,
+                produced: Tokens(each))
         }
-        let each = ending.output.count / max(1, entry.arrival.choices)
-        if each > 1 {
+        guard each > 1 else { return }
+        // An answer in one piece shows no pace of its own: what it took in all stands in for it,
+        // while nothing better is known.
+        if entry.firstTokenAt != nil {
             endpoints[endpoint.index].observePace(
                 Duration(nanoseconds: ending.generating.nanoseconds / Int64(each - 1)))
+        } else if let start = entry.forwardedAt, endpoints[endpoint.index].pace == nil {
+            endpoints[endpoint.index].observePace(
+                Duration(nanoseconds: (now - start).nanoseconds / Int64(each)))
         }
     }
 
-    private mutating func grow(to policy: Policy) {
-        for endpoint in policy.endpoints.dropFirst(endpoints.count) {
-            endpoints.append(
-                EndpointState(
-                    policy: endpoint, pool: policy.pools[endpoint.pool.index],
-                    upstream: policy.upstream))
+    // MARK: configuration
+
+    /// What is open stays where it is and ends as it would have. What waits for a pool that is gone
+    /// is refused: it may come back with the class's new one. Nothing is forwarded before the next
+    /// event, since whoever asked tells the workers of the new configuration first.
+    private mutating func reconfigure(
+        _ new: Policy, now: Instant, into actions: inout [Action]
+    ) {
+        policy = new
+        for place in endpoints.indices {
+            endpoints[place].configure(new.endpoints[place], of: new)
         }
+        grow()
+        for place in queues.indices {
+            var stranded: [Ticket] = []
+            queues[place].each { _, waiter in
+                if let entry = entries[waiter.ticket], new.pools[entry.pool.index].removed {
+                    stranded.append(waiter.ticket)
+                }
+                return true
+            }
+            for ticket in stranded {
+                guard let entry = entries[ticket], case .queued(let seat) = entry.stage else {
+                    continue
+                }
+                leaveQueue(entry, seat)
+                refuse(ticket, noEndpoint(), into: &actions)
+            }
+        }
+    }
+
+    private mutating func grow() {
+        for endpoint in policy.endpoints.dropFirst(endpoints.count) {
+            endpoints.append(EndpointState(endpoint, of: policy))
+        }
+        while seats.count < endpoints.count { seats.append([]) }
         while pools.count < policy.pools.count { pools.append(PoolState()) }
         while queues.count < policy.classes.count {
             queues.append(ClassQueue(capacity: entries.limit))

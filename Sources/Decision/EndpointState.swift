@@ -7,45 +7,86 @@ package import Units
 
 /// All that is known of one endpoint.
 package struct EndpointState: Sendable {
+    /// Between two tokens, before an endpoint has shown its pace.
+    static let usualPace = Duration.milliseconds(50)
+
+    /// How full it is.
     package var ledger: EndpointLedger
+    /// Whether it works.
     package var health: EndpointHealth
+    /// When it will have room.
     package var drain = DrainEstimate()
     /// Between two tokens of one sequence, averaged; nil before the first.
     package private(set) var pace: Duration?
+    /// From forwarding to the first token, averaged; nil before the first.
+    package private(set) var firstTokenAfter: Duration?
+    /// Needs of the open sequences, each divided by the time that it is expected to take, in
+    /// thousandths of a token a second. Whole numbers, so that it is zero when all have ended.
+    package internal(set) var turnover = 0
+    /// When it last delivered a token of ours.
+    package internal(set) var lastTokenAt: Instant?
+    /// The pool that it serves.
     package private(set) var pool: PoolID
+    /// The configuration does not name it any more: what is there may end, nothing new goes there.
+    package private(set) var isRemoved: Bool
 
-    init(policy: EndpointPolicy, pool: PoolPolicy, upstream: UpstreamPolicy) {
+    init(_ endpoint: EndpointPolicy, of policy: Policy) {
         ledger = EndpointLedger(
-            configuredCapacity: pool.kvTokens,
-            staleAfter: Self.staleAfter(upstream))
+            configuredCapacity: policy.pools[endpoint.pool.index].kvTokens,
+            staleAfter: Self.staleAfter(policy.upstream))
         health = EndpointHealth(
-            unhealthyAfter: upstream.unhealthyAfter, healthyAfter: upstream.healthyAfter)
-        self.pool = policy.pool
+            unhealthyAfter: policy.upstream.unhealthyAfter,
+            healthyAfter: policy.upstream.healthyAfter)
+        pool = endpoint.pool
+        isRemoved = endpoint.removed
     }
 
-    /// A reload may move an endpoint to another pool, and change what is said about it.
-    mutating func configure(
-        _ policy: EndpointPolicy, pool: PoolPolicy, upstream: UpstreamPolicy
-    ) {
-        self.pool = policy.pool
-        ledger.configure(capacity: pool.kvTokens, staleAfter: Self.staleAfter(upstream))
-        health.configure(
-            unhealthyAfter: upstream.unhealthyAfter, healthyAfter: upstream.healthyAfter)
-    }
-
-    /// A few scrapes may be missed before a reading counts as old.
+    /// Three readings may be missing before the last one counts as late.
     private static func staleAfter(_ upstream: UpstreamPolicy) -> Duration {
         Duration(nanoseconds: upstream.scrapeInterval.nanoseconds * 3)
     }
 
-    mutating func observePace(_ latest: Duration) {
-        guard latest > .zero else { return }
-        guard let pace else {
-            self.pace = latest
-            return
+    /// The configuration has changed. One that returns to it begins anew, but for what is still
+    /// open there.
+    mutating func configure(_ endpoint: EndpointPolicy, of policy: Policy) {
+        ledger.configure(
+            capacity: policy.pools[endpoint.pool.index].kvTokens,
+            staleAfter: Self.staleAfter(policy.upstream))
+        health.configure(
+            unhealthyAfter: policy.upstream.unhealthyAfter,
+            healthyAfter: policy.upstream.healthyAfter)
+        if isRemoved, !endpoint.removed {
+            health.restart()
+            ledger.forgetReadings()
         }
-        self.pace = Duration(
-            nanoseconds: pace.nanoseconds + (latest.nanoseconds - pace.nanoseconds) / 8)
+        pool = endpoint.pool
+        isRemoved = endpoint.removed
+    }
+
+    /// New requests may go there.
+    package var isAvailable: Bool { health.isAvailable && !isRemoved }
+
+    /// The rate at which requests like those that are open now are taken in and given back.
+    package var turnoverPerSecond: Double { Double(turnover) / 1_000 }
+
+    /// What a sequence of `steps` tokens and this `need` adds to `turnover`.
+    func turnover(need: Tokens, steps: Int) -> Int {
+        let pace = (pace ?? Self.usualPace).seconds
+        let takes = (firstTokenAfter?.seconds ?? pace) + Double(steps) * pace
+        return Int(Double(need.count) / max(takes, 0.001) * 1_000)
+    }
+
+    mutating func observePace(_ latest: Duration) { pace = Self.average(pace, latest) }
+
+    mutating func observeFirstToken(after latest: Duration) {
+        firstTokenAfter = Self.average(firstTokenAfter, latest)
+    }
+
+    /// An eighth of the way to the latest.
+    private static func average(_ mean: Duration?, _ latest: Duration) -> Duration? {
+        guard latest > .zero else { return mean }
+        guard let mean else { return latest }
+        return Duration(nanoseconds: mean.nanoseconds + (latest - mean).nanoseconds / 8)
     }
 }
 

@@ -25,11 +25,13 @@ package struct Arrival: Sendable {
     package var isOutputless: Bool
     /// When the client's own patience ends.
     package var deadline: Instant
+    /// The configuration that it was read with, no later than the machine's; nil: the machine's.
+    package var policy: Policy?
 
     package init(
         tenant: TenantID, model: ModelID, trafficClass: ClassID, input: Tokens, bound: Tokens?,
         choices: Int = 1, isForced: Bool = false, isOutputless: Bool = false,
-        deadline: Instant = .distantFuture
+        deadline: Instant = .distantFuture, policy: Policy? = nil
     ) {
         self.tenant = tenant
         self.model = model
@@ -40,6 +42,7 @@ package struct Arrival: Sendable {
         self.isForced = isForced
         self.isOutputless = isOutputless
         self.deadline = deadline
+        self.policy = policy
     }
 }
 
@@ -65,6 +68,18 @@ package struct Ending: Sendable {
     }
 }
 
+/// How a probe failed.
+package enum ProbeFailure: Sendable, Equatable {
+    /// No connection: the engine's process is gone, or does not want any more work.
+    case refused
+    /// It answered, and the answer was no.
+    case unwell
+    /// No answer in time, or a broken one. Busy engines let probes wait for seconds
+    /// (llama-server's threads, vLLM's API process), so this counts only where no stream of ours
+    /// shows that the engine works.
+    case unanswered
+}
+
 /// What can happen. Time comes with the call, never from a clock.
 package enum Event: Sendable {
     case arrived(RequestID, Arrival)
@@ -76,10 +91,16 @@ package enum Event: Sendable {
     case streamed(Ticket, output: Tokens)
     /// The one end of every ticket, whatever happened; a late second one is ignored.
     case ended(Ticket, Ending)
-    /// A scrape or probe was answered.
+    /// A scrape or probe is being sent. Without it a reading is taken to speak of any moment since
+    /// the last one, and tells less about the others' share.
+    case probing(EndpointID)
+    /// A scrape or probe was answered; nil when the engine is well and does not tell how full.
     case probed(EndpointID, EngineReading?)
-    case probeFailed(EndpointID)
+    /// A probe was not answered, or not well.
+    case probeFailed(EndpointID, ProbeFailure = .unanswered)
+    /// An operator takes an endpoint out of rotation, or puts it back.
     case drained(EndpointID, Bool)
+    /// A new configuration: its tables contain all earlier names at their places.
     case reconfigured(Policy)
     /// Time has passed: queues are looked through.
     case ticked
@@ -101,6 +122,7 @@ package enum BudgetVerdict: Sendable, Equatable {
     case refused(LimitKind, limit: Double, used: Double, requested: Double, wait: Duration)
     /// More than the limit can ever hold.
     case neverFits(LimitKind, limit: Double, requested: Double)
+    /// The store does not answer, and without it nobody is let in.
     case unavailable(retryAfter: Duration)
 }
 
@@ -112,5 +134,6 @@ package enum Action: Sendable, Equatable {
     case forward(RequestID, to: EndpointID, bound: Tokens?)
     /// It waits; an answer will follow.
     case queued(RequestID)
+    /// Answer it with a no; `Event.ended` follows all the same.
     case refuse(RequestID, Refusal)
 }

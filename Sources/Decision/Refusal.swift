@@ -9,9 +9,12 @@ package struct Refusal: Sendable, Equatable {
     package var retryAfter: Duration?
     /// A retry is pointless, or would be paid for twice.
     package var isFinal: Bool
-    /// The limit that said no, in its own unit: what it allows, what was used, what was asked for.
+    /// What the limit that said no allows, in its own unit: tokens, requests, money, shares of a
+    /// cache, or seconds of waiting.
     package var limit: Double?
+    /// What of it was used, in the same unit.
     package var used: Double?
+    /// What was asked for, in the same unit.
     package var requested: Double?
 
     package init(

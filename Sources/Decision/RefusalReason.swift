@@ -1,36 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a request is not served. One case is one status, one code in the error body, and one metric label.
-package enum RefusalReason: String, Sendable, CaseIterable {
-    case badRequest = "bad_request"
-    case invalidRequest = "invalid_request"
-    case invalidAPIKey = "invalid_api_key"
-    case modelNotAllowed = "model_not_allowed"
-    case classNotAllowed = "class_not_allowed"
-    case unknownClass = "unknown_class"
-    case modelNotFound = "model_not_found"
-    case notFound = "not_found"
-    case methodNotAllowed = "method_not_allowed"
-    case requestTooLarge = "request_too_large"
-    case contextLengthExceeded = "context_length_exceeded"
-    case requestExceedsLimit = "request_exceeds_limit"
-    case headerTooLarge = "header_too_large"
-    case tokensPerMinute = "tokens_per_minute_exceeded"
-    case inputTokensPerMinute = "input_tokens_per_minute_exceeded"
-    case outputTokensPerMinute = "output_tokens_per_minute_exceeded"
-    case requestsPerMinute = "requests_per_minute_exceeded"
-    case concurrentRequests = "concurrent_requests_exceeded"
-    case tokensPerDay = "tokens_per_day_exceeded"
-    case costPerMonth = "cost_per_month_exceeded"
-    case kvCachePressure = "kv_cache_pressure"
-    case queueFull = "queue_full"
-    case queueWaitTooLong = "queue_wait_too_long"
-    case noHealthyEndpoint = "no_healthy_endpoint"
-    case budgetStoreUnavailable = "budget_store_unavailable"
-    case gatewayOverloaded = "gateway_overloaded"
-    case draining = "draining"
-    case upstreamFailed = "upstream_failed"
-    case deadlineExceeded = "deadline_exceeded"
+/// Why a request is not served. One case is one status, one code in the error body, and one metric
+/// label.
+package enum RefusalReason: Int, Sendable, CaseIterable {
+    case badRequest
+    case invalidRequest
+    case invalidAPIKey
+    case modelNotAllowed
+    case classNotAllowed
+    case unknownClass
+    case modelNotFound
+    case notFound
+    case methodNotAllowed
+    case requestTooLarge
+    case contextLengthExceeded
+    case requestExceedsLimit
+    case headerTooLarge
+    case tokensPerMinute
+    case inputTokensPerMinute
+    case outputTokensPerMinute
+    case requestsPerMinute
+    case concurrentRequests
+    case tokensPerDay
+    case costPerMonth
+    case kvCachePressure
+    case queueFull
+    case queueWaitTooLong
+    case noHealthyEndpoint
+    case budgetStoreUnavailable
+    case gatewayOverloaded
+    case draining
+    case upstreamFailed
+    case deadlineExceeded
 
     /// The HTTP status of the answer.
     package var status: Int {
@@ -57,8 +58,40 @@ package enum RefusalReason: String, Sendable, CaseIterable {
 
     /// The error code in the answer's body, and the label of the metrics.
     package var code: String {
-        self == .unknownClass ? RefusalReason.invalidRequest.rawValue : rawValue
+        switch self {
+        case .badRequest: "bad_request"
+        case .invalidRequest, .unknownClass: "invalid_request"
+        case .invalidAPIKey: "invalid_api_key"
+        case .modelNotAllowed: "model_not_allowed"
+        case .classNotAllowed: "class_not_allowed"
+        case .modelNotFound: "model_not_found"
+        case .notFound: "not_found"
+        case .methodNotAllowed: "method_not_allowed"
+        case .requestTooLarge: "request_too_large"
+        case .contextLengthExceeded: "context_length_exceeded"
+        case .requestExceedsLimit: "request_exceeds_limit"
+        case .headerTooLarge: "header_too_large"
+        case .tokensPerMinute: "tokens_per_minute_exceeded"
+        case .inputTokensPerMinute: "input_tokens_per_minute_exceeded"
+        case .outputTokensPerMinute: "output_tokens_per_minute_exceeded"
+        case .requestsPerMinute: "requests_per_minute_exceeded"
+        case .concurrentRequests: "concurrent_requests_exceeded"
+        case .tokensPerDay: "tokens_per_day_exceeded"
+        case .costPerMonth: "cost_per_month_exceeded"
+        case .kvCachePressure: "kv_cache_pressure"
+        case .queueFull: "queue_full"
+        case .queueWaitTooLong: "queue_wait_too_long"
+        case .noHealthyEndpoint: "no_healthy_endpoint"
+        case .budgetStoreUnavailable: "budget_store_unavailable"
+        case .gatewayOverloaded: "gateway_overloaded"
+        case .draining: "draining"
+        case .upstreamFailed: "upstream_failed"
+        case .deadlineExceeded: "deadline_exceeded"
+        }
     }
+
+    /// The place of this reason in tables, the same as in `allCases`.
+    package var number: Int { rawValue }
 
     /// The `type` of the OpenAI error body (client-facing convention).
     package var errorType: String {
@@ -76,14 +109,7 @@ package enum RefusalReason: String, Sendable, CaseIterable {
         }
     }
 
-    /// Refused although nothing is wrong with the request: a throttling decision, which operators see.
+    /// Refused although nothing is wrong with the request: a throttling decision, which operators
+    /// see.
     package var isThrottle: Bool { status == 429 || status == 503 }
-}
-
-extension RefusalReason {
-    /// The place of this reason in tables, the same as in `allCases`.
-    package var number: Int { Self.numbers[rawValue] ?? 0 }
-
-    private static let numbers = [String: Int](
-        uniqueKeysWithValues: allCases.enumerated().map { ($1.rawValue, $0) })
 }

@@ -102,7 +102,7 @@ extension Control {
         guard let number = probes[place].step else { return }
         let step = ProbeStep.plan(family(place))[number]
         guard let client = connection(place, port: step.port) else {
-            return failed(place, "cannot connect")
+            return failed(place, "cannot connect", .refused)
         }
         probes[place].body.removeAll()
         fields.removeAll()
@@ -158,7 +158,7 @@ extension Control {
                 return answered(place, status)
             case .fault(let fault):
                 forget(client, place)
-                return failed(place, "\(fault)")
+                return failed(place, "\(fault)", Self.kind(of: fault))
             case .closed: return forget(client, place)
             }
         }
@@ -183,7 +183,7 @@ extension Control {
             if status == 200 {
                 probes[place].isAlive = true
             } else if !isMissing {
-                return failed(place, "health answered \(status)")
+                return failed(place, "health answered \(status)", .unwell)
             }
         case .metrics:
             guard status == 200 else { return failed(place, "metrics answered \(status)") }
@@ -240,15 +240,22 @@ extension Control {
             isSleeping: metrics.isSleeping ?? false)
     }
 
+    private static func kind(of fault: ClientFault) -> ProbeFailure {
+        if case .connect = fault { return .refused }
+        return .unanswered
+    }
+
     /// One question was not answered well.
-    private func failed(_ place: Int, _ fault: String) {
+    private func failed(
+        _ place: Int, _ fault: String, _ kind: ProbeFailure = .unanswered
+    ) {
         guard probes[place].step != nil else { return }
         if let client = probes[place].client.flatMap({ clients[$0] }) { forget(client, place) }
         if probes[place].isAlive { return finish(place, fault: fault) }
         probes[place].step = nil
         probes[place].failures += 1
         note(place, fault)
-        decide(.probeFailed(probes[place].endpoint))
+        decide(.probeFailed(probes[place].endpoint, kind))
         let next = loop.now + policy.upstream.scrapeInterval
         probes[place].startedAt = next
         schedule(place, at: next)

@@ -49,8 +49,8 @@ extension Worker {
         if let connection = clients[client.key] { pump(connection) }
     }
 
-    /// The configuration that admitted the request, or, where a reload has added the endpoint since,
-    /// the present one.
+    /// The configuration that admitted the request, or, where a reload has added the endpoint
+    /// since, the present one.
     private func policy(of exchange: Exchange, knowing endpoint: EndpointID) -> Policy {
         endpoint.index < exchange.policy.endpoints.count ? exchange.policy : policy
     }

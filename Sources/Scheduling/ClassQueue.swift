@@ -3,27 +3,33 @@
 package import Policy
 package import Units
 
-/// The requests of one class that wait for room, first come first served, within the class's bounds.
+/// The requests of one class that wait for room, first come first served, within the class's
+/// bounds.
 ///
-/// A doubly linked list over a slab: a client that leaves is taken out from the middle in constant time.
+/// A doubly linked list over a slab: a client that leaves is taken out from the middle in constant
+/// time.
 package struct ClassQueue: Sendable {
     /// One waiting request.
-    package struct Entry: Sendable {
+    package struct Entry: Sendable, Equatable {
+        /// Whose it is in the machine.
         package var ticket: SlabKey
         package var tenant: TenantID
-        /// Estimated input and expected output.
+        /// Estimated input and expected output: what the class's bound counts.
         package var tokens: Tokens
+        /// What it will add to an endpoint's projection.
+        package var need: Tokens
         package var arrivedAt: Instant
         /// When it is refused if it still waits.
         package var expiresAt: Instant
 
         package init(
-            ticket: SlabKey, tenant: TenantID, tokens: Tokens, arrivedAt: Instant,
-            expiresAt: Instant
+            ticket: SlabKey, tenant: TenantID, tokens: Tokens, need: Tokens,
+            arrivedAt: Instant, expiresAt: Instant
         ) {
             self.ticket = ticket
             self.tenant = tenant
             self.tokens = tokens
+            self.need = need
             self.arrivedAt = arrivedAt
             self.expiresAt = expiresAt
         }
@@ -38,7 +44,12 @@ package struct ClassQueue: Sendable {
     private var nodes: Slab<Node>
     private var first: SlabKey?
     private var last: SlabKey?
+    /// No entry expires before it. Entries that leave may leave it too early, never too late.
+    private var nothingExpiresBefore = Instant.distantFuture
+    /// Sum over the entries.
     package private(set) var tokens = Tokens.zero
+    /// Sum over the entries.
+    package private(set) var needs = Tokens.zero
 
     /// Never more than `capacity` entries, whatever the policy allows.
     package init(capacity: Int) { nodes = Slab(limit: capacity) }
@@ -52,14 +63,36 @@ package struct ClassQueue: Sendable {
         return (first, node.entry)
     }
 
-    /// The place of the entry from now on; nil when one more exceeds a bound of `policy`.
+    /// The place of the entry from now on, behind all others; nil when one more exceeds a bound of
+    /// `policy`.
     package mutating func append(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
-        guard count < policy.maxRequests, tokens + entry.tokens <= policy.maxTokens,
-            let place = nodes.insert(Node(entry: entry, previous: last, next: nil))
-        else { return nil }
+        guard let place = insert(entry, within: policy, previous: last, next: nil) else {
+            return nil
+        }
         if let last { nodes.update(last) { $0.next = place } } else { first = place }
         last = place
+        return place
+    }
+
+    /// The same before all others: for one that had its turn already.
+    package mutating func prepend(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
+        guard let place = insert(entry, within: policy, previous: nil, next: first) else {
+            return nil
+        }
+        if let first { nodes.update(first) { $0.previous = place } } else { last = place }
+        first = place
+        return place
+    }
+
+    private mutating func insert(
+        _ entry: Entry, within policy: QueuePolicy, previous: SlabKey?, next: SlabKey?
+    ) -> SlabKey? {
+        guard count < policy.maxRequests, tokens + entry.tokens <= policy.maxTokens,
+            let place = nodes.insert(Node(entry: entry, previous: previous, next: next))
+        else { return nil }
         tokens += entry.tokens
+        needs += entry.need
+        nothingExpiresBefore = min(nothingExpiresBefore, entry.expiresAt)
         return place
     }
 
@@ -78,7 +111,34 @@ package struct ClassQueue: Sendable {
             last = node.previous
         }
         tokens -= node.entry.tokens
+        needs -= node.entry.need
         return node.entry
+    }
+
+    /// Takes out every entry that has expired at `now` and adds it to `late`, the longest waiting
+    /// first. Costs nothing as long as none has.
+    package mutating func removeExpired(_ now: Instant, into late: inout [Entry]) {
+        guard nothingExpiresBefore <= now else { return }
+        var earliest = Instant.distantFuture
+        removeAll(into: &late) { entry in
+            if entry.expiresAt <= now { return true }
+            earliest = min(earliest, entry.expiresAt)
+            return false
+        }
+        nothingExpiresBefore = earliest
+    }
+
+    /// Takes out every entry that `isMeant`, and adds it to `removed`, the longest waiting first.
+    package mutating func removeAll(
+        into removed: inout [Entry], where isMeant: (Entry) -> Bool
+    ) {
+        var at = first
+        while let place = at, let node = nodes[place] {
+            at = node.next
+            guard isMeant(node.entry) else { continue }
+            remove(place)
+            removed.append(node.entry)
+        }
     }
 
     /// Calls `body` from the longest waiting to the last, until it returns false.

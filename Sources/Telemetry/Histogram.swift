@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Units
+
 /// A histogram of fixed buckets in seconds or ratios, as Prometheus has them.
 package struct Histogram: Sendable, Equatable {
     /// Upper bounds, ascending; one more bucket holds what is above the last.
     package let bounds: [Double]
+    /// Observations by bucket, not cumulated.
     package private(set) var counts: [UInt64]
+    /// Of all observations.
     package private(set) var sum = 0.0
+    /// Observations in all.
     package private(set) var count: UInt64 = 0
 
+    /// `bounds` in ascending order.
     package init(bounds: [Double]) {
         self.bounds = bounds
         counts = Array(repeating: 0, count: bounds.count + 1)
     }
 
+    /// Counts one value, in the first bucket whose bound it does not exceed. What is no finite
+    /// number counts nowhere: it would spoil the sum for good.
     package mutating func observe(_ value: Double) {
+        guard value.isFinite else { return }
         var low = 0
         var high = bounds.count
         while low < high {
@@ -27,6 +36,7 @@ package struct Histogram: Sendable, Equatable {
 
     /// Adds another histogram of the same buckets.
     package mutating func add(_ other: Histogram) {
+        invariant(bounds.count == other.bounds.count, "histograms of the same buckets are added")
         for bucket in counts.indices { counts[bucket] += other.counts[bucket] }
         sum += other.sum
         count += other.count

@@ -26,7 +26,7 @@ public struct Instant: Hashable, Comparable, Sendable {
     }
     @inlinable
     public static func - (instant: Instant, span: Duration) -> Instant {
-        instant + Duration(nanoseconds: -span.nanoseconds)
+        instant + (Duration.zero - span)
     }
     @inlinable
     public static func - (later: Instant, earlier: Instant) -> Duration {
@@ -80,15 +80,19 @@ public struct Duration: Hashable, Comparable, Sendable, CustomStringConvertible 
     public static func < (left: Duration, right: Duration) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
-    /// Saturates at `infinite`.
+    /// Saturates at `infinite`, and at the shortest there is.
     @inlinable
     public static func + (left: Duration, right: Duration) -> Duration {
         let sum = left.nanoseconds.addingReportingOverflow(right.nanoseconds)
-        return sum.overflow ? infinite : Duration(nanoseconds: sum.partialValue)
+        guard sum.overflow else { return Duration(nanoseconds: sum.partialValue) }
+        return Duration(nanoseconds: right.nanoseconds < 0 ? Int64.min : Int64.max)
     }
+    /// Saturates likewise.
     @inlinable
     public static func - (left: Duration, right: Duration) -> Duration {
-        Duration(nanoseconds: left.nanoseconds &- right.nanoseconds)
+        let rest = left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
+        guard rest.overflow else { return Duration(nanoseconds: rest.partialValue) }
+        return Duration(nanoseconds: right.nanoseconds > 0 ? Int64.min : Int64.max)
     }
 
     /// As the configuration spells it: `250ms`, `30s`, `5m`.

@@ -77,7 +77,7 @@ enum DemoConfiguration {
             A stream:
               \(stream)
 
-            Two requests, and the budget of one minute has room for one: the second is refused (429).
+            Two requests, and a minute's budget has room for one: the second is refused (429).
               for i in 1 2; do \(budget); done
 
             A long answer takes the batch engine's memory; the next one is refused meanwhile (503).

@@ -24,7 +24,8 @@ ACCEPTED = [
     TESTS / "Golden/everything.yaml",
 ]
 
-# Path into the minimal example, and the value that must be refused there; REMOVED takes the key away.
+# Path into the minimal example, and the value that must be refused there; REMOVED takes the
+# key away.
 REMOVED = object()
 BROKEN = [
     (["workers"], 0),

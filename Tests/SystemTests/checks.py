@@ -84,7 +84,7 @@ SPAN = r"(?:\d+ms|\d{1,2}(?:\.\d{3})?s|(?:\d+h)?\d{1,2}m\d{1,2}s)"
 
 
 def limits(answer: Answer) -> dict[str, tuple[int, int, float]]:
-    """The limits that an answer tells, by unit: limit, remaining, and seconds until it is full again.
+    """The limits that an answer tells, by unit: limit, remaining, seconds until it is full again.
 
     Checks the IETF's fields (draft-ietf-httpapi-ratelimit-headers-10) against OpenAI's.
     """

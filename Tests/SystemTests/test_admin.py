@@ -8,9 +8,10 @@ import time
 
 import pytest
 from checks import admitted, refused
-from fake_engine import MODEL, die_before_head, reply, usage_of
+from fake_engine import MODEL, reply, usage_of
 from gateway_process import KEY, OTHER_KEY, TOKEN, chat_body, settings
 from http_client import Connection
+from misbehaviour import die_before_head
 from prometheus_client.parser import text_string_to_metric_families
 from waiting import eventually
 

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from fake_engine import MODEL, die_mid_stream, reply, usage_of
+from fake_engine import MODEL, reply, usage_of
 from gateway_process import KEY, chat_body, settings
+from misbehaviour import die_mid_stream
 
 
 @pytest.fixture

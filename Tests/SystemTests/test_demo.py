@@ -77,7 +77,8 @@ def test_the_demos_lines_work_as_pasted_and_its_refusals_keep_their_word(demo):
             wait = refusal_in(text, 503)
             time.sleep(max(0.0, told + wait - time.monotonic()))
             # The same request, but its head alone: the whole answer would take its time.
-            again = refused.replace("curl -i", "curl -iN").replace('{"model"', '{"stream": true, "model"')
+            again = refused.replace("curl -i", "curl -iN")
+            again = again.replace('{"model"', '{"stream": true, "model"')
             assert paste(f"{again} | head -n 1") == "HTTP/1.1 200 OK\n"
             running.wait(60)
 

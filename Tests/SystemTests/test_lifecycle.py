@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 from checks import admitted, refused
-from fake_engine import MODEL, reply, silent
+from fake_engine import MODEL, reply
 from gateway_process import KEY, OTHER_KEY, chat_body, hashed, settings
 from http_client import BrokenAnswer, Connection
+from misbehaviour import silent
 from waiting import eventually
 
 CHAT = "/v1/chat/completions"

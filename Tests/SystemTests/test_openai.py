@@ -5,17 +5,9 @@ import time
 
 import openai
 import pytest
-from fake_engine import (
-    MODEL,
-    Pressure,
-    chunk_of,
-    die_mid_stream,
-    fails_with,
-    reply,
-    silent,
-    usage_of,
-)
+from fake_engine import MODEL, Pressure, chunk_of, reply, usage_of
 from gateway_process import KEY, settings
+from misbehaviour import die_mid_stream, fails_with, silent
 
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 

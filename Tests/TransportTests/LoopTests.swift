@@ -54,7 +54,7 @@ struct LoopTests {
             deadline.set(loop.now + .milliseconds(2), Self.token, loop)
             deadline.cancel(loop)
         }
-        #expect(try !fired(loop, within: .milliseconds(20)))
+        #expect(try fired(loop, within: .milliseconds(20)) == false)
         // The wheel has room for one: nothing was left in it.
         deadline.set(loop.now + .milliseconds(2), Self.token, loop)
         #expect(try fired(loop, within: .seconds(5)))
@@ -69,7 +69,7 @@ struct LoopTests {
         #expect(try fired(loop, within: .seconds(5)))
         let early = deadline.fired(Self.token, loop)
         #expect(!early)
-        #expect(try !fired(loop, within: .milliseconds(20)))
+        #expect(try fired(loop, within: .milliseconds(20)) == false)
     }
 
     @Test

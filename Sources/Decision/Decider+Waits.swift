@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Admission
+import Policy
+import Scheduling
+import Units
+
+/// Refusals for want of room, and the waits that they tell.
+///
+/// A wait is looked at in two ways. Whether a request may queue follows from when there will
+/// likely be room: who is refused although its turn would have come pays for nothing. What a
+/// refused client is told follows from when there will be room at the latest, by all that is
+/// known: who comes back too early is refused again.
+extension Decider {
+    enum Outlook {
+        case likely
+        case latest
+    }
+
+    /// Told where nothing that is known will free as much: the room is other gateways', and the
+    /// next scrapes will show.
+    private static let unknownWait = Duration.seconds(1)
+
+    // MARK: refusals
+
+    /// The refusal on arrival: no endpoint, too much pressure, or a wait that is too long. Nil: it
+    /// may wait.
+    mutating func pressure(_ entry: Entry, now: Instant) -> Refusal? {
+        guard let lowest = lowestShare(entry, now: now) else { return noEndpoint() }
+        let limits = policy.classes[entry.trafficClass.index]
+        if !couldEverFit(entry, under: limits.throttleAt) {
+            return Refusal(
+                .requestExceedsLimit, limit: largestCapacity(entry).map { Double($0.count) },
+                requested: Double(entry.need.count))
+        }
+        if lowest >= limits.rejectAt { return kvPressure(entry, lowest, now: now) }
+        let patience = entry.waitsUntil - now
+        let ahead = needsAhead(of: entry)
+        guard let wait = waitForRoom(entry, behind: ahead, .likely, now: now), wait > patience
+        else { return nil }
+        // Would it have waited in time with nobody before it? Then the queue is what is too long.
+        if ahead > .zero, let alone = waitForRoom(entry, behind: .zero, .likely, now: now),
+            alone <= patience
+        {
+            return overload(
+                .queueWaitTooLong, entry, now: now,
+                limit: patience.seconds, used: 0, requested: wait.seconds)
+        }
+        return kvPressure(entry, lowest, now: now)
+    }
+
+    private mutating func kvPressure(_ entry: Entry, _ lowest: Double, now: Instant) -> Refusal {
+        overload(
+            .kvCachePressure, entry, now: now,
+            limit: policy.classes[entry.trafficClass.index].throttleAt, used: lowest,
+            requested: largestCapacity(entry).map {
+                Double(entry.need.count) / Double($0.count)
+            })
+    }
+
+    /// The class has no place for one more that waits.
+    mutating func queueFull(_ entry: Entry, now: Instant) -> Refusal {
+        let queue = queues[entry.trafficClass.index]
+        let bound = policy.classes[entry.trafficClass.index].queue
+        guard queue.count < bound.maxRequests else {
+            return overload(
+                .queueFull, entry, now: now,
+                limit: Double(bound.maxRequests), used: Double(queue.count), requested: 1)
+        }
+        return overload(
+            .queueFull, entry, now: now, limit: Double(bound.maxTokens.count),
+            used: Double(queue.tokens.count), requested: Double(entry.tokens.count))
+    }
+
+    /// It has waited for as long as it may.
+    mutating func tooLate(_ entry: Entry, now: Instant) -> Refusal {
+        if entry.deadline <= now { return Refusal(.deadlineExceeded, isFinal: true) }
+        if lowestShare(entry, now: now) == nil { return noEndpoint() }
+        let from = entry.waitsFrom ?? now
+        return overload(
+            .queueWaitTooLong, entry, now: now, limit: (entry.waitsUntil - from).seconds,
+            used: (now - from).seconds, requested: nil)
+    }
+
+    /// No endpoint takes requests. The next probes will tell of the first that does: within the
+    /// second, those who come back are spread.
+    mutating func noEndpoint() -> Refusal {
+        let next = min(max(policy.upstream.scrapeInterval, .milliseconds(250)), .seconds(1))
+        return Refusal(
+            .noHealthyEndpoint,
+            retryAfter: .seconds(next.seconds * (0.5 + 0.5 * random.unit())))
+    }
+
+    /// A refusal for want of room, with a place in the row of those who come back. The numbers are
+    /// those of the reason: shares, requests, tokens or seconds.
+    private mutating func overload(
+        _ reason: RefusalReason, _ entry: Entry, now: Instant,
+        limit: Double, used: Double, requested: Double?
+    ) -> Refusal {
+        let room = waitForRoom(entry, behind: needsAhead(of: entry), .latest, now: now)
+        let wait = room.map { $0 + Self.margin($0) } ?? Self.unknownWait
+        var refusal = Refusal(
+            reason, retryAfter: wait, limit: limit, used: used, requested: requested)
+        guard wait <= ReturnSlots.longest else {
+            // Longer than clients wait: the truth, and that a retry by itself is no use.
+            refusal.isFinal = true
+            return refusal
+        }
+        let rate = drainRate(entry, now: now)
+        let spacing = rate.map { Duration.seconds(Double(entry.need.count) / $0) }
+        refusal.retryAfter = pools[entry.pool.index].slots.slot(
+            after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
+        return refusal
+    }
+
+    /// An engine that slows down a little keeps nobody from a promised place.
+    private static func margin(_ wait: Duration) -> Duration {
+        min(Duration(nanoseconds: wait.nanoseconds / 16) + .milliseconds(50), .seconds(1))
+    }
+
+    // MARK: the pool as a request sees it
+
+    /// The lowest projected share of the endpoints that are open to it; nil when none is.
+    /// Endpoints of unknown capacity count as empty.
+    func lowestShare(_ entry: Entry, now: Instant) -> Double? {
+        var lowest: Double?
+        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+            let share = endpoints[id.index].ledger.share(adding: .zero, now: now) ?? 0
+            lowest = min(lowest ?? share, share)
+        }
+        return lowest
+    }
+
+    /// A request larger than the class may ever hold on any endpoint would wait for ever.
+    private func couldEverFit(_ entry: Entry, under limit: Double) -> Bool {
+        let need = Double(entry.need.count)
+        return policy.pools[entry.pool.index].endpoints.contains { id in
+            guard let capacity = endpoints[id.index].ledger.capacity else { return true }
+            return need <= limit * Double(capacity.count)
+        }
+    }
+
+    private func largestCapacity(_ entry: Entry) -> Tokens? {
+        var largest: Tokens?
+        for id in policy.pools[entry.pool.index].endpoints {
+            guard let capacity = endpoints[id.index].ledger.capacity else { continue }
+            largest = max(largest ?? capacity, capacity)
+        }
+        return largest
+    }
+
+    /// What those need whose turn at its pool is earlier.
+    private func needsAhead(of entry: Entry) -> Tokens {
+        guard waiting > 0 else { return .zero }
+        var needs = Tokens.zero
+        for place in 0...entry.trafficClass.index where policy.classes[place].pool == entry.pool {
+            needs += queues[place].needs
+        }
+        return needs
+    }
+
+    // MARK: waits
+
+    /// Until the request fits on the endpoint where it will fit first, after those `behind` whom it
+    /// stands. Nil when nothing that is known frees as much.
+    func waitForRoom(
+        _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
+    ) -> Duration? {
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        let need = entry.need
+        var count = 0
+        // The two that lack least: one may have room by many small ends, the other by one large.
+        var least: (endpoint: EndpointID, deficit: Tokens)?
+        var second: (endpoint: EndpointID, deficit: Tokens)?
+        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+            count += 1
+            guard let deficit = endpoints[id.index].ledger.deficit(of: need, under: limit, now: now)
+            else { continue }
+            if least.map({ deficit < $0.deficit }) ?? true {
+                second = least
+                least = (id, deficit)
+            } else if second.map({ deficit < $0.deficit }) ?? true {
+                second = (id, deficit)
+            }
+        }
+        let share = Tokens(ahead.count / max(1, count))
+        var shortest: Duration?
+        for candidate in [least, second] {
+            guard let candidate,
+                let wait = wait(
+                    for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now)
+            else { continue }
+            shortest = min(shortest ?? wait, wait)
+        }
+        return shortest
+    }
+
+    private func wait(
+        for deficit: Tokens, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
+    ) -> Duration? {
+        if deficit <= .zero { return .zero }
+        guard seats[endpoint.index].count <= DrainEstimate.walkLimit else {
+            let rate =
+                outlook == .likely
+                ? endpoints[endpoint.index].turnoverPerSecond : safeRate(endpoint, now: now)
+            return rate > 0 ? .seconds(Double(deficit.count) / rate) : nil
+        }
+        var open: [DrainEstimate.Sequence] = []
+        open.reserveCapacity(seats[endpoint.index].count)
+        for ticket in seats[endpoint.index] {
+            guard let entry = entries[ticket] else { continue }
+            open.append(sequence(entry, at: endpoint, outlook, now: now))
+        }
+        guard outlook == .latest else {
+            return DrainEstimate.wait(for: deficit, sequences: &open)
+        }
+        return DrainEstimate.wait(for: deficit, sequences: &open) { wait in
+            Self.margin(wait) + ReturnSlots.mostJitter(wait)
+        }
+    }
+
+    /// Needs that the open endpoints of its pool give back a second; nil when nothing is known.
+    private func drainRate(_ entry: Entry, now: Instant) -> Double? {
+        var rate = 0.0
+        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+            rate += safeRate(id, now: now)
+        }
+        return rate > 0 ? rate : nil
+    }
+
+    /// The rate at which those who were told to come back find room. What is open now promises one
+    /// rate, of which a fifth is left to those who come for the first time; what was given back of
+    /// late is another, and no more than what was seen is counted on.
+    private func safeRate(_ endpoint: EndpointID, now: Instant) -> Double {
+        let promised = 0.8 * endpoints[endpoint.index].turnoverPerSecond
+        return min(promised, endpoints[endpoint.index].drain.rate(now) ?? promised)
+    }
+
+    private func sequence(
+        _ entry: Entry, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
+    ) -> DrainEstimate.Sequence {
+        let pace = pace(entry, at: endpoint)
+        let rest = entry.rest.count / entry.choices
+        var steps = rest
+        if outlook == .latest {
+            // A bound that is far above what is expected says nothing; twice the rest is what six
+            // of seven stay under where lengths have no memory.
+            let left = max(0, entry.bound.count - entry.each)
+            let isTight = entry.bound.count <= 4 * entry.expected.count / entry.choices
+            steps = isTight ? left : min(left, 2 * rest)
+        }
+        // A token more than the rest: the end itself takes a step.
+        var ends = Duration(nanoseconds: pace.nanoseconds * Int64(steps + 1))
+        if let last = entry.lastTokenAt {
+            ends = ends - (now - last)
+        } else if let start = entry.forwardedAt {
+            let prefill = endpoints[endpoint.index].firstTokenAfter ?? pace
+            ends = ends + prefill - (now - start)
+        }
+        return DrainEstimate.Sequence(
+            frees: entry.input + entry.streamed + Tokens((entry.rest.count + 1) / 2),
+            growsPerSecond: 0.5 * Double(entry.choices) / max(pace.seconds, 1e-6),
+            unseenFor: entry.lastTokenAt.map { now - $0 } ?? .zero,
+            endsIn: max(ends, .milliseconds(20)))
+    }
+
+    /// Between two tokens of a sequence: its own once it has shown it, before that the endpoint's.
+    private func pace(_ entry: Entry, at endpoint: EndpointID) -> Duration {
+        if let first = entry.firstTokenAt, let last = entry.lastTokenAt, entry.each > 8,
+            last > first
+        {
+            return Duration(nanoseconds: (last - first).nanoseconds / Int64(entry.each - 1))
+        }
+        return endpoints[endpoint.index].pace ?? EndpointState.usualPace
+    }
+}

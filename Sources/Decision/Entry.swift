@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Admission
+import Units
+
+/// One request between arrival and end.
+struct Entry: Sendable {
+    /// Where a request stands. Every stage may also end by `ended`.
+    enum Stage: Sendable, Equatable {
+        /// The store was asked; → queued, forwarded, or refused.
+        case budgeting
+        /// Waits for room; → forwarded, or refused.
+        case queued(SlabKey)
+        /// At an endpoint; → forwarded elsewhere, queued or refused when it bounced.
+        case forwarded(EndpointID)
+        /// Refused; only `ended` follows.
+        case refused
+    }
+
+    let request: RequestID
+    let tenant: TenantID
+    let model: ModelID
+    let trafficClass: ClassID
+    /// The pool of its class when it arrived.
+    let pool: PoolID
+    /// How many endpoints the policy of its arrival knew. It goes to no later one: where that is
+    /// stands in a configuration that its worker may not have yet.
+    let knownEndpoints: Int
+    let input: Tokens
+    let choices: Int
+    let isForced: Bool
+    let isOutputless: Bool
+    let deadline: Instant
+    /// Output bound of one choice, after every cap.
+    let bound: Tokens
+    /// The engine must be told `bound`.
+    let isClamped: Bool
+    /// Expected output, all choices.
+    let expected: Tokens
+
+    var stage = Stage.budgeting
+    /// Since when it waits, and how long at most; nil before its budget was granted.
+    var waitsFrom: Instant?
+    var waitsUntil = Instant.distantFuture
+    /// Its place among those at its endpoint.
+    var seat = 0
+    /// What it has added to its endpoint's `turnover`.
+    var turnover = 0
+    var forwardedAt: Instant?
+    var streamed = Tokens.zero
+    var firstTokenAt: Instant?
+    var lastTokenAt: Instant?
+    var bounces = 0
+    /// Where it bounced last, and before that: not there again while another one will do.
+    var avoided: EndpointID?
+    var avoidedBefore: EndpointID?
+
+    /// What it is expected to add still; past its expectation, half of the expectation again, never
+    /// beyond the bound.
+    var rest: Tokens {
+        let left = max(0, bound.count * choices - streamed.count)
+        let expected = expected.count - streamed.count
+        return Tokens(min(left, expected > 0 ? expected : self.expected.count / 2))
+    }
+
+    /// What its admission adds to a projection.
+    var need: Tokens { EndpointLedger.need(input: input, expectedOutput: rest) }
+
+    /// What the queue's bound counts.
+    var tokens: Tokens { input + expected }
+
+    /// Tokens of one choice so far.
+    var each: Int { streamed.count / choices }
+
+    func avoids(_ endpoint: EndpointID) -> Bool {
+        endpoint == avoided || endpoint == avoidedBefore
+    }
+
+    /// It came back from where it was sent: nothing of it is there any more.
+    mutating func bounced(from endpoint: EndpointID) {
+        bounces += 1
+        avoidedBefore = avoided
+        avoided = endpoint
+        stage = .budgeting
+        streamed = .zero
+        forwardedAt = nil
+        firstTokenAt = nil
+        lastTokenAt = nil
+    }
+}

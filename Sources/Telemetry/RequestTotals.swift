@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Units
+
+/// What a set of counters is kept for.
+package struct RequestLabels: Hashable, Sendable, Comparable {
+    /// Stands for all tenants that found no place: no policy has a tenant of this place.
+    package static let otherTenants = TenantID(Int(UInt32.max))
+
+    package let tenant: TenantID
+    package let trafficClass: ClassID
+    package let model: ModelID
+
+    package init(tenant: TenantID, trafficClass: ClassID, model: ModelID) {
+        self.tenant = tenant
+        self.trafficClass = trafficClass
+        self.model = model
+    }
+
+    package static func < (left: RequestLabels, right: RequestLabels) -> Bool {
+        (left.tenant, left.trafficClass, left.model)
+            < (right.tenant, right.trafficClass, right.model)
+    }
+}
+
+/// The counters of one set of labels. They stay at their largest value rather than wrap: what
+/// engines report is summed here.
+package struct RequestCounters: Sendable {
+    /// By `Outcome.index`.
+    package private(set) var outcomes: [5 of UInt64] = [0, 0, 0, 0, 0]
+    /// By dense number of the reason.
+    package private(set) var refusals: [UInt64]
+    package private(set) var input: UInt64 = 0
+    package private(set) var cachedInput: UInt64 = 0
+    package private(set) var output: UInt64 = 0
+    /// In the model's currency.
+    package private(set) var cost = 0.0
+
+    init(reasons: Int) { refusals = Array(repeating: 0, count: reasons) }
+
+    mutating func count(_ record: RequestRecord) {
+        outcomes[record.outcome.index] += 1
+        if let refusal = record.refusal { refusals[refusal] += 1 }
+        Self.add(record.input, to: &input)
+        Self.add(record.cachedInput, to: &cachedInput)
+        Self.add(record.output, to: &output)
+        cost += record.cost
+    }
+
+    private static func add(_ tokens: Tokens, to sum: inout UInt64) {
+        add(UInt64(max(0, tokens.count)), to: &sum)
+    }
+
+    private static func add(_ more: UInt64, to sum: inout UInt64) {
+        let (total, isOver) = sum.addingReportingOverflow(more)
+        sum = isOver ? .max : total
+    }
+
+    mutating func add(_ other: RequestCounters) {
+        for place in outcomes.indices { outcomes[place] += other.outcomes[place] }
+        for place in refusals.indices { refusals[place] += other.refusals[place] }
+        Self.add(other.input, to: &input)
+        Self.add(other.cachedInput, to: &cachedInput)
+        Self.add(other.output, to: &output)
+        cost += other.cost
+    }
+}
+
+/// The histograms of one class.
+package struct RequestHistograms: Sendable {
+    package private(set) var queueWait = Histogram(bounds: Histogram.waits)
+    package private(set) var timeToFirstToken = Histogram(bounds: Histogram.waits)
+    package private(set) var timePerOutputToken = Histogram(bounds: Histogram.steps)
+    package private(set) var estimateRatio = Histogram(bounds: Histogram.ratios)
+
+    mutating func count(_ record: RequestRecord) {
+        if let wait = record.queueWait { queueWait.observe(wait.seconds) }
+        if let first = record.timeToFirstToken { timeToFirstToken.observe(first.seconds) }
+        if let step = record.timePerOutputToken { timePerOutputToken.observe(step.seconds) }
+        if let ratio = record.estimateRatio { estimateRatio.observe(ratio) }
+    }
+
+    mutating func add(_ other: RequestHistograms) {
+        queueWait.add(other.queueWait)
+        timeToFirstToken.add(other.timeToFirstToken)
+        timePerOutputToken.add(other.timePerOutputToken)
+        estimateRatio.add(other.estimateRatio)
+    }
+}
+
+/// Everything that one worker has counted.
+///
+/// Sets of labels are bounded: when there is no place for one more tenant, its requests are counted
+/// under `RequestLabels.otherTenants`, class and model as they are. So no tenant's figures ever
+/// hold another's, and the sums over all stay right.
+package struct RequestTotals: Sendable {
+    /// In the order in which they first occurred; `counters` stand at the same places.
+    package private(set) var labels: [RequestLabels] = []
+    package private(set) var counters: [RequestCounters] = []
+    /// By class.
+    package private(set) var histograms: [RequestHistograms] = []
+    /// Of all requests.
+    package private(set) var overhead = Histogram(bounds: Histogram.overheads)
+    /// Only ever asked for one set; nothing depends on its order.
+    private var places: [RequestLabels: Int] = [:]
+    private let reasons: Int
+    private let limit: Int
+
+    /// `reasons`: how many reasons of refusal there are. `limit`: sets of labels kept for named
+    /// tenants.
+    package init(reasons: Int, limit: Int) {
+        self.reasons = reasons
+        self.limit = max(1, limit)
+    }
+
+    /// Counts the end of one request.
+    package mutating func count(_ record: RequestRecord) {
+        let labels = RequestLabels(
+            tenant: record.tenant, trafficClass: record.trafficClass, model: record.model)
+        counters[place(labels)].count(record)
+        let trafficClass = record.trafficClass.index
+        while histograms.count <= trafficClass { histograms.append(RequestHistograms()) }
+        histograms[trafficClass].count(record)
+        if let overhead = record.overhead { self.overhead.observe(overhead.seconds) }
+    }
+
+    /// Adds what another worker has counted, for the same reasons.
+    package mutating func add(_ other: RequestTotals) {
+        for (place, labels) in other.labels.enumerated() {
+            counters[self.place(labels)].add(other.counters[place])
+        }
+        while histograms.count < other.histograms.count { histograms.append(RequestHistograms()) }
+        for place in other.histograms.indices { histograms[place].add(other.histograms[place]) }
+        overhead.add(other.overhead)
+    }
+
+    private mutating func place(_ wanted: RequestLabels) -> Int {
+        if let place = places[wanted] { return place }
+        var labels = wanted
+        if self.labels.count >= limit {
+            labels = RequestLabels(
+                tenant: RequestLabels.otherTenants, trafficClass: wanted.trafficClass,
+                model: wanted.model)
+            if let place = places[labels] { return place }
+        }
+        places[labels] = self.labels.count
+        self.labels.append(labels)
+        counters.append(RequestCounters(reasons: reasons))
+        return self.labels.count - 1
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Admission
+import Decision
+import Policy
+import Scheduling
+import Testing
+import Units
+
+@Suite("Probes and streams")
+struct ProbeTests {
+    private let endpoint = EndpointID(0)
+
+    @Test("probes that are not answered take a silent endpoint out")
+    func silent() {
+        for failure in [ProbeFailure.unanswered, .refused, .unwell] {
+            var machine = Machine(Plan())
+            machine.handle(.probeFailed(endpoint, failure))
+            #expect(machine.state(0).isAvailable)
+            machine.handle(.probeFailed(endpoint, failure))
+            #expect(!machine.state(0).isAvailable)
+        }
+    }
+
+    @Test("a slow probe is not death while a stream delivers")
+    func slowProbe() throws {
+        var machine = Machine(Plan())
+        let sent = try machine.send(input: 100, output: 1_000)
+        for second in 1...20 {
+            machine.pass(.seconds(1))
+            machine.handle(.streamed(sent.ticket, output: Tokens(10 * second)))
+            machine.handle(.probeFailed(endpoint))
+            #expect(machine.state(0).isAvailable)
+        }
+        // Two intervals without a token are no excuse any more.
+        machine.pass(.seconds(2))
+        machine.handle(.probeFailed(endpoint))
+        machine.handle(.probeFailed(endpoint))
+        #expect(machine.state(0).isAvailable)
+        machine.pass(.milliseconds(1))
+        machine.handle(.probeFailed(endpoint))
+        machine.handle(.probeFailed(endpoint))
+        #expect(!machine.state(0).isAvailable)
+    }
+
+    @Test(
+        "a port that is closed, or an answer that says no, counts whatever streams deliver",
+        arguments: [ProbeFailure.refused, .unwell])
+    func conclusive(failure: ProbeFailure) throws {
+        var machine = Machine(Plan())
+        let sent = try machine.send(input: 100, output: 1_000)
+        machine.handle(.streamed(sent.ticket, output: Tokens(10)))
+        machine.handle(.probeFailed(endpoint, failure))
+        machine.handle(.probeFailed(endpoint, failure))
+        #expect(!machine.state(0).isAvailable)
+        // What is there goes on to its end.
+        machine.handle(.streamed(sent.ticket, output: Tokens(20)))
+        machine.end(sent, output: 20)
+        #expect(machine.isAtRest)
+    }
+
+    @Test("another endpoint's streams are no excuse")
+    func otherStreams() throws {
+        var machine = Machine(Plan(endpoints: 2))
+        machine.handle(.drained(EndpointID(0), true))
+        let sent = try machine.send(input: 100, output: 1_000)
+        #expect(sent.endpoint == EndpointID(1))
+        machine.handle(.drained(EndpointID(0), false))
+        machine.handle(.streamed(sent.ticket, output: Tokens(10)))
+        machine.handle(.probeFailed(EndpointID(0)))
+        machine.handle(.probeFailed(EndpointID(0)))
+        #expect(!machine.state(0).isAvailable)
+        #expect(machine.state(1).isAvailable)
+    }
+
+    @Test("streams that break take an endpoint out, and a good probe brings it back")
+    func breaks() throws {
+        var machine = Machine(Plan())
+        for _ in 0..<2 {
+            let sent = try machine.send(input: 100)
+            machine.handle(.ended(sent.ticket, Ending(isEngineFault: true)))
+        }
+        #expect(!machine.state(0).isAvailable)
+        machine.handle(.probed(endpoint, nil))
+        #expect(machine.state(0).isAvailable)
+        let sent = try machine.send(input: 100)
+        machine.end(sent, output: 5)
+        let broken = try machine.send(input: 100)
+        machine.handle(.ended(broken.ticket, Ending(isEngineFault: true)))
+        #expect(machine.state(0).isAvailable)
+    }
+
+    @Test("a request that its client gives up says nothing about the endpoint")
+    func clientLeaves() throws {
+        var machine = Machine(Plan())
+        for _ in 0..<10 {
+            let sent = try machine.send(input: 100)
+            machine.end(sent)
+        }
+        #expect(machine.state(0).isAvailable)
+    }
+
+    @Test("the question's time tells what of a reading is the own share")
+    func probing() throws {
+        var machine = Machine(Plan())
+        let sent = try machine.send(input: 3_000)
+        machine.handle(.streamed(sent.ticket, output: Tokens(1)))
+        machine.handle(.probing(endpoint))
+        machine.scrape(0, used: 3_001)
+        #expect(machine.state(0).ledger.others == .zero)
+        machine.end(sent, output: 1)
+        machine.handle(.probing(endpoint))
+        machine.scrape(0, used: 3_001)
+        #expect(machine.state(0).ledger.others == Tokens(3_001))
+    }
+
+    @Test("what streams bring is followed: first token, growth, expectation")
+    func streams() throws {
+        var machine = Machine(Plan())
+        let sent = try machine.send(
+            Arrival(
+                tenant: TenantID(0), model: ModelID(0), trafficClass: ClassID(0),
+                input: Tokens(1_000), bound: Tokens(400)))
+        func ledger() -> EndpointLedger { machine.state(0).ledger }
+        #expect(ledger().prefilling == Tokens(1_000))
+        #expect(ledger().expectedRest == Tokens(256))
+        machine.pass(.milliseconds(300))
+        machine.handle(.streamed(sent.ticket, output: Tokens(10)))
+        #expect(ledger().prefilling == .zero)
+        #expect(ledger().resident == Tokens(1_010))
+        #expect(ledger().expectedRest == Tokens(246))
+        #expect(machine.state(0).firstTokenAfter == .milliseconds(300))
+        // Past its expectation half of it is expected again, never beyond the bound.
+        machine.handle(.streamed(sent.ticket, output: Tokens(256)))
+        #expect(ledger().expectedRest == Tokens(128))
+        machine.handle(.streamed(sent.ticket, output: Tokens(390)))
+        #expect(ledger().expectedRest == Tokens(10))
+        // Never backwards, and more than it said it would take is counted all the same.
+        machine.handle(.streamed(sent.ticket, output: Tokens(380)))
+        #expect(ledger().resident == Tokens(1_390))
+        machine.handle(.streamed(sent.ticket, output: Tokens(500)))
+        #expect(ledger().resident == Tokens(1_500))
+        #expect(ledger().expectedRest == .zero)
+        machine.end(sent, output: 500)
+        #expect(machine.isAtRest)
+    }
+
+    @Test("the pace is learnt from streams; an answer in one piece only stands in for one")
+    func pace() throws {
+        var machine = Machine(Plan())
+        let whole = try machine.send(input: 10, output: 101)
+        machine.pass(.seconds(4))
+        machine.handle(
+            .ended(
+                whole.ticket,
+                Ending(output: Tokens(100), generating: .milliseconds(1), isComplete: true)))
+        #expect(machine.state(0).pace == .milliseconds(40))
+        let again = try machine.send(input: 10, output: 101)
+        machine.pass(.seconds(9))
+        machine.end(again, output: 100)
+        #expect(machine.state(0).pace == .milliseconds(40))
+        for _ in 0..<60 {
+            let stream = try machine.send(input: 10, output: 101)
+            machine.handle(.streamed(stream.ticket, output: Tokens(1)))
+            machine.handle(
+                .ended(
+                    stream.ticket,
+                    Ending(output: Tokens(101), generating: .seconds(2), isComplete: true)))
+        }
+        let pace = try #require(machine.state(0).pace)
+        #expect((0.0199...0.0201).contains(pace.seconds))
+    }
+}
