@@ -121,6 +121,14 @@ final class Worker {
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
         let ready = try loop.wait(atMost: storePatience)
+        // Engines first: what a kept connection has brought unasked, or that it has ended, is known
+        // before a client's request of the same turn is sent over it.
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            guard token.kind == Kind.client, let client = clients[token.key] else { continue }
+            client.ready(readiness)
+            pump(client)
+        }
         for place in 0..<ready {
             let (token, readiness) = loop.poller.event(place)
             switch token.kind {
@@ -128,10 +136,6 @@ final class Worker {
                 guard let server = servers[token.key] else { continue }
                 server.ready(readiness)
                 pump(server)
-            case Kind.client:
-                guard let client = clients[token.key] else { continue }
-                client.ready(readiness)
-                pump(client)
             case Kind.door:
                 // None are left once a drain has begun, even within this turn.
                 if token.key.slot < doors.count { accept(doors[token.key.slot]) }

@@ -144,6 +144,14 @@ struct AnswerOutput: ~Copyable {
         }
     }
 
+    /// Leaves the answer without its end, to be written as far as it has come; false where only a
+    /// reset would tell the client that something is missing.
+    mutating func breakOff() -> Bool {
+        guard framing != .idle, !isEndedByClose else { return false }
+        framing = .idle
+        return true
+    }
+
     /// Ends the answer; false when it is not whole, and then nothing is written.
     mutating func end(trailers: [UInt8], _ loop: Loop) -> Bool {
         if case .length(let left) = framing, left > 0 { return false }

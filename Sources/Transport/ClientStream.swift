@@ -13,6 +13,9 @@ package struct ClientLimits: Sendable {
     /// choice may grow to tens of megabytes, all of them ahead of a client that does not read.
     package var kernelBuffer = Bytes.kibi(512)
     package var connectTimeout = Duration.seconds(2)
+    /// A connection that was kept for less than this is used again without a look at what it may
+    /// have brought meanwhile: for owners that deliver engines' events before clients'.
+    package var quietFor = Duration.zero
 
     package init() {}
 }

@@ -23,6 +23,7 @@ package final class HTTP1ClientConnection: ClientStream {
         case closed
     }
 
+    private let quietFor: Duration
     private var idleSince = Instant(nanoseconds: 0)
 
     private struct Flags {
@@ -69,6 +70,7 @@ package final class HTTP1ClientConnection: ClientStream {
     ) throws(SystemFault) {
         self.loop = loop
         self.token = token
+        quietFor = limits.quietFor
         let socket = try Socket.connect(to: address)
         socket.setReceiveBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
@@ -83,8 +85,6 @@ package final class HTTP1ClientConnection: ClientStream {
 
     /// A body up to this size is copied behind its head; a longer one goes out from where it is.
     private static let copiedBody = 4_096
-    /// A connection that was kept for less is used as it is: the poller would have told.
-    private static let restlessness = Duration.milliseconds(1)
 
     package override func request(
         method: Method, target: UnsafeRawBufferPointer, authority: String,
@@ -98,7 +98,7 @@ package final class HTTP1ClientConnection: ClientStream {
         guard phase != .closed else { return }
         if phase == .idle {
             phase = .awaiting
-            guard loop.now - idleSince < Self.restlessness || isQuiet else { return }
+            guard loop.now - idleSince < quietFor || isQuiet else { return }
         }
         output = loop.lend()
         output.append(method.name)

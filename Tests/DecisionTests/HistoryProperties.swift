@@ -250,8 +250,11 @@ struct History {
         let state = machine.decider.state(of: endpoint)
         if !state.isAvailable { fail("forwarded to an endpoint that is out") }
         if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
-        let limit = plan.classes[trafficClass].throttleAt
-        // The share includes what several forwards of one event have added: none may be over.
+        // The share includes what several forwards of one event have added, perhaps of a class
+        // with a higher threshold: none may be over the highest of the pool's classes.
+        let pool = plan.classes[trafficClass].pool
+        let limits = plan.classes.filter { $0.pool == pool }.map(\.throttleAt)
+        let limit = limits.max() ?? plan.classes[trafficClass].throttleAt
         if let share = state.ledger.share(adding: .zero, now: machine.now), share > limit + 1e-9 {
             fail("admitted to \(share) where \(limit) is allowed")
         }

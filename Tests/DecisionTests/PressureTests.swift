@@ -106,9 +106,10 @@ struct PressureTests {
         for step in 1...5 {
             machine.pass(.seconds(1))
             machine.handle(.streamed(sent.ticket, output: Tokens(1 + 25 * step)))
-            let wait = try #require(try machine.send(input: 3_000).refusal?.retryAfter)
+            // Asked of a copy, so that nobody else stands in the row of those who come back.
+            var asked = machine
+            let wait = try #require(try asked.send(input: 3_000).refusal?.retryAfter)
             told.append(wait.seconds)
-            machine.pass(.seconds(0.5))
         }
         #expect(zip(told, told.dropFirst()).allSatisfy { $0 > $1 })
     }
@@ -117,7 +118,8 @@ struct PressureTests {
     func onePiece() throws {
         var machine = Machine(Plan(maxWait: .milliseconds(10)))
         try machine.send(input: 7_000, output: 200)
-        let early = try #require(try machine.send(input: 3_000).refusal?.retryAfter)
+        var asked = machine
+        let early = try #require(try asked.send(input: 3_000).refusal?.retryAfter)
         machine.pass(.seconds(6))
         let late = try #require(try machine.send(input: 3_000).refusal?.retryAfter)
         #expect(late < early - .seconds(5))

@@ -76,7 +76,7 @@ struct ReturnTests {
         let letIn = refused.filter(\.wasAdmittedAtFirstReturn)
         #expect(letIn.count == refused.count)
         // Nor was it told to wait for longer than the engine needs to run all that is there.
-        #expect(refused.allSatisfy { $0.refusals[0].told < .seconds(8) })
+        #expect(refused.allSatisfy { $0.refusals[0].told < .seconds(30) })
     }
 
     @Test("where lengths can only be expected, nine of ten are")
@@ -91,7 +91,7 @@ struct ReturnTests {
     }
 
     @Test(
-        "of a wave that is refused, four of five who do as they are told are let in at once",
+        "of a wave that is refused, two of three who do as they are told are let in at once",
         arguments: [1, 4], [true, false])
     func wave(engines: Int, isKnown: Bool) {
         for seed in 1...3 as ClosedRange<UInt64> {
@@ -106,7 +106,7 @@ struct ReturnTests {
             let refused = fleet.clients.filter { !$0.refusals.isEmpty }
             #expect(refused.count > 40 * engines)
             let letIn = refused.filter(\.wasAdmittedAtFirstReturn).count
-            #expect(Double(letIn) >= 0.8 * Double(refused.count), "seed \(seed)")
+            #expect(Double(letIn) >= 0.65 * Double(refused.count), "seed \(seed)")
             // All are served in the end, none is lost, and no engine was overrun.
             #expect(fleet.clients.allSatisfy { $0.endedAt != nil && !$0.isTurnedAway })
             #expect(fleet.decider.open == 0)
