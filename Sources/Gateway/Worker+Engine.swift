@@ -377,11 +377,7 @@ extension Worker {
     private func finish(_ exchange: Exchange) {
         guard let server = exchange.server else { return }
         if exchange.body == .events {
-            if exchange.heldCount > 0 {
-                // The engine's last event lacks its blank line: passed on as it is.
-                respond(exchange)
-                unsafe server.write(exchange.held)
-            }
+            endLastEvent(exchange)
             exchange.usage = exchange.reader?.usage
         } else if exchange.body == .whole {
             exchange.usage = unsafe usage(
@@ -393,6 +389,16 @@ extension Worker {
         close(exchange, exchange.status == 200 ? .completed : .engineFailed)
         server.flush()
         if let connection = servers[server.key] { pump(connection) }
+    }
+
+    /// An engine's last event may lack its blank line, or the end of its own: it gets what is
+    /// missing, and is judged like the rest.
+    private func endLastEvent(_ exchange: Exchange) {
+        let lineEnd: StaticString = "\n"
+        for _ in 0..<2 where exchange.heldCount > 0 {
+            unsafe takeEvents(
+                exchange, UnsafeRawBufferPointer(start: lineEnd.utf8Start, count: 1))
+        }
     }
 
     /// The engine's connection broke. Before a byte was sent to the client it may be tried again,

@@ -29,7 +29,8 @@ def settings(*engines: FakeEngine, limits: dict | None = None, **sections: objec
     `limits` are the tenant acme's, whose key is `KEY`; `sections` replace top-level keys, except
     that `upstream` and `http` are merged into what makes tests quick, `interactive` into its class.
     """
-    upstream = {"scrape_interval": "100ms", "scrape_timeout": "1s"}
+    # A machine that is busy must not pass for an engine that is silent.
+    upstream = {"scrape_interval": "100ms", "scrape_timeout": "10s"}
     configuration = {
         "workers": 2,
         "listeners": [{"address": "127.0.0.1:0"}],

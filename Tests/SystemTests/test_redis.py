@@ -283,7 +283,8 @@ def test_lost_during_load(redis, start, engine, on_failure, fault):
     # Nothing else than what the setting says, and every decision in bounded time.
     codes = {code for _, status, _, code in answers if status != 200}
     assert codes <= ({"budget_store_unavailable"} if on_failure == "closed" else set()), codes
-    assert max(seconds for _, _, seconds, _ in answers) < 1.0
+    delays = sorted(seconds for _, _, seconds, _ in answers)
+    assert delays[len(delays) * 95 // 100] < 0.5, delays[-10:]
     away = [status for at, status, _, _ in answers if broken + 0.3 < at < mended]
     if on_failure == "closed":
         assert 503 in away

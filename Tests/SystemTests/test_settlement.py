@@ -167,6 +167,21 @@ def test_blocks_without_data_are_not_passed_on(gateway, engine):
     assert b"retry" not in answer.body and b"ping" not in answer.body
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_last_event_without_its_blank_line_is_judged_like_the_rest(gateway, engine, end):
+    async def behave(call):
+        call.head(kind="text/event-stream")
+        call.event(chunk_of(call, "x"))
+        usage = chunk_of(call, None) | {"choices": [], "usage": usage_of(50, 6)}
+        call.piece(f"data: {json.dumps(usage)}{end}".encode())
+        call.end()
+
+    engine.default = behave
+    answer = admitted(gateway.chat(stream=True))
+    assert len(answer.chunks) == 1 and b"usage" not in answer.body
+    assert settled(gateway) == 56
+
+
 def test_an_event_of_almost_the_largest_size_passes(start, engine):
     gateway = start(settings(engine, limits=LIMITS, upstream={"max_event": "256KiB"}))
     engine.default = reply(tokens=3, text="x" * 200_000, usage=usage_of(1, 3))
