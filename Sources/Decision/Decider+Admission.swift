@@ -132,8 +132,10 @@ extension Decider {
         into actions: inout [Action]
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        let need = entry.need
+        pools[entry.pool.index].admitted.add(need.count, at: now)
         let turnover = endpoints[endpoint.index].turnover(
-            need: entry.need, steps: entry.expected.count / entry.choices)
+            need: need, steps: entry.expected.count / entry.choices)
         endpoints[endpoint.index].turnover += turnover
         let seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)

@@ -205,8 +205,6 @@ package struct Decider: Sendable {
         case .forwarded(let endpoint):
             vacate(ticket, entry, endpoint)
             entries.remove(ticket)
-            endpoints[endpoint.index].drain.released(
-                EndpointLedger.need(input: entry.input, expectedOutput: entry.expected), now: now)
             learn(entry, ending, at: endpoint, now: now)
             dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
