@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code marked.
+/// Every Swift target is compiled the same way: Swift 6 mode, no warning tolerated, unsafe code
+/// marked.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -10,6 +11,11 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
+    // A request crosses a dozen modules: the optimiser has to see through them.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    // Exclusivity is proven by the compiler where it can be, and checked at run time in the debug
+    // builds that all tests run. The run-time checks cost 13 % of a request's instructions.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 /// One room of the house: a target imports only what its row in ARCHITECTURE.md names.
@@ -77,6 +83,7 @@ let package = Package(
             "Gateway",
             deciding + [
                 "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
+                logging,
             ]),
         room(
             "Engine",
@@ -101,7 +108,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Units"], path: "Tests/Support",
             swiftSettings: settings),
         tests("Units", ["Units"]),
-        tests("Wire", ["Wire", "Units"]),
+        tests("Wire", ["Wire", "Units"], exclude: ["Fixtures"]),
         tests("Dialects", ["Dialects", "Wire", "Units"], exclude: ["Fixtures"]),
         tests("Estimation", ["Estimation", "Policy", "Units"]),
         tests("Budget", ["Budget", "Policy", "Units"]),
@@ -124,7 +131,9 @@ let package = Package(
         tests("Hostile", ["Transport", "EventLoop", "Wire", "Units", "TransportSupport"]),
         tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
         tests("Telemetry", ["Telemetry", "Units"]),
-        tests("Configuration", ["Configuration", "Policy", "Units"], exclude: ["Golden"]),
+        tests(
+            "Configuration", ["Configuration", "Policy", "Units"],
+            exclude: ["Golden", "check_schema.py"]),
         tests("House", []),
     ]
 )

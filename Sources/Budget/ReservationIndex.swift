@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the slot of a reservation by its name: an open-addressing table with linear probing, at most
-/// half full.
+/// Finds the slot of a reservation by its name: an open-addressing table with linear probing, at
+/// most half full.
 ///
 /// A dictionary would hash each name with SipHash three times a reservation, which is half of what
 /// the whole decision costs. Names are ours, nobody outside chooses them, so a mix is enough.

@@ -33,6 +33,7 @@ struct Checker {
         var section = Section(place: tree.place, path: path)
         for member in members {
             guard let known = outline[member.name] else {
+                if mistakes.isFull { continue }
                 let name = section.path(member.name.shown)
                 let hint = outline.hint(to: member.name)
                 mistakes.add("\(name): unknown key\(hint)", at: member.place)

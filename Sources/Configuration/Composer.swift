@@ -12,6 +12,9 @@ struct Composer {
     /// With every use of an alias counted: what "a billion laughs" runs into.
     static let maxValues = 500_000
 
+    /// Characters read again, in all, for keys that stand twice: a large file is given up earlier.
+    private static let mostReadAgain = 1 << 20
+
     private static let knownTags: Set<String> = Set(
         [.implicit, .nonSpecific, .str, .int, .float, .bool, .null, .seq, .map]
             .map { (name: Tag.Name) in name.rawValue })
@@ -36,6 +39,7 @@ struct Composer {
 
     /// Reads again for as long as a key that stands twice can be set aside.
     private mutating func compose(_ mistakes: inout MistakeLog) -> Tree? {
+        var readAgain = 0
         while true {
             do {
                 // Anchors live only as long as the parser.
@@ -47,7 +51,12 @@ struct Composer {
                 }
             } catch let YamlError.duplicatedKeysInMapping(names, context) {
                 let place = Place(context.mark)
-                if let name = names.first, document.setAside(name, at: place) { continue }
+                readAgain += document.count
+                if readAgain <= Self.mostReadAgain, let name = names.first,
+                    document.setAside(name, at: place)
+                {
+                    continue
+                }
                 let name = document.original(names.first ?? "")
                 mistakes.add("the key '\(name.shown)' stands twice in this mapping", at: place)
             } catch let error as YamlError {

@@ -6,6 +6,7 @@ package import Policy
 package struct LoadedConfiguration: Sendable {
     /// What a reload cannot change.
     package let fixed: FixedPolicy
+    /// What a reload replaces.
     package let policy: Policy
     /// YAML with every default filled in, secrets and key hashes masked.
     package let effective: String
@@ -18,17 +19,12 @@ package enum ConfigurationFile {
     /// Bytes of a file. A larger one is refused before it is looked at.
     package static let maxBytes = 4 << 20
 
-    /// The last part of every key's path, in the order of the table, without those that this
-    /// version does not have.
-    package static var keyNames: [String] {
-        Keys.all.compactMap { key in
-            if case .notYet = key.kind { nil } else { key.name }
-        }
-    }
-
     /// Reads the file at `path`, which mistakes are reported with, as it is written.
     ///
     /// - Parameters:
+    ///   - path: Absolute, or relative to the working folder.
+    ///   - environment: Where `${NAME}` is taken from.
+    ///   - previous: On a reload the policy to replace: names keep their places in its tables.
     /// - Throws: Every mistake that was found.
     package static func load(
         path: String, environment: (String) -> String?, previous: Policy?

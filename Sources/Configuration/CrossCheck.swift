@@ -61,7 +61,7 @@ struct CrossCheck {
     ) -> Section? {
         if let section = directory[name] { return section }
         // A name that is itself a mistake may be the one that is meant.
-        guard directory.isComplete else { return nil }
+        guard directory.isComplete, !mistakes.isFull else { return nil }
         let hint = Nearest.hint(to: name, among: directory.names)
         add("\(path): there is no \(directory.referent.rawValue) '\(name.shown)'\(hint)", at: place)
         return nil
@@ -245,7 +245,9 @@ extension CrossCheck {
                 isKnown = false
                 continue
             }
-            served.formUnion(pool.texts("models").map(\.text))
+            let names = pool.texts("models").map(\.text)
+            isKnown = isKnown && names.allSatisfy { models[$0] != nil }
+            served.formUnion(names)
         }
         var isServed = false
         for item in unique(tenant, "models") {

@@ -29,8 +29,8 @@ struct DocumentText {
     /// What each stand-in for a first character stands for, in the order of use.
     private var replaced: [UInt32] = []
 
-    /// Refuses what is not UTF-8 and what YAML does not allow in a stream (YAML 1.2.2 §5.1). A byte
-    /// order mark at the start is dropped.
+    /// Refuses what is not UTF-8 and what YAML does not allow in a stream (YAML 1.2.2 section 5.1).
+    /// A byte order mark at the start is dropped.
     init(_ bytes: [UInt8]) throws(Fault) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw Fault(place: Self.placeOfInvalid(bytes), message: "the text is not UTF-8")
@@ -52,6 +52,9 @@ struct DocumentText {
             scalars.append(scalar == "*" ? Self.alias : scalar.value)
         }
     }
+
+    /// Unicode scalars in it.
+    var count: Int { scalars.count }
 
     private var lastLine: Int { lines.last ?? 0 }
 

@@ -91,7 +91,7 @@ enum Scalar: Sendable {
     case path
     /// Three capital letters.
     case currency
-    case secret
+    case secret(Carrier)
     /// `sha256:` and 64 hexadecimal digits.
     case keyHash
     /// An address to listen on.
@@ -100,6 +100,14 @@ enum Scalar: Sendable {
     case connectAddress
     /// An engine's URL.
     case endpoint
+}
+
+/// How a secret is sent, and so which characters it may have.
+enum Carrier: Sendable {
+    /// In an HTTP header: visible ASCII.
+    case header
+    /// In a command whose arguments have lengths: anything but control characters.
+    case command
 }
 
 /// What a name can refer to.

@@ -25,15 +25,16 @@ extension Keys {
             "models[].price", .section, .absent, .reloadable,
             "What tokens cost; needed where a tenant has `cost_per_month`."),
         Key(
-            "models[].price.input_per_million", .scalar(.decimal(money, unit: "money")),
+            "models[].price.input_per_million", .scalar(.decimal(money, unit: "currency units")),
             .required, .reloadable,
             "A million input tokens."),
         Key(
-            "models[].price.cached_input_per_million", .scalar(.decimal(money, unit: "money")),
+            "models[].price.cached_input_per_million",
+            .scalar(.decimal(money, unit: "currency units")),
             .sameAs("input_per_million"), .reloadable,
             "A million input tokens that the engine found in its prefix cache."),
         Key(
-            "models[].price.output_per_million", .scalar(.decimal(money, unit: "money")),
+            "models[].price.output_per_million", .scalar(.decimal(money, unit: "currency units")),
             .required, .reloadable,
             "A million output tokens."),
         Key(
@@ -62,7 +63,7 @@ extension Keys {
             "pools[].models", .list(.reference(.model), 1...1_024), .required, .reloadable,
             "The models that each of its engines serves."),
         Key(
-            "pools[].key", .scalar(.secret), .absent, .reloadable,
+            "pools[].key", .scalar(.secret(.header)), .absent, .reloadable,
             "The key that engines are sent in place of the client's."),
         Key(
             "pools[].capacity", .section, .filled, .reloadable,
@@ -79,6 +80,10 @@ extension Keys {
             "pools[].capacity.kv_tokens", .scalar(.integer(1...1 << 40, unit: "tokens")),
             .absent, .reloadable,
             "Tokens that one engine's KV cache holds; only where its metrics do not tell."),
+        Key(
+            "pools[].capacity.kv_bytes_per_token", .scalar(.integer(1...1 << 30, unit: "bytes")),
+            .absent, .reloadable,
+            "Bytes that one token takes in the KV cache; with it metrics tell KV in bytes too."),
         .notYet("pools[].warmup", "Prompts sent to new engines."),
         .notYet("pools[].autoscale", "Desired replicas for an autoscaler."),
     ]

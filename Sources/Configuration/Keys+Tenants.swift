@@ -69,7 +69,7 @@ extension Keys {
                 (.integer(counts, unit: "tokens"), "Input and output together, in a day.")
             case .costPerMonth:
                 (
-                    .decimal(0.000001...1e12, unit: "money"),
+                    .decimal(0.01...1e12, unit: "currency units"),
                     "What its requests cost in a month, at the models' prices."
                 )
             }

@@ -36,7 +36,7 @@ enum Keys {
             .value(.address(.ip(host: "127.0.0.1", port: 9901))), .fixed,
             "Where it listens."),
         Key(
-            "admin.token", .scalar(.secret), .absent, .fixed,
+            "admin.token", .scalar(.secret(.header)), .absent, .fixed,
             "What operators send as a bearer token; required unless the address is loopback or a "
                 + "Unix socket."),
         Key(
@@ -73,7 +73,7 @@ enum Keys {
             "store.redis.username", .scalar(.text(256)), .absent, .fixed,
             "The user, where the server has access lists."),
         Key(
-            "store.redis.password", .scalar(.secret), .absent, .fixed,
+            "store.redis.password", .scalar(.secret(.command)), .absent, .fixed,
             "The user's password, or the server's."),
         Key(
             "store.redis.database", .scalar(.integer(0...1_023, unit: "")),

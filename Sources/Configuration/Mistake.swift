@@ -55,9 +55,11 @@ struct MistakeLog {
     init(file: String) { self.file = file }
 
     var isEmpty: Bool { found.isEmpty }
+    /// Another one would not be shown, so it need not be worded.
+    var isFull: Bool { found.count > Self.limit }
 
     mutating func add(_ message: String, at place: Place) {
-        guard found.count <= Self.limit else { return }
+        guard !isFull else { return }
         found.insert(
             Mistake(file: file, line: place.line, column: place.column, message: message))
     }

@@ -104,7 +104,8 @@ extension PolicyBuilder {
                 models: modelIDs(section), key: section.secret("key"),
                 prefillTokensPerSecond: capacity.decimal("prefill_tokens_per_second"),
                 decodeTokensPerSecond: capacity.decimal("decode_tokens_per_second"),
-                kvTokens: capacity.tokens("kv_tokens"))
+                kvTokens: capacity.tokens("kv_tokens"),
+                kvBytesPerToken: capacity.integer("kv_bytes_per_token"))
             return (place, pool)
         }
         return pools.table(present, before: previous?.pools ?? []) { pool in

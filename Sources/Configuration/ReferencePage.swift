@@ -95,7 +95,7 @@ package enum ReferencePage {
         switch key.kind {
         case .scalar(let scalar): (type, bounds) = (scalar.typeName, scalar.bounds)
         case .list(let scalar, let counts):
-            type = "list of \(scalar.typeName)"
+            type = "list: \(scalar.typeName)"
             bounds = [scalar.bounds, counts.words].filter { !$0.isEmpty }.joined(separator: "; ")
         case .section, .entries, .notYet: return ""
         }
@@ -181,7 +181,8 @@ extension Scalar {
         case .name: "64 characters"
         case .modelName: "128 characters"
         case .text(let most): "\(most) bytes"
-        case .secret: "4096 bytes, visible ASCII"
+        case .secret(.header): "4096 bytes, visible ASCII without spaces"
+        case .secret(.command): "4096 bytes, no control characters"
         case .choice, .reference, .path, .currency, .keyHash, .listenAddress, .connectAddress,
             .endpoint:
             ""

@@ -33,8 +33,8 @@ extension Scalar {
             if later.contains(text) { throw .notYet }
             guard words.contains(text) else { break }
             return .text(text)
-        case .secret:
-            return .secret(try Self.secret(text))
+        case .secret(let carrier):
+            return .secret(try Self.secret(text, carrier))
         case .keyHash:
             return .keyHash(try Self.keyHash(text))
         case .listenAddress:
@@ -185,15 +185,19 @@ extension Scalar {
         text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
-    /// At most 4 KiB of visible ASCII: two of the three kinds of secret are sent in a header.
-    private static func secret(_ text: String) throws(ScalarFault) -> Secret {
+    /// At most 4 KiB.
+    private static func secret(_ text: String, _ carrier: Carrier) throws(ScalarFault) -> Secret {
         guard text.utf8.count <= 4_096 else {
             throw .refused("a secret has at most 4096 bytes")
         }
-        guard isVisible(text) else {
-            throw .refused("a secret consists of visible ASCII characters, without spaces")
+        switch carrier {
+        case .header where !isVisible(text):
+            throw .refused("this secret consists of visible ASCII characters, without spaces")
+        case .command
+        where text.unicodeScalars.contains { $0.properties.generalCategory == .control }:
+            throw .refused("a secret has no control characters")
+        case .header, .command: return Secret(text)
         }
-        return Secret(text)
     }
 
     private static func keyHash(_ text: String) throws(ScalarFault) -> KeyHash {

@@ -112,7 +112,7 @@ package enum SchemaPage {
         case .modelName, .reference(.model): "^[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,127}$"
         case .text(let most): "^[!-~]{0,\(most)}$"
         case .currency: "^[A-Z]{3}$"
-        case .secret: "^(file:.*|[!-~]*)$"
+        case .secret(.header): "^(file:.*|[!-~]*)$"
         case .keyHash: "^sha256:[0-9A-Fa-f]{64}$"
         case .listenAddress:
             #"^(unix:/.+|[0-9.]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$"#
@@ -120,7 +120,7 @@ package enum SchemaPage {
             #"^(unix:/.+|[A-Za-z0-9._-]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$"#
         case .endpoint:
             #"^[Hh][Tt][Tt][Pp]://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"#
-        case .path, .integer, .decimal, .choice: "^.*$"
+        case .secret(.command), .path, .integer, .decimal, .choice: "^.*$"
         }
     }
 }

@@ -96,9 +96,10 @@ extension Decider {
         }
     }
 
-    /// New requests may go there, and this one's worker knows where it is.
+    /// New requests may go there. A worker that has not heard of a new endpoint yet takes the
+    /// configuration over with the action that names it.
     func isOpen(_ endpoint: EndpointID, to entry: Entry) -> Bool {
-        endpoint.index < entry.knownEndpoints && endpoints[endpoint.index].isAvailable
+        endpoints[endpoint.index].isAvailable
     }
 
     private func leastLoaded(

@@ -133,7 +133,7 @@ package struct Decider: Sendable {
             request: request, tenant: arrival.tenant, model: arrival.model,
             trafficClass: arrival.trafficClass,
             pool: policy.classes[arrival.trafficClass.index].pool,
-            knownEndpoints: policy.endpoints.count, input: max(.zero, arrival.input),
+            input: max(.zero, arrival.input),
             choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
             deadline: arrival.deadline, bound: bound, isClamped: isClamped,
             expected: Tokens(expected.count * choices))
@@ -250,7 +250,7 @@ package struct Decider: Sendable {
         grow()
         for place in queues.indices {
             var stranded: [Ticket] = []
-            queues[place].forEach { _, waiter in
+            queues[place].each { _, waiter in
                 if let entry = entries[waiter.ticket], new.pools[entry.pool.index].removed {
                     stranded.append(waiter.ticket)
                 }

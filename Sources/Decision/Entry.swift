@@ -23,9 +23,6 @@ struct Entry: Sendable {
     let trafficClass: ClassID
     /// The pool of its class when it arrived.
     let pool: PoolID
-    /// How many endpoints the policy of its arrival knew. It goes to no later one: where that is
-    /// stands in a configuration that its worker may not have yet.
-    let knownEndpoints: Int
     let input: Tokens
     let choices: Int
     let isForced: Bool

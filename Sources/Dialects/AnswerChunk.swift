@@ -24,7 +24,7 @@ struct AnswerChunk {
     /// Reads it whole: what stands in its texts cannot pass for structure.
     mutating func read(_ text: RawSpan) throws(JSONFault) {
         var scanner = JSONScanner()
-        guard try scanner.next(in: text) == .beginObject else { throw .malformed(at: 0) }
+        guard try scanner.next(in: text).isObject else { throw .malformed(at: 0) }
         var previousEnd = scanner.offset
         var isFirst = true
         // Set while the first member is the usage: the cut then ends where the second begins.
@@ -44,7 +44,7 @@ struct AnswerChunk {
                 cutsToNext = isFirst
             case .error:
                 let token = try scanner.next(in: text)
-                if token != .null { isError = true }
+                if !token.isNull { isError = true }
                 try scanner.skip(token, in: text)
             case .object:
                 let token = try scanner.next(in: text)
@@ -63,7 +63,7 @@ struct AnswerChunk {
         _ scanner: inout JSONScanner, _ text: RawSpan
     ) throws(JSONFault) {
         let token = try scanner.next(in: text)
-        usageIsObject = token == .beginObject
+        usageIsObject = token.isObject
         guard usageIsObject else { return try scanner.skip(token, in: text) }
         if let found = try UsageReader.read(&scanner, text) { usage = found }
     }
@@ -72,12 +72,12 @@ struct AnswerChunk {
         _ scanner: inout JSONScanner, _ text: RawSpan
     ) throws(JSONFault) {
         let token = try scanner.next(in: text)
-        guard token == .beginArray else { return try scanner.skip(token, in: text) }
+        guard token.isArray else { return try scanner.skip(token, in: text) }
         while true {
             let element = try scanner.next(in: text)
-            if element == .endArray { return }
+            if element.isArrayEnd { return }
             choices += 1
-            guard element == .beginObject else {
+            guard element.isObject else {
                 try scanner.skip(element, in: text)
                 continue
             }
@@ -92,7 +92,7 @@ struct AnswerChunk {
         var produces = false
         while case .key(let name) = try scanner.next(in: text) {
             let token = try scanner.next(in: text)
-            if name.equals("delta", in: text), token == .beginObject {
+            if name.equals("delta", in: text), token.isObject {
                 if try readDelta(&scanner, text) { produces = true }
                 continue
             }
@@ -140,6 +140,8 @@ private enum AnswerMember {
     case other
 
     static func find(_ key: JSONString, in text: RawSpan) -> AnswerMember {
+        // Most members are none of these, and say so by their length.
+        if !key.isEscaped, !(5...7).contains(key.range.count) { return .other }
         if key.equals("choices", in: text) { return .choices }
         if key.equals("usage", in: text) { return .usage }
         if key.equals("object", in: text) { return .object }
@@ -161,10 +163,10 @@ enum UsageReader {
                 input = count(token, text)
             } else if name.equals("completion_tokens", in: text) {
                 usage.output = Tokens(count(token, text) ?? 0)
-            } else if name.equals("prompt_tokens_details", in: text), token == .beginObject {
+            } else if name.equals("prompt_tokens_details", in: text), token.isObject {
                 usage.cachedInput = try detail("cached_tokens", &scanner, text)
                 continue
-            } else if name.equals("completion_tokens_details", in: text), token == .beginObject {
+            } else if name.equals("completion_tokens_details", in: text), token.isObject {
                 usage.reasoning = try detail("reasoning_tokens", &scanner, text)
                 continue
             }

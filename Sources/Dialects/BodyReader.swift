@@ -42,7 +42,7 @@ struct BodyReader<Meter: TextMeter> {
     }
 
     mutating func read(_ body: RawSpan) throws(BodyFault) {
-        guard try next(body) == .beginObject else { throw .notAnObject }
+        guard try next(body).isObject else { throw .notAnObject }
         found.start = scanner.offset
         var index = 0
         var previousEnd = scanner.offset
@@ -156,14 +156,14 @@ extension BodyReader {
     private mutating func readStreamOptions(
         _ token: JSONToken, _ body: RawSpan
     ) throws(BodyFault) {
-        found.hasStreamOptions = token == .beginObject
+        found.hasStreamOptions = token.isObject
         found.includeUsage = false
         found.continuousUsage = false
         found.optionsStart = nil
         found.optionsAreEmpty = true
         found.includeUsageValue = nil
-        if token == .null { return }
-        guard token == .beginObject else { throw .wrongType(.streamOptions, expected: .object) }
+        if token.isNull { return }
+        guard token.isObject else { throw .wrongType(.streamOptions, expected: .object) }
         found.optionsStart = scanner.offset
         var hasContinuous = false
         while case .key(let name) = try next(body) {
@@ -186,7 +186,7 @@ extension BodyReader {
     private mutating func readExtraArguments(
         _ token: JSONToken, _ body: RawSpan
     ) throws(BodyFault) {
-        guard token == .beginObject else { return try skip(token, body) }
+        guard token.isObject else { return try skip(token, body) }
         while case .key(let name) = try next(body) {
             if name.equals("kv_transfer_params", in: body) { throw .notAllowed(.extraKVTransfer) }
             try skip(next(body), body)

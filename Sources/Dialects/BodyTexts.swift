@@ -7,11 +7,11 @@ import Wire
 
 extension BodyReader {
     mutating func readMessages(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
-        guard token == .beginArray else { throw .wrongType(.messages, expected: .array) }
+        guard token.isArray else { throw .wrongType(.messages, expected: .array) }
         while true {
             let element = try next(body)
-            if element == .endArray { break }
-            guard element == .beginObject else {
+            if element.isArrayEnd { break }
+            guard element.isObject else {
                 throw .wrongElement(.messages, index: found.messages, expected: .object)
             }
             try readMessage(body)
@@ -106,7 +106,7 @@ extension BodyReader {
         found.prompts = 1
         while true {
             let token = try next(body)
-            if token == .endArray { return }
+            if token.isArrayEnd { return }
             guard case .string(let prompt) = token else {
                 throw .wrongElement(member, index: found.prompts, expected: .string)
             }
@@ -117,8 +117,8 @@ extension BodyReader {
 
     private mutating func readIDLists(_ member: Member, _ body: RawSpan) throws(BodyFault) {
         var list = JSONToken.beginArray
-        while list != .endArray {
-            guard list == .beginArray, case .number(let first) = try next(body) else {
+        while !list.isArrayEnd {
+            guard list.isArray, case .number(let first) = try next(body) else {
                 throw .wrongElement(member, index: found.prompts, expected: .ids)
             }
             try readIDs(member, first, body)
@@ -151,8 +151,8 @@ extension BodyReader {
     mutating func readTools(
         _ member: Member, _ token: JSONToken, _ body: RawSpan
     ) throws(BodyFault) {
-        if token == .null { return }
-        guard token == .beginArray else { throw .wrongType(member, expected: .array) }
+        if token.isNull { return }
+        guard token.isArray else { throw .wrongType(member, expected: .array) }
         tools.boundary()
         let start = scanner.offset
         do { try scanner.feedCompact(token, in: body, to: &tools) } catch { throw BodyFault(error) }
@@ -192,7 +192,7 @@ extension JSONScanner {
     fileprivate mutating func feedCompact<Meter: TextMeter>(
         _ token: JSONToken, in text: RawSpan, to meter: inout Meter
     ) throws(JSONFault) {
-        let outside = token == .beginObject || token == .beginArray ? depth - 1 : depth
+        let outside = token.isObject || token.isArray ? depth - 1 : depth
         var token = token
         var cursor = tokenStart
         while true {

@@ -95,15 +95,18 @@ package enum Member: UInt8, Sendable, CaseIterable {
 
     /// The member of a body's top level that `key` names, however it is spelled.
     static func find(_ key: JSONString, in body: RawSpan) -> Member? {
-        if key.isEscaped { return allCases.first { key.equals($0.name, in: body) } }
+        if key.isEscaped { return topLevel.first { key.equals($0.name, in: body) } }
         guard key.range.count < byLength.count else { return nil }
         return byLength[key.range.count].first { key.equals($0.name, in: body) }
     }
 
+    /// Without the members of members.
+    private static let topLevel = allCases.filter { $0.rawValue <= extraArguments.rawValue }
+
     /// By the length of the name: a key of another length is not even compared.
     private static let byLength: [[Member]] = {
         var table: [[Member]] = []
-        for member in allCases {
+        for member in topLevel {
             let length = member.name.utf8CodeUnitCount
             while table.count <= length { table.append([]) }
             table[length].append(member)

@@ -65,10 +65,16 @@ package final class EngineServer: Sendable {
         var threads: [LoopThread] = []
         for (place, setup) in setups.enumerated() {
             let door = doors[place]
-            threads.append(
-                try LoopThread(name: "engine-\(place)") {
-                    Self.work(setup, door)
-                })
+            do {
+                threads.append(
+                    try LoopThread(name: "engine-\(place)") {
+                        Self.work(setup, door)
+                    })
+            } catch {
+                // Those that have begun would go on unseen.
+                for mailbox in mailboxes { mailbox.post(.stop) }
+                throw error
+            }
         }
         self.threads = threads
     }

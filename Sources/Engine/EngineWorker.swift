@@ -47,7 +47,7 @@ final class EngineWorker {
             mailbox.descriptor, .read, Token(kind: Kind.mailbox, key: SlabKey(raw: 0)))
         try openDoor()
         while !isStopping { try turn() }
-        servers.forEach(Self.cut)
+        servers.each(Self.cut)
     }
 
     private static func cut(_ key: SlabKey, _ server: HTTP1ServerConnection) { server.abort() }

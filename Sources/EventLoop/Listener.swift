@@ -61,6 +61,13 @@ package struct Listener: ~Copyable, Sendable {
         return listener
     }
 
+    /// Listens no more: from here on connections are refused, and those that still wait are cut.
+    /// Its address is free once it is dropped. Duplicates stop with it.
+    package borrowing func stop() {
+        let raw = handle.raw
+        _ = System.once { shutdown(raw, Int32(SHUT_RDWR)) }
+    }
+
     /// Takes one waiting connection.
     ///
     /// A connection that failed while it waited counts as none: a listener with more stays ready.
@@ -78,7 +85,8 @@ package struct Listener: ~Copyable, Sendable {
         }
         switch Int32(-result) {
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(SystemFault(code: Int32(-result)))
-        case EINVAL: broken("a listener listens")
+        // Stopped through a duplicate.
+        case EINVAL: return .none
         // EAGAIN, and the errors of the connection itself that Linux reports here (accept(2)).
         default: return .none
         }
@@ -89,8 +97,8 @@ package struct Listener: ~Copyable, Sendable {
         Listener(handle: try handle.duplicate(), address: address, file: nil)
     }
 
-    /// Whether another process already listens there. Sharing a port (SO_REUSEPORT) would otherwise let two
-    /// gateways of one user take turns at the same door without knowing of each other.
+    /// Whether another process already listens there. Sharing a port (SO_REUSEPORT) would otherwise
+    /// let two gateways of one user take turns at the same door without knowing of each other.
     package static func isTaken(_ address: SocketAddress) throws(SystemFault) -> Bool {
         guard let port = address.port, port != 0 else { return false }
         let handle = try Descriptor(

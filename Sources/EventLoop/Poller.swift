@@ -5,8 +5,8 @@ package import Units
 
 /// What a descriptor is ready for. A hang-up and a failure are reported whether asked for or not.
 ///
-/// The values are those of Linux's epoll (a test compares them with the C constants); they stand here as
-/// numbers so that the optimiser sees through them in other modules.
+/// The values are those of Linux's epoll (a test compares them with the C constants); they stand
+/// here as numbers so that the optimiser sees through them in other modules.
 @frozen
 public struct Readiness: OptionSet, Sendable {
     public let rawValue: UInt32

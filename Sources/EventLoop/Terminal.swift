@@ -2,7 +2,8 @@
 
 import Glibc
 
-/// Standard output and standard error, for commands and for the log's own thread: these calls may block.
+/// Standard output and standard error, for commands and for the log's own thread: these calls may
+/// block.
 package enum Terminal {
     package enum Stream: Int32, Sendable {
         case output = 1

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
-import Routing
-import Decision
 import Budget
+import Decision
+import EventLoop
 import Policy
+import Routing
 import Synchronization
 import Transport
 import Units
@@ -48,7 +48,9 @@ extension Control {
             return fail(server, 404, "there is nothing at this path")
         }
         guard methods.contains(server.method) else {
-            return fail(server, 405, "the method is not allowed here")
+            return fail(
+                server, 405, "the method is not allowed here",
+                allow: methods == [.post] ? "POST" : "GET, HEAD")
         }
         guard isOpen(route) || isOperator(server) else {
             return fail(server, 401, "the admin token is needed: Authorization: Bearer")
@@ -108,8 +110,7 @@ extension Control {
         if parts.count == 4, parts[2] == "tenants", !parts[3].isEmpty {
             return (.tenant(decoded(parts[3])), read)
         }
-        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain"
-        {
+        if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain" {
             return (.drain(decoded(parts[3]), parts[4] == "drain"), [.post])
         }
         return nil
@@ -158,8 +159,8 @@ extension Control {
 
     // MARK: answers
 
-    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and every pool has
-    /// an endpoint in rotation.
+    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and
+    /// every pool has an endpoint in rotation.
     private func ready(_ server: HTTP1ServerConnection) {
         var reasons: [String] = []
         if shared.isDraining.load(ordering: .relaxed) { reasons.append("draining") }
@@ -212,22 +213,33 @@ extension Control {
         respond(server, 200, "application/json")
     }
 
-    private func fail(_ server: HTTP1ServerConnection, _ status: Int, _ message: String) {
+    private func fail(
+        _ server: HTTP1ServerConnection, _ status: Int, _ message: String,
+        allow: StaticString? = nil
+    ) {
         text.removeAll()
         JSONWriter.write(into: &text) { json in
             json.beginObject()
             json.member("error", message)
             json.endObject()
         }
-        respond(server, status, "application/json")
+        respond(server, status, "application/json", allow: allow)
     }
 
-    private func respond(_ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString) {
+    private func respond(
+        _ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString,
+        allow: StaticString? = nil
+    ) {
         fields.removeAll()
         fields.append("Content-Type: ")
         fields.append(type)
         fields.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n")
         if status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
+        if let allow {
+            fields.append("Allow: ")
+            fields.append(allow)
+            fields.append("\r\n")
+        }
         server.respond(status: status, fields: fields, length: .exact(text.count))
         unsafe server.write(text.readable)
         server.end()

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
-import Routing
-import Transport
 import Budget
 import Decision
 import Policy
+import Routing
 import Store
 import Telemetry
+import Transport
 import Units
 import Wire
 

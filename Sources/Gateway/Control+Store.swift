@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Policy
 import Budget
 import EventLoop
+import Policy
 import Store
 import Transport
 import Units

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
-import Transport
-import Scheduling
 import Budget
 import Decision
 import Policy
+import Scheduling
 import Store
+import Synchronization
 import Telemetry
+import Transport
 import Units
 
 /// Copies of what is in motion, taken for one page.

@@ -18,8 +18,8 @@ package enum ReloadOutcome: Sendable {
     case rejected([String])
 }
 
-/// The thread beside the workers: signals, probes of the engines, the operators' door, reload, snapshots, and
-/// the end. Whatever takes its time happens here, so that no request waits for it.
+/// The thread beside the workers: signals, probes of the engines, the operators' door, reload,
+/// snapshots, and the end. Whatever takes its time happens here, so that no request waits for it.
 final class Control {
     enum Kind {
         static let mailbox: UInt8 = 1
@@ -97,7 +97,8 @@ final class Control {
         redis?.tick(now: loop.now, wall: loop.wall)
         var messages: [ControlMessage] = []
         while endedWorkers < shared.mailboxes.count {
-            // Queued requests run out of patience to the hundredth of a second; idle, seldom is enough.
+            // Queued requests run out of patience to the hundredth of a second; idle, seldom is
+            // enough.
             let rest: Duration =
                 shared.waiting.load(ordering: .relaxed) > 0
                 ? .milliseconds(5) : .milliseconds(100)

@@ -35,7 +35,8 @@ enum Credentials {
         return found
     }
 
-    /// What follows `Bearer `, in any case of letters (RFC 6750 section 2.1, RFC 9110 section 11.1).
+    /// What follows `Bearer `, in any case of letters (RFC 6750 section 2.1, RFC 9110 section
+    /// 11.1).
     private static func bearer(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         let scheme: StaticString = "bearer "
         guard value.count > scheme.utf8CodeUnitCount else { return nil }

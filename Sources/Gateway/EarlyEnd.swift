@@ -4,8 +4,8 @@ import Dialects
 import Units
 import Wire
 
-/// The end of a stream that has spent its time: a last chunk that says `length`, the usage where the client
-/// asked for it, and the terminator. SDKs take it for a normal end.
+/// The end of a stream that has spent its time: a last chunk that says `length`, the usage where
+/// the client asked for it, and the terminator. SDKs take it for a normal end.
 struct EarlyEnd {
     let dialect: Dialect
     let id: String

@@ -48,7 +48,10 @@ final class Exchange {
     var route: Dialect?
     var dialect = Dialect.chatCompletions
     var name: RequestName
-    var tenant: TenantID
+    let tenant: TenantID
+    let account: BudgetAccount
+    /// Of the class, as the configuration that admitted the request has them.
+    let timeouts: TimeoutPolicy
     var trafficClass: ClassID
     var model = ModelID(0)
     var inspection = Inspection()
@@ -87,6 +90,8 @@ final class Exchange {
     var arrivedAt: Instant
     var readAt: Instant
     var forwardedAt: Instant?
+    /// From the complete request to its bytes for the engine, where it did not wait.
+    var overhead: Duration?
     var firstTokenAt: Instant?
     var lastTokenAt: Instant?
     var lastReportAt: Instant?
@@ -99,13 +104,15 @@ final class Exchange {
 
     init(
         id: RequestID, server: ServerStream, policy: Policy, name: RequestName,
-        tenant: TenantID, trafficClass: ClassID, now: Instant
+        account: BudgetAccount, trafficClass: ClassID, now: Instant
     ) {
         self.id = id
         self.server = server
         self.policy = policy
         self.name = name
-        self.tenant = tenant
+        self.account = account
+        tenant = account.tenant
+        timeouts = policy.classes[trafficClass.index].timeouts
         self.trafficClass = trafficClass
         arrivedAt = now
         readAt = now

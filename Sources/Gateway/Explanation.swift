@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Wire
 import Decision
 import Policy
 import Transport
 import Units
+import Wire
 
 /// What a refusal says in words: the numbers compared, and when to come back.
 ///
-/// A client may show nothing but this text. `Please try again in 1.574s.` is OpenAI's wording, which some
-/// clients read the wait from.
+/// A client may show nothing but this text. `Please try again in 1.574s.` is OpenAI's wording,
+/// which some clients read the wait from.
 enum Explanation {
     /// A refusal of a request that was inspected.
     static func write(

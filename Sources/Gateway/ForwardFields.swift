@@ -8,9 +8,9 @@ import Wire
 
 /// Which fields of a client's request an engine sees, and which are Penstock's own.
 ///
-/// Dropped: what belongs to the one connection (RFC 9110 section 7.6.1), credentials, everything that Penstock
-/// gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and what would let a client
-/// steer an engine behind the gateway's back. All else passes as it came.
+/// Dropped: what belongs to the one connection (RFC 9110 section 7.6.1), credentials, everything
+/// that Penstock gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and
+/// what would let a client steer an engine behind the gateway's back. All else passes as it came.
 enum ForwardFields {
     static func write(
         _ server: ServerStream, _ exchange: Exchange, key: Secret?, to fields: inout ByteBuffer
@@ -44,7 +44,8 @@ enum ForwardFields {
     }
 }
 
-/// Which fields of an engine's answer a client sees. Framing, dates, limits and identifiers are Penstock's own.
+/// Which fields of an engine's answer a client sees. Framing, dates, limits and identifiers are
+/// Penstock's own.
 enum AnswerFields {
     static func write(_ client: ClientStream, to fields: inout ByteBuffer) {
         let nominated = ConnectionOptions(client)
@@ -68,7 +69,8 @@ enum AnswerFields {
         }
     }
 
-    /// An engine's own refusal also says when to come back: as the engine says in seconds, or in one.
+    /// An engine's own refusal also says when to come back: as the engine says in seconds, or in
+    /// one.
     private static func wait(_ client: ClientStream, to fields: inout ByteBuffer) {
         let seconds = unsafe client.value(.retryAfter)?.positiveNumber ?? 1
         fields.append("Retry-After: ")
@@ -98,9 +100,9 @@ private struct ConnectionOptions {
     }
 
     private mutating func add(_ value: UnsafeRawBufferPointer) {
-        for unsafe option in unsafe value.split(separator: 0x2C) {
-            let text = unsafe String(decoding: unsafe option, as: UTF8.self)
-            let name = text.filter { $0 != " " && $0 != "\t" }.lowercased()
+        let text = unsafe String(decoding: unsafe value, as: UTF8.self)
+        for option in text.split(separator: ",") {
+            let name = option.filter { $0 != " " && $0 != "\t" }.lowercased()
             if !name.isEmpty, name != "close", name != "keep-alive" { options.append(name) }
         }
     }

@@ -51,8 +51,8 @@ package final class GatewayProcess {
     package let addresses: [SocketAddress]
     package let adminAddress: SocketAddress
 
-    /// Binds every door, so that a taken port is an error of the start. `signals` were blocked before the
-    /// first thread of the process began: another one would die of them.
+    /// Binds every door, so that a taken port is an error of the start. `signals` were blocked
+    /// before the first thread of the process began: another one would die of them.
     package init(
         _ setup: GatewaySetup, log: LogSink, signals: consuming SignalSource
     ) throws(GatewayFault) {
@@ -106,8 +106,8 @@ package final class GatewayProcess {
 }
 
 extension GatewayProcess {
-    /// A door of each listener for one worker. The first worker finds the ports, the others join them. A Unix
-    /// socket is bound once, by `sockets`, and shared.
+    /// A door of each listener for one worker. The first worker finds the ports, the others join
+    /// them. A Unix socket is bound once, by `sockets`, and shared.
     private static func doors(
         _ setup: GatewaySetup, _ shared: [BoundDoor?], _ bound: inout [SocketAddress]
     ) throws(GatewayFault) -> [BoundDoor] {

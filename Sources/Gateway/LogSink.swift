@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Units
 package import EventLoop
 package import Logging
 import Synchronization
+import Units
 
-/// Lines on their way to standard error: written by a thread of its own, so that no loop ever waits for
-/// a slow terminal or disk. What exceeds the queue is dropped and counted.
+/// Lines on their way to standard error: written by a thread of its own, so that no loop ever waits
+/// for a slow terminal or disk. What exceeds the queue is dropped and counted.
 package final class LogSink: Sendable {
     private enum Record: Sendable {
         case line(String)

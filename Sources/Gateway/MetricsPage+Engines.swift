@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Transport
-import Routing
 import Admission
 import Decision
 import Dialects
 import Policy
+import Routing
 import Telemetry
+import Transport
 import Units
 import Wire
 
-/// The engines' state under the canonical names, whatever each engine calls it. What an engine does not tell
-/// has no series: an absent number is honest, a zero is not.
+/// The engines' state under the canonical names, whatever each engine calls it. What an engine does
+/// not tell has no series: an absent number is honest, a zero is not.
 extension MetricsPage {
     func engines(to page: inout PrometheusWriter) {
         let states = control.endpointStates()
@@ -48,6 +48,8 @@ extension MetricsPage {
         gauge("prefill_queue_len", "Requests that wait in the engine.") {
             states[$0].ledger.reading.map { Double($0.waiting) }
         }
+        // No engine tells of the requests between prefill and decode yet.
+        gauge("decode_queue_len", "Requests that wait between prefill and decode.") { _ in nil }
         gauge("kv_cache_tokens_used", "KV tokens of running sequences, as scraped.") {
             states[$0].ledger.reading?.usedTokens.map { Double($0.count) }
         }

@@ -8,8 +8,8 @@ import Telemetry
 import Units
 import Wire
 
-/// `/metrics`: the gateway's own counters with the prefix `penstock_`, and the engines' state under the
-/// canonical names, whatever the engine calls it.
+/// `/metrics`: the gateway's own counters with the prefix `penstock_`, and the engines' state under
+/// the canonical names, whatever the engine calls it.
 struct MetricsPage {
     /// Tenants beyond this many share the label `other`.
     static let tenantLabels = 1_000

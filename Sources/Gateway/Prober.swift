@@ -29,6 +29,8 @@ struct Probe {
     var took: Duration?
     var lastFault: String?
     var failures = 0
+    /// The wheel will come back to it. Not so once its endpoint has left the configuration.
+    var isPlanned = false
 
     init(endpoint: EndpointID, addresses: [SocketAddress]) {
         self.endpoint = endpoint
@@ -47,8 +49,9 @@ final class ByteBufferBox {
 
 /// Asks every endpoint how it is, then how full, at a fixed interval.
 ///
-/// Life and load are two things: an engine that answers for its health but not for its metrics stays
-/// in rotation, with a reading that grows old. Only a failed health question counts against it.
+/// Life and load are two things: an engine that answers for its health but not for its metrics
+/// stays in rotation, with a reading that grows old. Only a failed health question counts against
+/// it.
 extension Control {
     func prepareProbes() {
         for endpoint in policy.endpoints.dropFirst(probes.count) {
@@ -56,6 +59,10 @@ extension Control {
                 Probe(
                     endpoint: endpoint.id,
                     addresses: SocketAddress(endpoint.address).map { [$0] } ?? []))
+        }
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard !probes[endpoint.id.index].isPlanned else { continue }
+            probes[endpoint.id.index].isPlanned = true
             schedule(endpoint.id.index, at: loop.now)
         }
     }
@@ -71,7 +78,11 @@ extension Control {
 
     /// The wheel says that it is an endpoint's turn, or that its probe takes too long.
     func probeDue(_ place: Int) {
-        guard place < probes.count, !policy.endpoints[place].removed else { return }
+        guard place < probes.count else { return }
+        guard !policy.endpoints[place].removed else {
+            probes[place].isPlanned = false
+            return
+        }
         if probes[place].step != nil {
             // A timer of an earlier probe: the present one has a deadline of its own.
             guard loop.now >= probes[place].deadline else { return }
@@ -91,7 +102,7 @@ extension Control {
         guard let number = probes[place].step else { return }
         let step = ProbeStep.plan(family(place))[number]
         guard let client = connection(place, port: step.port) else {
-            return failed(place, "cannot connect")
+            return failed(place, "cannot connect", .refused)
         }
         probes[place].body.removeAll()
         fields.removeAll()
@@ -147,7 +158,7 @@ extension Control {
                 return answered(place, status)
             case .fault(let fault):
                 forget(client, place)
-                return failed(place, "\(fault)")
+                return failed(place, "\(fault)", Self.kind(of: fault))
             case .closed: return forget(client, place)
             }
         }
@@ -164,13 +175,15 @@ extension Control {
         let plan = ProbeStep.plan(family(place))
         switch plan[number].subject {
         case .health, .olderHealth:
-            let isMissing = status == 404 && plan.dropFirst(number + 1).contains {
-                $0.subject == .olderHealth
-            }
+            let isMissing =
+                status == 404
+                && plan.dropFirst(number + 1).contains {
+                    $0.subject == .olderHealth
+                }
             if status == 200 {
                 probes[place].isAlive = true
             } else if !isMissing {
-                return failed(place, "health answered \(status)")
+                return failed(place, "health answered \(status)", .unwell)
             }
         case .metrics:
             guard status == 200 else { return failed(place, "metrics answered \(status)") }
@@ -227,15 +240,22 @@ extension Control {
             isSleeping: metrics.isSleeping ?? false)
     }
 
+    private static func kind(of fault: ClientFault) -> ProbeFailure {
+        if case .connect = fault { return .refused }
+        return .unanswered
+    }
+
     /// One question was not answered well.
-    private func failed(_ place: Int, _ fault: String) {
+    private func failed(
+        _ place: Int, _ fault: String, _ kind: ProbeFailure = .unanswered
+    ) {
         guard probes[place].step != nil else { return }
         if let client = probes[place].client.flatMap({ clients[$0] }) { forget(client, place) }
         if probes[place].isAlive { return finish(place, fault: fault) }
         probes[place].step = nil
         probes[place].failures += 1
         note(place, fault)
-        decide(.probeFailed(probes[place].endpoint))
+        decide(.probeFailed(probes[place].endpoint, kind))
         let next = loop.now + policy.upstream.scrapeInterval
         probes[place].startedAt = next
         schedule(place, at: next)

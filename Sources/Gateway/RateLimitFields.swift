@@ -58,7 +58,8 @@ enum RateLimitFields {
         fields.append("\r\n")
     }
 
-    /// `RateLimit-Policy: "requests-per-minute";q=600;w=60, "tokens-per-minute";q=200000;qu="tokens";w=60`
+    /// `RateLimit-Policy: "requests-per-minute";q=600;w=60,
+    /// "tokens-per-minute";q=200000;qu="tokens";w=60`
     private static func policies(
         _ requests: LimitStanding?, _ tokens: LimitStanding?, to fields: inout ByteBuffer
     ) {
@@ -82,7 +83,8 @@ enum RateLimitFields {
         fields.append("\r\n")
     }
 
-    /// `RateLimit: "tokens-per-minute";r=37040;t=14`. On a refusal `t` is the time until the request fits.
+    /// `RateLimit: "tokens-per-minute";r=37040;t=14`. On a refusal `t` is the time until the
+    /// request fits.
     private static func standings(
         _ requests: LimitStanding?, _ tokens: LimitStanding?, _ refused: Refusal?,
         to fields: inout ByteBuffer
@@ -98,8 +100,7 @@ enum RateLimitFields {
             fields.append(";r=")
             fields.append(decimal: whole(standing.remaining))
             var reset = standing.reset
-            if let refused, refused.reason == standing.kind.refusal, let wait = refused.retryAfter
-            {
+            if let refused, refused.reason == standing.kind.refusal, let wait = refused.retryAfter {
                 reset = wait
             }
             fields.append(";t=")

@@ -2,7 +2,8 @@
 
 import Units
 
-/// The identifier that clients, engines, logs and people know a request by: 1 to 128 visible ASCII bytes.
+/// The identifier that clients, engines, logs and people know a request by: 1 to 128 visible ASCII
+/// bytes.
 struct RequestName: Sendable, Equatable {
     static let longest = 128
 
@@ -38,8 +39,8 @@ struct RequestName: Sendable, Equatable {
     }
 
     func append(to buffer: inout ByteBuffer) {
-        buffer.reserve(count)
-        for place in 0..<count { buffer.append(byte: bytes[place]) }
+        let span = bytes.span
+        unsafe buffer.append(span.bytes.extracting(0..<count))
     }
 
     var text: String {

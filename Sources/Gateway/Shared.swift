@@ -28,7 +28,8 @@ enum ControlMessage: Sendable {
     case resolved(EndpointID, [SocketAddress], failed: Bool)
 }
 
-/// The little that all threads share: the one decider, the log of refusals, and the ways to each other.
+/// The little that all threads share: the one decider, the log of refusals, and the ways to each
+/// other.
 final class Shared: Sendable {
     /// Held for one decision at a time, never over a system call.
     let decider: Mutex<Decider>

@@ -3,7 +3,8 @@
 import EventLoop
 import Units
 
-/// One worker's ways to the engines: where each endpoint is, and its kept connections, the last used first.
+/// One worker's ways to the engines: where each endpoint is, and its kept connections, the last
+/// used first.
 struct Upstreams {
     private var addresses: [[SocketAddress]]
     private var turns: [Int]
@@ -38,8 +39,8 @@ struct Upstreams {
         return all[turns[endpoint.index]]
     }
 
-    /// A kept connection that has not been idle for longer than `limit`; older ones are handed out in
-    /// `stale` to be closed.
+    /// A kept connection that has not been idle for longer than `limit`; older ones are handed out
+    /// in `stale` to be closed.
     mutating func take(
         _ endpoint: EndpointID, idleAtMost limit: Duration, now: Instant, stale: inout [SlabKey]
     ) -> SlabKey? {
@@ -52,7 +53,8 @@ struct Upstreams {
         return nil
     }
 
-    /// Hands out in `stale` every kept connection that has been idle for `limit`; false when none is left.
+    /// Hands out in `stale` every kept connection that has been idle for `limit`; false when none
+    /// is left.
     mutating func expire(
         idleAtMost limit: Duration, now: Instant, stale: inout [SlabKey]
     ) -> Bool {

@@ -72,7 +72,7 @@ extension Worker {
         let answer = store.reserve(
             ReserveRequest(
                 request: exchange.id, reservation: reservation,
-                tenant: exchange.policy.tenants[ask.tenant.index],
+                account: exchange.account,
                 demand: Demand(input: ask.input, output: ask.output, cost: ask.cost)),
             now: loop.now, wall: loop.wall)
         if let answer { budgeted(exchange, answer) }
@@ -86,6 +86,7 @@ extension Worker {
             exchange.holder = holder
             decide(.budgeted(ticket, .reserved))
         case .refused(let refusal):
+            exchange.reservation = nil
             exchange.snapshot = refusal.snapshot
             decide(
                 .budgeted(
@@ -94,6 +95,7 @@ extension Worker {
                         refusal.kind, limit: refusal.limit, used: refusal.used,
                         requested: refusal.requested, wait: refusal.wait)))
         case .neverFits(let kind, let limit, let requested):
+            exchange.reservation = nil
             decide(.budgeted(ticket, .neverFits(kind, limit: limit, requested: requested)))
         case .unavailable(let retryAfter):
             decide(.budgeted(ticket, .unavailable(retryAfter: retryAfter)))
@@ -118,12 +120,13 @@ extension Worker {
     /// Gives the reservation back for what was really used.
     func settle(_ exchange: Exchange, _ use: SettledUse) {
         guard let reservation = exchange.reservation else { return }
-        // While the store has not answered it may still hold a reservation: it is settled to nothing.
-        let holder = exchange.state == .budgeting ? .store : exchange.holder
+        // While the store has not answered it may still hold a reservation: it is settled to
+        // nothing.
+        let holder = exchange.state == .budgeting ? .outstanding : exchange.holder
         exchange.reservation = nil
         store.settle(
             Settlement(
-                reservation: reservation, tenant: exchange.policy.tenants[exchange.tenant.index],
+                reservation: reservation, account: exchange.account,
                 holder: holder, use: use),
             now: loop.now, wall: loop.wall)
     }

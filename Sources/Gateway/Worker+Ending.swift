@@ -49,7 +49,8 @@ extension Worker {
     private static func cost(_ price: Price?, _ used: Usage) -> Double {
         guard let price else { return 0 }
         let fresh = used.input.count - used.cachedInput.count
-        return (Double(fresh) * price.inputPerMillion
+        return
+            (Double(fresh) * price.inputPerMillion
             + Double(used.cachedInput.count) * price.cachedInputPerMillion
             + Double(used.output.count) * price.outputPerMillion) / 1e6
     }
@@ -79,6 +80,7 @@ extension Worker {
         record.cachedInput = used.cachedInput
         record.output = used.output
         record.cost = cost
+        record.overhead = exchange.overhead
         if let forwarded = exchange.forwardedAt {
             record.queueWait = forwarded - exchange.readAt
             if let first = exchange.firstTokenAt, exchange.body == .events {

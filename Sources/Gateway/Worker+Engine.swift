@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Telemetry
 import Decision
 import Dialects
 import EventLoop
 import Policy
+import Synchronization
+import Telemetry
 import Transport
 import Units
 import Wire
@@ -14,6 +15,9 @@ extension Worker {
     // MARK: sending
 
     func forward(_ exchange: Exchange, to endpoint: EndpointID) {
+        if endpoint.index >= policy.endpoints.count {
+            adopt(shared.decider.withLock { $0.policy })
+        }
         exchange.endpoint = endpoint
         exchange.state = .sending
         send(exchange, fresh: false)
@@ -28,18 +32,27 @@ extension Worker {
         exchange.client = client
         client.tag = exchange.id.key
         exchange.forwardedAt = loop.now
-        let timeouts = exchange.policy.classes[exchange.trafficClass.index].timeouts
         exchange.deadline.set(
-            min(exchange.totalDeadline, loop.now + timeouts.firstToken), token(exchange), loop)
+            min(exchange.totalDeadline, loop.now + exchange.timeouts.firstToken),
+            token(exchange), loop)
         fields.removeAll()
-        let pool = exchange.policy.pools[
-            exchange.policy.endpoints[endpoint.index].pool.index]
-        ForwardFields.write(server, exchange, key: pool.key, to: &fields)
+        let known = self.policy(of: exchange, knowing: endpoint)
+        ForwardFields.write(
+            server, exchange, key: known.pools[known.endpoints[endpoint.index].pool.index].key,
+            to: &fields)
         unsafe client.request(
             method: .post, target: path(exchange.dialect),
-            authority: exchange.policy.endpoints[endpoint.index].authority, fields: fields,
+            authority: known.endpoints[endpoint.index].authority, fields: fields,
             body: edit(exchange, server))
+        // The loop's clock stands still during a turn, and most of the overhead lies within one.
+        if !exchange.wasQueued { exchange.overhead = MonotonicClock.now() - exchange.readAt }
         if let connection = clients[client.key] { pump(connection) }
+    }
+
+    /// The configuration that admitted the request, or, where a reload has added the endpoint
+    /// since, the present one.
+    private func policy(of exchange: Exchange, knowing endpoint: EndpointID) -> Policy {
+        endpoint.index < exchange.policy.endpoints.count ? exchange.policy : policy
     }
 
     /// The body as the engine gets it: the client's own bytes where nothing has to change.
@@ -165,10 +178,12 @@ extension Worker {
         if let connection = servers[server.key] { pump(connection) }
     }
 
-    /// The head of the engine's answer. A stream's head waits for its first event, so that an engine that
-    /// answers at once but never begins can still be told from one that works.
+    /// The head of the engine's answer. A stream's head waits for its first event, so that an
+    /// engine that answers at once but never begins can still be told from one that works.
     private func begin(_ exchange: Exchange, _ client: ClientStream) {
-        let isStream = unsafe client.value(.contentType).map { unsafe $0.startsWith("text/event-stream") }
+        let isStream = unsafe client.value(.contentType).map {
+            unsafe $0.startsWith("text/event-stream")
+        }
         if client.status == 200, isStream ?? false {
             exchange.body = .events
             var asked: AskedUsage = []
@@ -235,7 +250,8 @@ extension Worker {
         }
     }
 
-    /// Passes on every complete event in `bytes`, neighbours in one piece; says how many bytes that were.
+    /// Passes on every complete event in `bytes`, neighbours in one piece; says how many bytes that
+    /// were.
     private func passEvents(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) -> Int {
         var start = 0
         var passed = 0
@@ -305,7 +321,8 @@ extension Worker {
     /// llama.cpp's usage speaks of one choice, all others' of the whole answer.
     private func usageScope(_ exchange: Exchange) -> UsageScope {
         guard let endpoint = exchange.endpoint else { return .answer }
-        let pool = exchange.policy.pools[exchange.policy.endpoints[endpoint.index].pool.index]
+        let known = policy(of: exchange, knowing: endpoint)
+        let pool = known.pools[known.endpoints[endpoint.index].pool.index]
         return pool.engine.family.usageScope(
             choicesPerPrompt: exchange.inspection.choicesPerPrompt)
     }
@@ -328,7 +345,7 @@ extension Worker {
     private func noteToken(_ exchange: Exchange) {
         if exchange.firstTokenAt == nil { exchange.firstTokenAt = loop.now }
         exchange.lastTokenAt = loop.now
-        let between = exchange.policy.classes[exchange.trafficClass.index].timeouts.betweenTokens
+        let between = exchange.timeouts.betweenTokens
         exchange.deadline.set(
             min(exchange.totalDeadline, loop.now + between), token(exchange), loop)
     }
@@ -378,8 +395,9 @@ extension Worker {
         if let connection = servers[server.key] { pump(connection) }
     }
 
-    /// The engine's connection broke. Before a byte was sent to the client it may be tried again, if the
-    /// engine cannot have begun; after it the client must see that the answer is not complete.
+    /// The engine's connection broke. Before a byte was sent to the client it may be tried again,
+    /// if the engine cannot have begun; after it the client must see that the answer is not
+    /// complete.
     private func fail(_ exchange: Exchange, _ client: ClientStream, _ fault: ClientFault) {
         exchange.client = nil
         if exchange.state == .sending {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import EventLoop
-import Telemetry
 import Decision
 import Dialects
 import Estimation
+import EventLoop
 import Policy
 import Store
 import Synchronization
+import Telemetry
 import Transport
 import Units
 import Wire
@@ -18,7 +18,8 @@ extension Worker {
     func pump(_ server: HTTP1ServerConnection) {
         while true {
             switch server.next() {
-            case .none: return
+            case .none:
+                if holds(server) { return }
             case .head: begin(server)
             case .request: arrive(server)
             case .fault(let fault): refuse(server, fault)
@@ -47,8 +48,9 @@ extension Worker {
         let name =
             unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
             ?? RequestName(random: &random)
-        guard let route = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+        guard
+            let route = unsafe Route.route(
+                method: server.method, target: server.target.bytes)
         else { return refuse(server, name, Refusal(.notFound)) }
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
@@ -95,7 +97,7 @@ extension Worker {
         }
         let exchange = Exchange(
             id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
-            tenant: tenant, trafficClass: trafficClass, now: loop.now)
+            account: accounts[tenant.index], trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
         exchange.dialect = dialect ?? .chatCompletions
         _ = exchanges.insert(exchange)
@@ -133,19 +135,35 @@ extension Worker {
 
     // MARK: body
 
+    /// What has come of a body counts against the bound while it comes: an announcement would be
+    /// cheap, and the end would be too late. False when it was refused for that.
+    private func holds(_ server: HTTP1ServerConnection) -> Bool {
+        guard let exchange = exchange(of: server), exchange.state == .reading else { return true }
+        count(server, of: exchange)
+        // One alone always has room.
+        guard heldBodies > policy.http.maxBufferedBodies.count, heldBodies > exchange.heldBody
+        else { return true }
+        refuse(exchange, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)))
+        return false
+    }
+
+    private func count(_ server: HTTP1ServerConnection, of exchange: Exchange) {
+        heldBodies += server.heldRequestBytes - exchange.heldBody
+        exchange.heldBody = server.heldRequestBytes
+    }
+
     /// The request is complete: one pass over its body, and the decider is told.
     private func arrive(_ server: HTTP1ServerConnection) {
         guard let exchange = exchange(of: server) else { return }
         exchange.readAt = loop.now
-        heldBodies += server.heldRequestBytes
-        exchange.heldBody = server.heldRequestBytes
+        count(server, of: exchange)
         guard let dialect = exchange.route else { return list(server, exchange) }
         textMeter.reset()
         toolMeter.reset()
         do throws(BodyFault) {
             try unsafe inspect(
                 server.body.bytes, dialect,
-                limits: InspectionLimits(maxDepth: policy.http.maxJSONDepth),
+                limits: InspectionLimits(maxDepth: exchange.policy.http.maxJSONDepth),
                 meter: &textMeter, tools: &toolMeter, into: &exchange.inspection)
         } catch {
             return refuse(exchange, error)
@@ -159,7 +177,7 @@ extension Worker {
             isOutputless: dialect == .embeddings, deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
-        let total = policy.classes[exchange.trafficClass.index].timeouts.total
+        let total = exchange.timeouts.total
         exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
         exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
         decide(.arrived(exchange.id, arrival))
@@ -188,22 +206,22 @@ extension Worker {
         if name.isEscaped {
             text.removeAll()
             unsafe name.append(to: &text, from: server.body.bytes)
-            found = unsafe policy.model(text.readable.bytes)
+            found = unsafe exchange.policy.model(text.readable.bytes)
         } else {
-            found = unsafe policy.model(
+            found = unsafe exchange.policy.model(
                 UnsafeRawBufferPointer(rebasing: server.body[name.range]).bytes)
         }
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
             return nil
         }
-        let pool = policy.classes[exchange.trafficClass.index].pool
-        guard policy.tenants[exchange.tenant.index].models.contains(model) else {
+        let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+        guard exchange.policy.tenants[exchange.tenant.index].models.contains(model) else {
             exchange.model = model
             refuse(exchange, Refusal(.modelNotAllowed))
             return nil
         }
-        guard policy.pools[pool.index].models.contains(model) else {
+        guard exchange.policy.pools[pool.index].models.contains(model) else {
             exchange.model = model
             refuse(exchange, Refusal(.modelNotFound))
             return nil
@@ -211,7 +229,8 @@ extension Worker {
         return model
     }
 
-    /// When the client will have hung up: its stated budget, or its read timeout, whichever is shorter.
+    /// When the client will have hung up: its stated budget, or its read timeout, whichever is
+    /// shorter.
     private func patience(_ server: HTTP1ServerConnection) -> Instant {
         var deadline = Instant.distantFuture
         if let milliseconds = unsafe server.value(.xPenstockDeadlineMS)?.positiveNumber {
@@ -220,8 +239,13 @@ extension Worker {
         if let seconds = unsafe server.value(.xStainlessReadTimeout)?.positiveNumber {
             // A margin before the client gives up, so that the answer still reaches it.
             let span = Duration.seconds(seconds)
-            deadline = min(deadline, loop.now + span - min(.seconds(1), Duration(
-                nanoseconds: span.nanoseconds / 10)))
+            deadline = min(
+                deadline,
+                loop.now + span
+                    - min(
+                        .seconds(1),
+                        Duration(
+                            nanoseconds: span.nanoseconds / 10)))
         }
         return deadline
     }
@@ -235,8 +259,9 @@ extension Worker {
     /// `GET /v1/models` and `/v1/models/{model}`: what the tenant may use, answered here.
     private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
         let tenant = policy.tenants[exchange.tenant.index]
-        guard case .model(let range)? = unsafe Route.route(
-            method: server.method, target: server.target.bytes)
+        guard
+            case .model(let range)? = unsafe Route.route(
+                method: server.method, target: server.target.bytes)
         else {
             ModelList.write(tenant.models.map { policy.models[$0.index] }, to: &text)
             return answer(exchange, status: 200)

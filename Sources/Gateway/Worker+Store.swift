@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Transport
 import EventLoop
 import Store
 import Synchronization
+import Transport
 import Units
 
 /// The budget store's connection on the worker's own loop, where it has one.
@@ -18,8 +18,8 @@ extension Worker {
         redis.ready(token, readiness, now: loop.now, wall: loop.wall)
     }
 
-    /// Once a turn, at its end: what is due, what was answered, and what is to be sent. An answer may
-    /// bring the next command, so sending comes last.
+    /// Once a turn, at its end: what is due, what was answered, and what is to be sent. An answer
+    /// may bring the next command, so sending comes last.
     func driveStore() {
         guard case .redis(let redis) = store else { return }
         if let due = redis.nextDeadline, due <= loop.now {
@@ -43,19 +43,21 @@ extension Worker {
         return redis.settlementsWaiting
     }
 
-    /// Tells the others, and the log, when the store comes and goes.
+    /// Tells the others, and the log, when the store comes and goes, its absence at the start
+    /// included.
     private func note(_ state: StoreState) {
-        let isUp = state == .up
-        guard isUp != storeWasUp else { return }
-        storeWasUp = isUp
-        if isUp {
+        switch state {
+        case .opening: return
+        case .up:
+            guard storeWasUp != true else { return }
             shared.storesUp.add(1, ordering: .relaxed)
             shared.log.write("worker \(index): budget store is up")
-        } else {
-            shared.storesUp.subtract(1, ordering: .relaxed)
-            if case .away(let fault, _) = state {
-                shared.log.write("worker \(index): budget store is away: \(fault)")
-            }
+            storeWasUp = true
+        case .away(let fault, _):
+            guard storeWasUp != false else { return }
+            if storeWasUp == true { shared.storesUp.subtract(1, ordering: .relaxed) }
+            shared.log.write("worker \(index): budget store is away: \(fault)")
+            storeWasUp = false
         }
     }
 }

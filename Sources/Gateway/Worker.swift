@@ -12,7 +12,8 @@ import Transport
 import Units
 import Wire
 
-/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by another thread.
+/// One thread's share of the gateway: its doors, connections and requests. Nothing of it is seen by
+/// another thread.
 final class Worker {
     /// What the tokens of this worker's poller and wheel stand for.
     enum Kind {
@@ -30,6 +31,8 @@ final class Worker {
     let loop: Loop
     let digest = Digest()
     var policy: Policy
+    /// By tenant, for the present configuration.
+    var accounts: [BudgetAccount]
     var serverLimits: ServerLimits
     var clientLimits: ClientLimits
     var doors: [Door]
@@ -45,7 +48,8 @@ final class Worker {
     var isPerforming = false
     var isDraining = false
     var isStopping = false
-    var storeWasUp = false
+    /// What was last told of the store; nil before it was reached or given up once.
+    var storeWasUp: Bool?
     private var cutRequests = 0
     /// The wheel will say when to look for connections that were kept for too long.
     var isSweeping = false
@@ -68,10 +72,11 @@ final class Worker {
         self.index = index
         self.shared = shared
         self.policy = policy
+        accounts = policy.tenants.map { BudgetAccount($0) }
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
         let connections = policy.http.maxConnections
-        loop = try Loop(timers: 4 * connections + 64)
+        loop = try Loop(timers: 4 * connections + 64, writing: .atTurnsEnd)
         if let redis = shared.redis {
             store = .redis(
                 RedisStore(
@@ -116,6 +121,14 @@ final class Worker {
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
         let ready = try loop.wait(atMost: storePatience)
+        // Engines first: what a kept connection has brought unasked, or that it has ended, is known
+        // before a client's request of the same turn is sent over it.
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            guard token.kind == Kind.client, let client = clients[token.key] else { continue }
+            client.ready(readiness)
+            pump(client)
+        }
         for place in 0..<ready {
             let (token, readiness) = loop.poller.event(place)
             switch token.kind {
@@ -123,11 +136,9 @@ final class Worker {
                 guard let server = servers[token.key] else { continue }
                 server.ready(readiness)
                 pump(server)
-            case Kind.client:
-                guard let client = clients[token.key] else { continue }
-                client.ready(readiness)
-                pump(client)
-            case Kind.door: accept(doors[token.key.slot])
+            case Kind.door:
+                // None are left once a drain has begun, even within this turn.
+                if token.key.slot < doors.count { accept(doors[token.key.slot]) }
             case Kind.mailbox:
                 mailbox.drain(into: &messages)
                 for message in messages { handle(message) }
@@ -138,6 +149,21 @@ final class Worker {
         }
         for token in loop.dueTimers() { fire(token) }
         driveStore()
+        write()
+    }
+
+    /// What this turn has brought leaves now, each connection's in one piece. Driving a connection
+    /// that has written may bring more to write.
+    private func write() {
+        while true {
+            if let client = loop.nextUnwrittenClient() {
+                pump(client)
+            } else if let server = loop.nextUnwrittenServer() {
+                pump(server)
+            } else {
+                return
+            }
+        }
     }
 
     private func fire(_ token: Token) {
@@ -161,15 +187,26 @@ final class Worker {
     private func handle(_ message: WorkerMessage) {
         switch message {
         case .action(let action): perform(later: action)
-        case .reconfigured(let policy):
-            self.policy = policy
-            serverLimits = ServerLimits(policy.http)
-            clientLimits = ClientLimits(policy.upstream)
-            upstreams.grow(to: policy.endpoints.count)
+        case .reconfigured(let policy): adopt(policy)
         case .resolved(let endpoint, let addresses):
             upstreams.resolved(endpoint, addresses)
         case .drain: drain()
         case .stop: isStopping = true
+        }
+    }
+
+    /// The machine may speak of what a reload has brought before its message is here.
+    func adopt(_ policy: Policy) {
+        guard policy.generation > self.policy.generation else { return }
+        self.policy = policy
+        accounts = policy.tenants.map { BudgetAccount($0) }
+        serverLimits = ServerLimits(policy.http)
+        clientLimits = ClientLimits(policy.upstream)
+        upstreams.grow(to: policy.endpoints.count)
+        // Names are resolved by the control thread, which tells later.
+        for endpoint in policy.endpoints where !endpoint.removed {
+            guard let fixed = SocketAddress(endpoint.address) else { continue }
+            upstreams.resolved(endpoint.id, [fixed])
         }
     }
 
@@ -181,8 +218,8 @@ final class Worker {
             switch door.bound.listener.accept() {
             case .none: return
             case .exhausted(let fault):
-                // Without descriptors the listener would stay ready and the loop spin: it rests for a turn of
-                // the wheel, as does the backlog.
+                // Without descriptors the listener would stay ready and the loop spin: it rests for
+                // a turn of the wheel, as does the backlog.
                 shared.log.write("accept: \(fault)")
                 rest(door)
                 return
@@ -225,22 +262,41 @@ final class Worker {
 
     private func drain() {
         guard !isDraining else { return }
-        isDraining = true
-        for door in doors where !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+        // Whoever had come before is served: connections that wait at a door, and requests that
+        // have arrived on connections thought to be idle.
+        for door in doors {
+            takeAll(door)
+            if !door.isResting { loop.poller.remove(door.bound.listener.descriptor) }
+            // The thread's start still holds it: dropping it here would not free it.
+            door.bound.listener.stop()
+        }
         doors.removeAll()
-        servers.forEach { _, server in
+        servers.each { _, server in
+            server.ready(.readable)
+            pump(server)
+        }
+        isDraining = true
+        servers.each { _, server in
             server.closeAfterAnswer()
             pump(server)
         }
     }
 
+    private func takeAll(_ door: Door) {
+        var before = -1
+        while before < servers.count {
+            before = servers.count
+            accept(door)
+        }
+    }
+
     private func close() {
         cutRequests = exchanges.count
-        servers.forEach { _, server in
+        servers.each { _, server in
             server.abort()
             pump(server)
         }
-        clients.forEach { _, client in client.close() }
+        clients.each { _, client in client.close() }
         driveStore()
     }
 }

@@ -2,7 +2,8 @@
 
 package import Units
 
-/// The part of the configuration that holds from start to end of the process: a reload that changes it is refused.
+/// The part of the configuration that holds from start to end of the process: a reload that changes
+/// it is refused.
 package struct FixedPolicy: Sendable, Equatable {
     /// Worker threads, each with a loop of its own; 1 to 64.
     package var workers: Int

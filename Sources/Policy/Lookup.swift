@@ -69,7 +69,7 @@ struct NameTable: Sendable {
         return true
     }
 
-    /// FNV-1a, with the last step of SplitMix64 because its low bits alone are weak.
+    /// FNV-1a, with the last step of SplitMix64 because its low bits alone spread badly.
     private static func hash(_ name: RawSpan) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for offset in 0..<name.byteCount {

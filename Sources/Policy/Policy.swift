@@ -2,11 +2,11 @@
 
 package import Units
 
-/// The replaceable part of the configuration, validated: a reload swaps it as a whole, and a request keeps the
-/// one that admitted it.
+/// The replaceable part of the configuration, validated: a reload swaps it as a whole, and a
+/// request keeps the one that admitted it.
 ///
-/// Tables are indexed by the dense identifiers; the tables of a later policy contain all earlier names at the
-/// same places, with `removed` set on those that left.
+/// Tables are indexed by the dense identifiers; the tables of a later policy contain all earlier
+/// names at the same places, with `removed` set on those that left.
 package final class Policy: Sendable {
     /// Counts up with every reload.
     package let generation: Int

@@ -78,8 +78,8 @@ package enum LimitKind: String, Sendable, CaseIterable {
 
 /// What a tenant may use. A limit that is absent does not exist.
 package struct TenantLimits: Sendable, Equatable {
-    /// In the order of `LimitKind.allCases`, at most one of a kind, each above zero. Tokens, requests, or
-    /// currency units for `costPerMonth`.
+    /// In the order of `LimitKind.allCases`, at most one of a kind, each above zero. Tokens,
+    /// requests, or currency units for `costPerMonth`.
     package var rates: [Limit]
     /// A longer prompt is refused, whatever the model could take.
     package var maxPromptTokens: Tokens?

@@ -85,8 +85,8 @@ package final class ReplayRun {
         } catch {
             throw .system(error)
         }
-        calls.forEach(cut)
-        clients.forEach(Self.close)
+        calls.each(cut)
+        clients.each(Self.close)
         return ReplayReport(tally, span: lastEnd - begunAt)
     }
 

@@ -142,7 +142,7 @@ package struct ClassQueue: Sendable {
     }
 
     /// Calls `body` from the longest waiting to the last, until it returns false.
-    package func forEach(_ body: (SlabKey, Entry) -> Bool) {
+    package func each(_ body: (SlabKey, Entry) -> Bool) {
         var at = first
         while let place = at, let node = nodes[place] {
             guard body(place, node.entry) else { return }

@@ -8,14 +8,14 @@
 /// uses EVALSHA and SCRIPT LOAD, and AUTH and SELECT where they are configured.
 ///
 /// Keys, all of one tenant and with one hash tag, all expiring:
-/// - `{prefix:tenant}:used`, a hash: the account. At most 13 fields, under 1 KB; kept until all of
-///   it has drained and its day and month are over.
+/// - `{prefix:tenant}:used`, a hash: the account. At most 13 fields, under 1 KB (measured in Redis
+///   7.0: 520 bytes); kept until all of it has drained and its day and month are over.
 /// - `{prefix:tenant}:open`, a sorted set: the concurrent requests by the end of their lease, under
-///   150 bytes each; kept for a lease and a minute.
-/// - `{prefix:tenant}:hold:<reservation>`, a string: one open reservation, under 400 bytes. Deleted
-///   at settlement; that of a dead gateway is kept for a lease and an hour.
+///   250 bytes each (149 to 178); kept for a lease and a minute.
+/// - `{prefix:tenant}:hold:<reservation>`, a string: one open reservation, under 400 bytes (219 to
+///   232). Deleted at settlement; that of a dead gateway is kept for a lease and an hour.
 ///
-/// So a tenant costs 1 KB, and 550 bytes for each request that is open.
+/// So a tenant costs at most 1 KB, and 650 bytes for each request that is open.
 enum BudgetScript {
     static let text = #"""
         -- KEYS: used, open, hold.

@@ -6,14 +6,16 @@ package import Units
 /// What the gateway asks of a budget store. Nothing here blocks.
 package protocol BudgetStoring {
     /// Charges all limits of the tenant or none. Nil: the answer comes through `drain`, exactly
-    /// once, at most 100 ms later, unless the reservation is settled before.
+    /// once, unless the reservation is settled before. With the default timeout of 50 ms it comes
+    /// within 100 ms: one timeout to wait for a turn, one for the reply; one more where the server
+    /// had lost the script.
     func reserve(_ request: ReserveRequest, now: Instant, wall: WallTime) -> ReserveAnswer?
 
     /// Replaces a reservation by what was used. Every `reserved` answer needs one; more than one
     /// counts once.
     ///
-    /// A request that ends while its answer is outstanding settles at once, with `.nothing`: no
-    /// answer will come.
+    /// A request that ends while its answer is outstanding settles at once, with the holder
+    /// `.outstanding` and use `.nothing`: no answer will come.
     func settle(_ settlement: Settlement, now: Instant, wall: WallTime)
 
     /// Moves the answers that have arrived behind those in `answers`.

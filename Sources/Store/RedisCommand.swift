@@ -4,7 +4,7 @@ import Budget
 import Units
 
 /// What a run of the script is for.
-enum RedisTask {
+enum ScriptRun {
     case reserve(ReserveRequest)
     /// A `reserve` whose request has ended: a settlement follows it, and nobody wants the answer.
     case abandoned(ReserveRequest)
@@ -62,7 +62,7 @@ struct RedisCommand {
         /// AUTH or SELECT: anything but OK is a fault.
         case greeting
         case loadScript
-        case run(RedisTask)
+        case run(ScriptRun)
     }
     var kind: Kind
     /// When the reply has to be there.

@@ -10,11 +10,11 @@ import Units
 enum LinkEvent {
     /// Connected, greeted, and able to decide.
     case up
-    case answered(RedisTask, ScriptReply)
+    case answered(ScriptRun, ScriptReply)
     /// The server refused this one task, and serves others.
-    case refused(RedisTask)
+    case refused(ScriptRun)
     /// The connection is gone, and with it the replies to these tasks, oldest first.
-    case lost(StoreFault, [RedisTask])
+    case lost(StoreFault, [ScriptRun])
 }
 
 /// The way from one worker to Redis: connects, greets, sends tasks, matches replies, and gives a
@@ -76,11 +76,11 @@ final class RedisLink {
         }
     }
 
-    /// The oldest event that has not been taken.
+    /// Gives what happened in exchange for an empty array.
     func takeEvents(into taken: inout [LinkEvent]) { swap(&events, &taken) }
 
     /// Sends a task with the next flush. Only while up.
-    func send(_ task: RedisTask, now: Instant) {
+    func send(_ task: ScriptRun, now: Instant) {
         guard case .up(let connection) = phase else { broken("tasks are sent while up") }
         write(task, to: connection)
         inFlight.append(
@@ -103,7 +103,7 @@ final class RedisLink {
     /// Takes an event of the poller; one of an earlier connection is dropped.
     func ready(_ token: Token, _ readiness: Readiness, now: Instant) {
         guard let connection, connection.token == token else { return }
-        attempt(now: now) { () throws(StoreFault) in
+        untilFault(now: now) { () throws(StoreFault) in
             if !readiness.isDisjoint(with: [.writable, .hungUp, .failed]) {
                 try connection.becameWritable()
                 try connection.flush()
@@ -121,7 +121,7 @@ final class RedisLink {
             if retryAt <= now { askGate(now: now) }
         case .opening, .up:
             guard let connection, isLate(now) else { return }
-            attempt(now: now) { () throws(StoreFault) in
+            untilFault(now: now) { () throws(StoreFault) in
                 // The reply may be here already, and only we are late.
                 try receive(connection)
                 if isLate(now) { throw lateness }
@@ -132,7 +132,7 @@ final class RedisLink {
     /// Sends what has been written since the last time.
     func flush(now: Instant) {
         guard let connection else { return }
-        attempt(now: now) { () throws(StoreFault) in try connection.flush() }
+        untilFault(now: now) { () throws(StoreFault) in try connection.flush() }
     }
 }
 
@@ -160,7 +160,7 @@ extension RedisLink {
 
     private func askGate(now: Instant) {
         switch shared.attempt(now: now) {
-        case .now: attempt(now: now) { () throws(StoreFault) in try open(now: now) }
+        case .now: untilFault(now: now) { () throws(StoreFault) in try open(now: now) }
         case .askAgain(let at): phase = .away(retryAt: at + jitter())
         }
     }
@@ -196,12 +196,12 @@ extension RedisLink {
         isLoadingScript = true
     }
 
-    private func write(_ task: RedisTask, to connection: RedisConnection) {
+    private func write(_ task: ScriptRun, to connection: RedisConnection) {
         connection.write { writer.write(task.call, terms, to: &$0) }
     }
 
-    /// Runs what a fault ends.
-    private func attempt(now: Instant, _ body: () throws(StoreFault) -> Void) {
+    /// Runs what may find the connection at its end.
+    private func untilFault(now: Instant, _ body: () throws(StoreFault) -> Void) {
         do throws(StoreFault) {
             try body()
         } catch {
@@ -213,7 +213,7 @@ extension RedisLink {
         shared.failed()
         phase = .away(retryAt: now + jitter())
         isLoadingScript = false
-        var tasks: [RedisTask] = []
+        var tasks: [ScriptRun] = []
         for command in inFlight {
             if case .run(let task) = command.kind { tasks.append(task) }
         }
@@ -295,7 +295,7 @@ extension RedisLink {
 
     /// The script was not run, so nothing was charged: loads it, once for all that meet this, and
     /// tries again.
-    private func resend(_ task: RedisTask, _ deadline: Instant, _ connection: RedisConnection) {
+    private func resend(_ task: ScriptRun, _ deadline: Instant, _ connection: RedisConnection) {
         let extended = deadline + shared.policy.timeout
         if !isLoadingScript { loadScript(connection, extended) }
         write(task, to: connection)

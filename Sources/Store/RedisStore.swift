@@ -17,11 +17,11 @@ package import Units
 /// a settlement with nothing used follows it once Redis is back. Settlements wait and are sent
 /// again. Both are known to the script by name and count once.
 package final class RedisStore {
-    /// Tasks without a reply: what Redis does in about 10 ms. More wait here, so that a burst of ours
-    /// is not taken for a server that is late.
+    /// Tasks without a reply: what Redis does in about 10 ms. More wait here, so that a burst of
+    /// ours is not taken for a server that is late.
     static let window = 512
-    /// Reservations that wait for their turn, each at most as long as a command may take; beyond, and
-    /// then, `on_failure` decides.
+    /// Reservations that wait for their turn, each at most as long as a command may take; beyond,
+    /// and then, `on_failure` decides.
     static let mostWaiting = 16_384
     /// Settlements that wait for Redis; 150 bytes each.
     static let mostSettlements = 65_536
@@ -71,8 +71,11 @@ package final class RedisStore {
 
     /// When `tick` wants to be called at the latest.
     package var nextDeadline: Instant? {
-        let renewal = link.isUp ? renewals.nextDue : nil
-        return [link.nextDeadline, waiting.first?.deadline, renewal].compactMap { $0 }.min()
+        var next = Instant.distantFuture
+        if let deadline = link.nextDeadline { next = min(next, deadline) }
+        if let first = waiting.first { next = min(next, first.deadline) }
+        if link.isUp, let due = renewals.nextDue { next = min(next, due) }
+        return next == .distantFuture ? nil : next
     }
 
     /// Takes an event of the poller with this store's kind of token.
@@ -165,7 +168,7 @@ extension RedisStore {
     }
 
     private func becomeAway(
-        _ fault: StoreFault, _ tasks: [RedisTask], now: Instant, wall: WallTime
+        _ fault: StoreFault, _ tasks: [ScriptRun], now: Instant, wall: WallTime
     ) {
         counted.faults += 1
         if case .away(_, let since) = current {
@@ -187,7 +190,7 @@ extension RedisStore {
     }
 
     private func take(
-        _ reply: ScriptReply, to task: RedisTask, now: Instant, wall: WallTime
+        _ reply: ScriptReply, to task: ScriptRun, now: Instant, wall: WallTime
     ) {
         switch task {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
@@ -222,7 +225,7 @@ extension RedisStore {
         if let answer = reads.take(standing) { answers.append(answer) }
     }
 
-    private func takeRefusal(of task: RedisTask, wall: WallTime) {
+    private func takeRefusal(of task: ScriptRun, wall: WallTime) {
         counted.commandsRefused += 1
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)

@@ -12,19 +12,18 @@ struct RenewalQueue {
     private let interval: Duration
     private let limit: Int
 
-    /// `limit`: the most reservations; one beyond it is not renewed.
+    /// `limit`: the most reservations, those settled in the last interval included; one beyond it
+    /// is not renewed.
     init(lease: Duration, limit: Int) {
         interval = Duration(nanoseconds: lease.nanoseconds / 3)
         self.limit = limit
     }
 
-    var count: Int { open.count }
-
     /// When the next renewal is due, at the latest.
     var nextDue: Instant? { queue.first?.due }
 
     mutating func add(_ reservation: ReservationID, tenantName: String, now: Instant) {
-        guard open.count < limit, open.insert(reservation).inserted else { return }
+        guard queue.count < limit, open.insert(reservation).inserted else { return }
         queue.append(
             Lease(reservation: reservation, tenantName: tenantName, due: now + interval))
     }

@@ -4,6 +4,20 @@ package import Budget
 package import Policy
 package import Units
 
+/// Whose budget is meant, and what its limits are: made once for a tenant and a configuration.
+package struct BudgetAccount: Sendable {
+    package let tenant: TenantID
+    /// The tenant's name in the store.
+    package let name: String
+    package let limits: LimitSet
+
+    package init(_ tenant: TenantPolicy) {
+        self.tenant = tenant.id
+        name = tenant.name
+        limits = LimitSet(tenant.limits)
+    }
+}
+
 /// One request's question to the budget store.
 package struct ReserveRequest: Sendable {
     /// Where the answer belongs.
@@ -12,16 +26,27 @@ package struct ReserveRequest: Sendable {
     package let tenantName: String
     package let order: BudgetOrder
 
-    /// `serviceTime`: how long such requests take in the mean; zero when unknown. See `BudgetOrder`.
+    /// `serviceTime`: how long such requests take in the mean; zero when unknown. See
+    /// `BudgetOrder`.
+    package init(
+        request: RequestID, reservation: ReservationID, account: BudgetAccount, demand: Demand,
+        serviceTime: Duration = .zero
+    ) {
+        self.request = request
+        tenantName = account.name
+        order = BudgetOrder(
+            id: reservation, tenant: account.tenant, limits: account.limits, demand: demand,
+            serviceTime: serviceTime)
+    }
+
+    /// The same for a tenant whose account is not at hand.
     package init(
         request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
         serviceTime: Duration = .zero
     ) {
-        self.request = request
-        tenantName = tenant.name
-        order = BudgetOrder(
-            id: reservation, tenant: tenant.id, limits: LimitSet(tenant.limits), demand: demand,
-            serviceTime: serviceTime)
+        self.init(
+            request: request, reservation: reservation, account: BudgetAccount(tenant),
+            demand: demand, serviceTime: serviceTime)
     }
 
     package var reservation: ReservationID { order.id }
@@ -38,15 +63,24 @@ package struct Settlement: Sendable {
 
     /// `holder`: as the answer to the reservation said; `.outstanding` while it has not come.
     package init(
-        reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
+        reservation: ReservationID, account: BudgetAccount, holder: ReservationHolder,
         use: SettledUse
     ) {
         self.reservation = reservation
-        self.tenant = tenant.id
-        self.tenantName = tenant.name
-        self.limits = LimitSet(tenant.limits)
+        tenant = account.tenant
+        tenantName = account.name
+        limits = account.limits
         self.holder = holder
         self.use = use
+    }
+
+    /// The same for a tenant whose account is not at hand.
+    package init(
+        reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
+        use: SettledUse
+    ) {
+        self.init(
+            reservation: reservation, account: BudgetAccount(tenant), holder: holder, use: use)
     }
 
     /// The end of a reservation that the store may have made without our knowing.

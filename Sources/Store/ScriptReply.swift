@@ -29,7 +29,7 @@ package enum ScriptReply: Sendable, Equatable {
     }
 
     /// Nil also for an answer that is not one to this task.
-    init?(_ text: String, for task: RedisTask) {
+    init?(_ text: String, for task: ScriptRun) {
         let call = task.call
         guard let reply = ScriptReply(text, limits: call.limits, demand: call.demand) else {
             return nil

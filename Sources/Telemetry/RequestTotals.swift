@@ -91,8 +91,8 @@ package struct RequestHistograms: Sendable {
 /// Everything that one worker has counted.
 ///
 /// Sets of labels are bounded: when there is no place for one more tenant, its requests are counted
-/// under `RequestLabels.otherTenants`, class and model as they are. So no tenant's figures ever hold
-/// another's, and the sums over all stay right.
+/// under `RequestLabels.otherTenants`, class and model as they are. So no tenant's figures ever
+/// hold another's, and the sums over all stay right.
 package struct RequestTotals: Sendable {
     /// In the order in which they first occurred; `counters` stand at the same places.
     package private(set) var labels: [RequestLabels] = []

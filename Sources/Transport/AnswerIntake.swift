@@ -5,8 +5,8 @@ import Wire
 
 /// The reading half of a connection to an engine: the answer's head, then its body.
 ///
-/// What arrives lies in the loop's scratch and is handed on within the turn; only the beginning of a
-/// head that did not come whole is carried over, in a block of its own.
+/// What arrives lies in the loop's scratch and is handed on within the turn; only the beginning of
+/// a head that did not come whole is carried over, in a block of its own.
 struct AnswerIntake: ~Copyable {
     /// What a look at the body gave.
     @unsafe

@@ -81,7 +81,8 @@ struct AnswerOutput: ~Copyable {
         case bodiless
     }
 
-    /// From here on the buffer is packed before it grows: it belongs to a client that does not read.
+    /// From here on the buffer is packed before it grows: it belongs to a client that does not
+    /// read.
     private static let packedSize = 65_536
 
     private(set) var framing = Framing.idle
@@ -141,6 +142,14 @@ struct AnswerOutput: ~Copyable {
             unsafe bytes.append(payload)
             bytes.appendChunkEnd()
         }
+    }
+
+    /// Leaves the answer without its end, to be written as far as it has come; false where only a
+    /// reset would tell the client that something is missing.
+    mutating func breakOff() -> Bool {
+        guard framing != .idle, !isEndedByClose else { return false }
+        framing = .idle
+        return true
     }
 
     /// Ends the answer; false when it is not whole, and then nothing is written.

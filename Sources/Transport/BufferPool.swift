@@ -2,7 +2,8 @@
 
 import Units
 
-/// Blocks of one size that the connections of a loop lend each other: an idle connection holds none.
+/// Blocks of one size that the connections of a loop lend each other: an idle connection holds
+/// none.
 @safe
 struct BufferPool: ~Copyable {
     private var blocks: [UnsafeMutableRawBufferPointer] = unsafe []
@@ -17,7 +18,7 @@ struct BufferPool: ~Copyable {
     }
 
     deinit {
-        for unsafe block in unsafe blocks { unsafe block.deallocate() }
+        for place in unsafe blocks.indices { unsafe blocks[place].deallocate() }
     }
 
     /// An empty buffer with one block of room.

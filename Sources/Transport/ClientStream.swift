@@ -9,10 +9,13 @@ package struct ClientLimits: Sendable {
     package var head = HeadLimits(maxTarget: 8_192, maxHead: 65_536, maxFields: 256)
     package var maxTrailers = 8_192
     package var maxChunkExtensions = 4_096
-    /// Receive buffer asked of the kernel, which takes twice that. Without it the kernel's own choice
-    /// may grow to tens of megabytes, all of them ahead of a client that does not read.
+    /// Receive buffer asked of the kernel, which takes twice that. Without it the kernel's own
+    /// choice may grow to tens of megabytes, all of them ahead of a client that does not read.
     package var kernelBuffer = Bytes.kibi(512)
     package var connectTimeout = Duration.seconds(2)
+    /// A connection that was kept for less than this is used again without a look at what it may
+    /// have brought meanwhile: for owners that deliver engines' events before clients'.
+    package var quietFor = Duration.zero
 
     package init() {}
 }
@@ -30,8 +33,8 @@ package enum ClientFault: Error, Sendable, Equatable {
     case unexpectedBytes
 }
 
-/// What an engine's stream has to say. Ask until `.none`, after it was driven and after the owner has
-/// done something to it from outside of its events.
+/// What an engine's stream has to say. Ask until `.none`, after it was driven and after the owner
+/// has done something to it from outside of its events.
 @unsafe
 package enum ClientEvent {
     case none
@@ -65,8 +68,9 @@ package class ClientStream {
         self.destination = destination
     }
 
-    /// Sends a request; the one before was answered whole. `fields` holds complete lines `name: value CR LF` without `Host`, framing and
-    /// connection fields. The body is copied as far as the kernel does not take it at once.
+    /// Sends a request; the one before was answered whole. `fields` holds complete lines `name:
+    /// value CR LF` without `Host`, framing and connection fields. The body is copied as far as the
+    /// kernel does not take it at once.
     package func request(
         method: Method, target: UnsafeRawBufferPointer, authority: String,
         fields: borrowing ByteBuffer, body: UnsafeRawBufferPointer
@@ -90,8 +94,8 @@ package class ClientStream {
     /// The answer has no body by its nature.
     package var isBodiless: Bool { abstract() }
 
-    /// Stops reading, for a client that is slower than its engine: after `next` gave `.none`. What the
-    /// engine sends then waits in the kernel, and an end with it.
+    /// Stops reading, for a client that is slower than its engine: after `next` gave `.none`. What
+    /// the engine sends then waits in the kernel, and an end with it.
     package func pauseReading() { abstract() }
     /// Reads on.
     package func resumeReading() { abstract() }

@@ -23,15 +23,22 @@ package final class HTTP1ClientConnection: ClientStream {
         case closed
     }
 
+    private let quietFor: Duration
+    private var idleSince = Instant(nanoseconds: 0)
+
     private struct Flags {
         var isConnectedTold = false
         /// The present request has not been answered whole.
         var isAsked = false
         /// A byte of an answer to the present request has come.
         var isAnswered = false
+        /// Stands in the loop's row of those that write at the turn's end.
+        var isUnwritten = false
         /// An earlier request was answered whole.
         var wasReused = false
-        /// The engine sends no more.
+        /// The engine sends no more, or nothing but what is with the kernel.
+        var isEnding = false
+        /// The engine's last byte was read.
         var hasEnded = false
         /// The connection broke: an end that it makes is not a clean one.
         var isReset = false
@@ -63,6 +70,7 @@ package final class HTTP1ClientConnection: ClientStream {
     ) throws(SystemFault) {
         self.loop = loop
         self.token = token
+        quietFor = limits.quietFor
         let socket = try Socket.connect(to: address)
         socket.setReceiveBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
@@ -90,7 +98,7 @@ package final class HTTP1ClientConnection: ClientStream {
         guard phase != .closed else { return }
         if phase == .idle {
             phase = .awaiting
-            guard isQuiet else { return }
+            guard loop.now - idleSince < quietFor || isQuiet else { return }
         }
         output = loop.lend()
         output.append(method.name)
@@ -148,7 +156,16 @@ package final class HTTP1ClientConnection: ClientStream {
     }
 
     private func flush() {
-        guard !output.isEmpty else { return }
+        guard loop.defersWrites else { return transmit() }
+        guard !state.isUnwritten else { return }
+        state.isUnwritten = true
+        loop.enqueue(self)
+    }
+
+    /// Hands to the kernel what it takes.
+    func transmit() {
+        state.isUnwritten = false
+        guard !output.isEmpty, phase != .closed, phase != .connecting else { return }
         switch unsafe socket?.send(output.readable) ?? .closed {
         case .bytes(let count):
             output.consume(count)
@@ -196,7 +213,8 @@ package final class HTTP1ClientConnection: ClientStream {
     package func ready(_ readiness: Readiness) {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .closed, phase != .connecting else { return }
-        if readiness.has(.writable) { flush() }
+        if readiness.has(.writable) { transmit() }
+        if readiness.has(.peerClosed) || readiness.has(.broken) { state.isEnding = true }
         if state.isPaused {
             if readiness.has(.broken) { detach() }
         } else if readiness.has(.input) {
@@ -289,14 +307,15 @@ package final class HTTP1ClientConnection: ClientStream {
     /// answer, and the whole request has gone out.
     private func finish() -> ClientEvent {
         let isClean =
-            intake.isEmpty && output.isEmpty && !state.hasEnded && !state.isReset
-            && intake.head.keepAlive
+            intake.isEmpty && output.isEmpty && !state.isEnding && !state.hasEnded
+            && !state.isReset && intake.head.keepAlive
         state.isAsked = false
         guard isClean else {
             close()
             return unsafe .end
         }
         phase = .idle
+        idleSince = loop.now
         state.wasReused = true
         intake.discard()
         return unsafe .end
@@ -363,6 +382,7 @@ package final class HTTP1ClientConnection: ClientStream {
         if phase == .connecting || !output.isEmpty { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
+        // A change takes no memory: there is nothing that could fail.
         try? loop.poller.change(descriptor, wanted, token)
     }
 }

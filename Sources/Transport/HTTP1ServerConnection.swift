@@ -11,48 +11,11 @@ package import Wire
 /// looked at again: it is read away, within bounds, so that the answer can be read, and then the
 /// connection closes.
 package final class HTTP1ServerConnection: ServerStream {
-    /// Where the connection stands.
-    private enum Phase {
-        /// Between requests or in the middle of a head; → body, answering (a fault), closing,
-        /// closed.
-        case head
-        /// The head was told of, its body is being read; → answering, closed.
-        case body
-        /// The request is complete or given up, the answer owed or under way; → head, closing,
-        /// closed.
-        case answering
-        /// The last answer goes out; → lingering, closed.
-        case closing
-        /// Everything is sent, our end of the stream included; what still comes is read away;
-        /// → closed.
-        case lingering
-        case closed
-    }
-
     /// What a step came to.
     private enum Step {
         case again
         case wait
         case tell(ServerEvent)
-    }
-
-    private struct Flags {
-        /// An answer is owed or under way: if the client leaves now, the owner is told.
-        var isOwed = false
-        /// No request is read after the present one.
-        var isLast = false
-        /// The present request was read to its end.
-        var isWhole = false
-        /// The client was invited to send the present body.
-        var isInvited = false
-        /// A head's time runs: from its first byte, and on a new connection from the beginning.
-        var isHeadAwaited = true
-        /// The client sends no more.
-        var hasEnded = false
-        /// Nothing can be sent or received any more.
-        var isBroken = false
-        var isExpired = false
-        var isClosedTold = false
     }
 
     private let loop: Loop
@@ -61,10 +24,10 @@ package final class HTTP1ServerConnection: ServerStream {
     private let descriptor: Int32
     private var socket: Socket?
     private var interest = Interest.read + .peerClosed
-    private var phase = Phase.head
+    private var phase = ServerPhase.head
     private var intake: RequestIntake
     private var output = AnswerOutput()
-    private var state = Flags()
+    private var state = ServerFlags()
     private var deadline = LazyDeadline()
     /// When the client has to have sent what it is to send.
     private var readBy: Instant
@@ -141,7 +104,7 @@ package final class HTTP1ServerConnection: ServerStream {
     package func ready(_ readiness: Readiness) {
         if readiness.has(.writable) {
             output.unblock()
-            flush()
+            transmit()
         }
         guard phase != .closed else { return }
         // Before this side has sent its end, a hang-up is a reset.
@@ -185,6 +148,7 @@ package final class HTTP1ServerConnection: ServerStream {
         switch phase {
         case .head: return readHead()
         case .body: return readBody()
+        case .skipping: return skipBody()
         case .closing where output.isEmpty: return finishClosing()
         case .lingering where state.hasEnded || discarded > limits.maxLinger: return tearDown()
         case .answering, .closing, .lingering, .closed: return .wait
@@ -206,7 +170,7 @@ package final class HTTP1ServerConnection: ServerStream {
             guard discarded <= limits.maxLinger else { return }
             taken = unsafe socket?.receive(loop.scratch) ?? .closed
             if case .bytes(let count) = taken { discarded += count }
-        case .head, .body, .answering:
+        case .head, .body, .answering, .skipping:
             let place = self.place
             let room = unsafe intake.room(for: place, loop)
             guard unsafe !room.isEmpty else { return }
@@ -225,7 +189,7 @@ package final class HTTP1ServerConnection: ServerStream {
     /// What the next bytes are for. While an answer has not gone out no further head is read.
     private var place: RequestIntake.Place {
         switch phase {
-        case .body: .body
+        case .body, .skipping: .body
         case .head where output.isEmpty: .head
         case .head, .answering, .closing, .lingering, .closed: .later
         }
@@ -284,6 +248,18 @@ package final class HTTP1ServerConnection: ServerStream {
         return .wait
     }
 
+    /// Reads the rest of an answered request's body away.
+    private func skipBody() -> Step {
+        if let isWhole = try? intake.readBody(), isWhole {
+            nextRequest()
+        } else if state.hasEnded {
+            close()
+        } else {
+            return .wait
+        }
+        return .again
+    }
+
     /// From now on the client waits for the owner.
     private func awaitAnswer() {
         phase = .answering
@@ -313,11 +289,15 @@ package final class HTTP1ServerConnection: ServerStream {
         output.begin(head, fields, loop)
     }
 
-    /// The answer comes before the body was read. If the rest is here the connection can go on;
-    /// otherwise nobody knows where the next request would begin.
+    /// The answer comes before the body was read. Where all of it is here, or a little of a known
+    /// length is missing, the connection can go on. A client that waits for an invitation may send
+    /// the body or not (RFC 9110 section 10.1.1), and then nobody knows where the next request
+    /// begins.
     private func giveUpBody() {
         state.isWhole = (try? intake.readBody()) ?? false
-        if !state.isWhole { state.isLast = true }
+        let mayCome = !intake.head.expectsContinue || state.isInvited || !intake.isHeadOnly
+        let isShort = (intake.missingBytes ?? .max) <= limits.maxSkipped
+        if !state.isWhole, !mayCome || !isShort { state.isLast = true }
         awaitAnswer()
     }
 
@@ -332,7 +312,13 @@ package final class HTTP1ServerConnection: ServerStream {
         invariant(output.framing != .idle, "an answer begins before it ends")
         guard output.end(trailers: trailers, loop) else { return abort() }
         state.isOwed = false
-        guard !state.isLast else { return close() }
+        if state.isLast { return close() }
+        if state.isWhole { return nextRequest() }
+        phase = .skipping
+        expectBytes(by: loop.now + limits.bodyTimeout)
+    }
+
+    private func nextRequest() {
         intake.drop(loop)
         phase = .head
         expectBytes(by: loop.now + limits.idleTimeout)
@@ -340,15 +326,20 @@ package final class HTTP1ServerConnection: ServerStream {
 
     package override func abort() {
         guard phase != .closed else { return }
-        flush()
+        transmit()
         state.isOwed = false
-        _ = tearDown()
+        // What a slow client has not taken yet is still its own; only the end stays away.
+        if output.isEmpty || state.isBroken || !output.breakOff() {
+            _ = tearDown()
+        } else {
+            state.isLast = true
+            close()
+        }
     }
 
     package override func closeAfterAnswer() {
         state.isLast = true
         guard phase == .head, intake.isEmpty, output.isEmpty else { return }
-        // A request that has just come is still answered.
         receive()
         if intake.isEmpty { _ = tearDown() }
     }
@@ -357,6 +348,15 @@ package final class HTTP1ServerConnection: ServerStream {
     package override var hasResponded: Bool { output.framing != .idle }
 
     package override func flush() {
+        guard loop.defersWrites, output.count < limits.streamBuffer else { return transmit() }
+        guard !state.isUnwritten, phase != .closed else { return }
+        state.isUnwritten = true
+        loop.enqueue(self)
+    }
+
+    /// Hands to the kernel what it takes.
+    func transmit() {
+        state.isUnwritten = false
         guard phase != .closed, !state.isBroken else { return }
         if !output.isEmpty, !output.isBlocked { send() }
         output.weigh(limit: limits.streamBuffer)
@@ -398,8 +398,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     private func expire() -> Step {
         if writeBy <= loop.now {
-            // A client that takes nothing for so long is as good as gone, and the kernel need not
-            // keep what it will not take.
+            // A client that takes nothing for so long is as good as gone, its bytes with it.
             socket?.resetOnClose()
             state.isBroken = true
             return .again
@@ -417,6 +416,9 @@ package final class HTTP1ServerConnection: ServerStream {
         case .head where intake.isEmpty: return tearDown()
         case .head where state.isHeadAwaited: return fault(.headTimeout)
         case .body: return fault(.bodyTimeout)
+        case .skipping:
+            close()
+            return .again
         case .lingering: return tearDown()
         case .head, .answering, .closing, .closed: return .again
         }
@@ -441,8 +443,7 @@ package final class HTTP1ServerConnection: ServerStream {
         expectBytes(by: loop.now + limits.lingerTimeout)
     }
 
-    /// Everything is with the kernel. To close while the client sends would reset the connection,
-    /// and the answer might be lost with it (RFC 9112 section 9.6).
+    /// To close while the client sends could lose the answer by a reset (RFC 9112 section 9.6).
     private func finishClosing() -> Step {
         if state.hasEnded || (state.isWhole && isQuiet) { return tearDown() }
         phase = .lingering
@@ -481,6 +482,7 @@ package final class HTTP1ServerConnection: ServerStream {
         if !output.isEmpty { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
+        // A change takes no memory: there is nothing that could fail.
         try? loop.poller.change(descriptor, wanted, token)
     }
 
@@ -489,7 +491,7 @@ package final class HTTP1ServerConnection: ServerStream {
     private var wantsBytes: Bool {
         switch phase {
         case .closing, .lingering: discarded <= limits.maxLinger
-        case .head, .body, .answering, .closed: intake.hasRoom(for: place)
+        case .head, .body, .answering, .skipping, .closed: intake.hasRoom(for: place)
         }
     }
 }

@@ -18,12 +18,28 @@ package final class Loop {
     private var fired: [Token] = []
     private var buffers = BufferPool(blockSize: Loop.blockSize, limit: 256)
     private var date = HTTPDate()
+    private let writing: Writing
+    private var unwrittenServers: [HTTP1ServerConnection] = []
+    private var unwrittenClients: [HTTP1ClientConnection] = []
     /// Where engines' answers are read into, to be passed on within the same turn.
     let scratch: UnsafeMutableRawBufferPointer
 
-    /// At most `timers` deadlines at once. `scratch` is the most that one read brings of an answer: it
-    /// comes on top of a full stream buffer, and both together should stay below a power of two.
-    package init(timers: Int, scratch scratchSize: Bytes = .kibi(32)) throws(SystemFault) {
+    /// When connections hand to the kernel what was written.
+    package enum Writing: Sendable {
+        /// With each flush.
+        case atOnce
+        /// At the end of the turn, all connections one after the other: what many events of one
+        /// turn brought leaves in a row, and the other side's threads are woken once for many.
+        /// The owner calls `nextUnwrittenServer` and `nextUnwrittenClient` until they give nothing.
+        case atTurnsEnd
+    }
+
+    /// At most `timers` deadlines at once. `scratch` is the most that one read brings of an answer:
+    /// it comes on top of a full stream buffer, and both together should stay below a power of two.
+    package init(
+        timers: Int, scratch scratchSize: Bytes = .kibi(32), writing: Writing = .atOnce
+    ) throws(SystemFault) {
+        self.writing = writing
         poller = try Poller()
         current = MonotonicClock.now()
         wheel = TimerWheel(now: current, limit: timers)
@@ -61,6 +77,25 @@ package final class Loop {
         return fired
     }
 
+    /// Whether a flush waits for the turn's end.
+    var defersWrites: Bool { writing == .atTurnsEnd }
+    func enqueue(_ connection: HTTP1ServerConnection) { unwrittenServers.append(connection) }
+    func enqueue(_ connection: HTTP1ClientConnection) { unwrittenClients.append(connection) }
+
+    /// Writes for one more client's connection, which is then to be driven; nil when none is left.
+    package func nextUnwrittenServer() -> HTTP1ServerConnection? {
+        guard let connection = unwrittenServers.popLast() else { return nil }
+        connection.transmit()
+        return connection
+    }
+
+    /// Writes for one more engine's connection, which is then to be driven; nil when none is left.
+    package func nextUnwrittenClient() -> HTTP1ClientConnection? {
+        guard let connection = unwrittenClients.popLast() else { return nil }
+        connection.transmit()
+        return connection
+    }
+
     /// An empty buffer with a block of room, to be given back.
     func lend() -> ByteBuffer { buffers.lend() }
     func takeBack(_ buffer: inout ByteBuffer) { buffers.takeBack(&buffer) }
@@ -77,7 +112,8 @@ package final class Loop {
 @available(*, unavailable)
 extension Loop: Sendable {}
 
-/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves closer.
+/// A deadline that moves often and is seldom reached: the wheel is touched only when it moves
+/// closer.
 package struct LazyDeadline {
     private var key: TimerKey?
     private var armed = Instant.distantFuture

@@ -47,6 +47,14 @@ struct RequestIntake: ~Copyable {
     var capacity: Int { input.capacity }
     /// Not one byte has come behind the present request's head.
     var isHeadOnly: Bool { input.count == headLength }
+    /// What has not come of a body of known length; nil where the length is not known.
+    var missingBytes: Int? {
+        switch head.framing {
+        case .none: 0
+        case .length(let count): count - bodyLength
+        case .chunked, .untilClose: nil
+        }
+    }
     /// Bytes behind the present request as far as it is known.
     var laterBytes: Int { input.count - headLength - bodyLength }
 

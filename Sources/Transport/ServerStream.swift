@@ -20,12 +20,14 @@ package struct ServerLimits: Sendable {
     package var bodyFloorPerSecond = 1_024
     package var idleTimeout = Duration.seconds(60)
     package var writeTimeout = Duration.seconds(60)
+    /// Bytes of an answered request that are still waited for, so that the connection can go on.
+    package var maxSkipped = 64 << 10
     /// How long, and for how many bytes, a refused client's rest is read away before the close: so
     /// much of it is in flight, or sent by clients that read an answer only after their request.
     package var lingerTimeout = Duration.seconds(2)
     package var maxLinger = 32 << 20
-    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice may
-    /// grow to megabytes, all of them ahead of a client that does not read.
+    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice
+    /// may grow to megabytes, all of them ahead of a client that does not read.
     package var kernelBuffer = Bytes.kibi(512)
 
     package init() {}
@@ -70,7 +72,8 @@ package enum AnswerLength: Sendable, Equatable {
 
 /// One request and its answer on a client's connection, whatever the protocol.
 ///
-/// Request bytes are valid from `.head` (fields) or `.request` (body) until `dropRequest` or the answer's end.
+/// Request bytes are valid from `.head` (fields) or `.request` (body) until `dropRequest` or the
+/// answer's end.
 package class ServerStream {
     /// What the owner keeps for this stream.
     private final var ownerTag: SlabKey?
@@ -114,9 +117,9 @@ package class ServerStream {
     /// Gives the request's memory back; its bytes are gone.
     package func dropRequest() { abstract() }
 
-    /// Begins the answer, also before the request is complete: what is missing of it is then not waited
-    /// for, and the connection closes. `fields` holds complete lines `name: value CR LF`, without framing, date
-    /// and connection fields, which are the stream's own.
+    /// Begins the answer, also before the request is complete: where much of it is missing the
+    /// connection then ends with the answer. `fields` holds complete lines `name: value CR LF`,
+    /// without framing, date and connection fields, which are the stream's own.
     package func respond(
         status: Int, fields: borrowing ByteBuffer, length: AnswerLength
     ) { abstract() }

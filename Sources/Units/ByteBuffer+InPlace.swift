@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ByteBuffer {
-    /// Makes room for `bytes` more, moving what is present to the front before it takes more memory.
+    /// Makes room for `bytes` more, moving what is present to the front before it takes more
+    /// memory.
     ///
     /// `reserve` grows instead where the move would be long; this is for buffers whose size matters
     /// more than a move now and then.

@@ -8,8 +8,8 @@ public struct CivilDate: Hashable, Sendable {
     /// 1 to 31.
     public let day: Int
 
-    /// Days since 1970-01-01, by the era arithmetic of H. Hinnant, "chrono-compatible low-level date
-    /// algorithms".
+    /// Days since 1970-01-01, by the era arithmetic of H. Hinnant, "chrono-compatible low-level
+    /// date algorithms".
     public init(daysSinceEpoch days: Int) {
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

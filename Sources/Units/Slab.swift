@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A slot of a `Slab` and the generation of its present tenant: a key that outlived its element finds nothing.
+/// A slot of a `Slab` and the generation of its present tenant: a key that outlived its element
+/// finds nothing.
 @frozen
 public struct SlabKey: Hashable, Sendable {
     /// Generation (24 bits) above slot (32 bits); the top 8 bits are free for the holder.
@@ -18,7 +19,8 @@ public struct SlabKey: Hashable, Sendable {
     var generation: UInt32 { UInt32(truncatingIfNeeded: raw >> 32) & 0xFF_FFFF }
 }
 
-/// A bounded table with stable keys: insert, find and remove in constant time, slots reused, never moved.
+/// A bounded table with stable keys: insert, find and remove in constant time, slots reused, never
+/// moved.
 public struct Slab<Element> {
     @usableFromInline
     struct Slot {
@@ -111,7 +113,7 @@ public struct Slab<Element> {
 
     /// Every element with its key, in slot order.
     @inlinable
-    public func forEach(_ body: (SlabKey, Element) -> Void) {
+    public func each(_ body: (SlabKey, Element) -> Void) {
         for slot in slots.indices {
             if let element = slots[slot].element {
                 body(

@@ -34,8 +34,8 @@ public struct Instant: Hashable, Comparable, Sendable {
     }
 }
 
-/// A length of time in whole nanoseconds. It stands before the standard library's 128-bit type of the same
-/// name, whose divisions would be felt on the request path.
+/// A length of time in whole nanoseconds. It stands before the standard library's 128-bit type of
+/// the same name, whose divisions would be felt on the request path.
 @frozen
 public struct Duration: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var nanoseconds: Int64
@@ -109,8 +109,8 @@ public struct Duration: Hashable, Comparable, Sendable, CustomStringConvertible 
     }
 }
 
-/// A point of the wall clock: nanoseconds since 1970-01-01T00:00:00Z. For people, for stores and for
-/// calendar limits; never for measuring.
+/// A point of the wall clock: nanoseconds since 1970-01-01T00:00:00Z. For people, for stores and
+/// for calendar limits; never for measuring.
 @frozen
 public struct WallTime: Hashable, Comparable, Sendable {
     public var nanoseconds: Int64

@@ -2,7 +2,9 @@
 
 /// Offsets into the buffer that a head was parsed from.
 package struct ByteRange: Sendable, Equatable {
+    /// The first byte.
     package var start: UInt32
+    /// Behind the last byte.
     package var end: UInt32
 
     /// An empty range at the front.
@@ -17,7 +19,10 @@ package struct ByteRange: Sendable, Equatable {
         self.end = UInt32(truncatingIfNeeded: end)
     }
 
+    /// How many bytes.
     package var count: Int { Int(end) - Int(start) }
+    /// Whether there is no byte.
     package var isEmpty: Bool { start == end }
+    /// The same as a range of `Int`.
     package var range: Range<Int> { Int(start)..<Int(end) }
 }

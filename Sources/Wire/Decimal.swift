@@ -53,10 +53,10 @@ enum Decimal {
     }
 
     private struct Digits {
-        /// Exact while `overflowed` is false.
+        /// Exact up to 2^53; digits behind the point where it could overflow are dropped, which
+        /// leaves it above that.
         var significand: UInt64 = 0
         var exponent = 0
-        var overflowed = false
 
         /// Takes digits from `start` on; the offset behind them.
         mutating func read(_ bytes: RawSpan, from start: Int, to end: Int) -> Int {
@@ -64,8 +64,6 @@ enum Decimal {
             while at < end, bytes.byte(at).isDigit {
                 if significand < UInt64(1) << 59 {
                     significand = significand * 10 + UInt64(bytes.byte(at) - Byte.zero)
-                } else {
-                    overflowed = true
                 }
                 at += 1
             }
@@ -73,9 +71,7 @@ enum Decimal {
         }
 
         var exact: Double? {
-            guard !overflowed, significand <= UInt64(1) << 53, abs(exponent) <= 22 else {
-                return nil
-            }
+            guard significand <= UInt64(1) << 53, abs(exponent) <= 22 else { return nil }
             let power = Decimal.powers[abs(exponent)]
             return exponent < 0 ? Double(significand) / power : Double(significand) * power
         }

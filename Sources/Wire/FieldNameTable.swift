@@ -74,16 +74,17 @@ struct FieldNameTable: Sendable {
         let id: FieldName
     }
     /// Open addressing; a free slot follows every run.
-    private var slots: [Entry?]
+    private let slots: [Entry?]
 
     private init() {
-        slots = Array(repeating: nil, count: 1 << Self.bits)
+        var slots = [Entry?](repeating: nil, count: 1 << Self.bits)
         for (text, id) in Self.names {
             let key = Self.key(text)
             var slot = key.slot(bits: Self.bits)
             while slots[slot] != nil { slot = (slot + 1) & (slots.count - 1) }
             slots[slot] = Entry(key: key, id: id)
         }
+        self.slots = slots
     }
 
     @inline(__always)

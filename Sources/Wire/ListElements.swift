@@ -7,6 +7,7 @@ package struct ListElements: Sendable {
     private var cursor: Int
     private let end: Int
 
+    /// At the front of `value`.
     package init(_ value: ByteRange) {
         cursor = Int(value.start)
         end = Int(value.end)

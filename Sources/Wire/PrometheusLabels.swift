@@ -7,10 +7,12 @@ package struct PrometheusLabels: Sendable, Hashable {
 
     /// None.
     package init() {}
+    /// The pairs in their order, under the conditions of `append`.
     package init(_ pairs: [(name: StaticString, value: String)]) {
         for pair in pairs { append(pair.name, pair.value) }
     }
 
+    /// Whether there is no label.
     package var isEmpty: Bool { rendered.isEmpty }
 
     /// `name` matches `[a-zA-Z_][a-zA-Z0-9_]*` and is not there yet; `value` may be anything.

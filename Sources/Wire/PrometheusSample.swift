@@ -2,6 +2,7 @@
 
 /// One label of a sample, as offsets into the text.
 package struct PrometheusLabel: Sendable, Equatable {
+    /// `[a-zA-Z_][a-zA-Z0-9_]*`
     package var name: ByteRange
     /// Between the quotes, as received.
     package var value: ByteRange
@@ -30,11 +31,14 @@ package struct PrometheusLabel: Sendable, Equatable {
 
 /// One line with a value, as offsets into the text. Reused: its array keeps its capacity.
 package struct PrometheusSample: Sendable, Equatable {
+    /// `[a-zA-Z_:][a-zA-Z0-9_:]*`
     package var name = ByteRange()
+    /// In the order received; a name may come twice.
     package var labels: [PrometheusLabel] = []
     /// May be infinite or not a number.
     package var value = 0.0
 
+    /// Empty, to be read into.
     package init() {}
 
     /// The label of that name.

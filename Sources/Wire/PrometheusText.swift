@@ -1,26 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-private import Units
-
-/// What a scrape may hold.
-package struct PrometheusLimits: Sendable, Equatable {
-    /// Bytes of a line, comments included.
-    package var maxLine: Int
-    /// Samples in all.
-    package var maxSamples: Int
-    /// Labels of one sample.
-    package var maxLabels: Int
-
-    /// Each at least one.
-    package init(maxLine: Int = 16 << 10, maxSamples: Int = 100_000, maxLabels: Int = 64) {
-        invariant(
-            maxLine > 0 && maxSamples > 0 && maxLabels > 0, "limits of a scrape are positive")
-        self.maxLine = maxLine
-        self.maxSamples = maxSamples
-        self.maxLabels = maxLabels
-    }
-}
-
 /// Reads the samples of a scrape in the Prometheus text format 0.0.4, line by line and in place.
 ///
 /// Comments are skipped, `HELP` and `TYPE` among them. Of OpenMetrics it takes what engines send:
@@ -32,6 +11,7 @@ package struct PrometheusText: Sendable {
     /// The number of the line read last, from one.
     package private(set) var line = 0
 
+    /// At the front of a text.
     package init(limits: PrometheusLimits = PrometheusLimits()) { self.limits = limits }
 
     /// Whether `sample` holds the next sample; false at the end of the text.

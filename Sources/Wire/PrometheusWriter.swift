@@ -9,6 +9,7 @@ package import Units
 /// without the `_total` that its samples end in, what has no type is `unknown`, and the text ends
 /// in `# EOF`.
 package struct PrometheusWriter: ~Copyable {
+    /// The format that is written.
     package enum Flavour: Sendable {
         case text
         case openMetrics
@@ -22,27 +23,12 @@ package struct PrometheusWriter: ~Copyable {
         }
     }
 
+    /// The type of a family.
     package enum Kind: Sendable {
         case counter
         case gauge
         case histogram
         case untyped
-    }
-
-    /// Upper bounds of a histogram's buckets and what fell into each, the last one above all
-    /// bounds.
-    package struct Histogram: Sendable {
-        package var bounds: [Double]
-        package var counts: [UInt64]
-        package var sum: Double
-
-        /// `bounds` ascends; `counts`, not accumulated, has one element more.
-        package init(bounds: [Double], counts: [UInt64], sum: Double) {
-            invariant(counts.count == bounds.count + 1, "a count for each bucket")
-            self.bounds = bounds
-            self.counts = counts
-            self.sum = sum
-        }
     }
 
     private static let total: StaticString = "_total"

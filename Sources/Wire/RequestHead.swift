@@ -17,16 +17,20 @@ package enum TargetForm: UInt8, Sendable {
 ///
 /// Reused between messages: its array keeps its capacity.
 package struct RequestHead: Sendable, Equatable {
+    /// What the name means here.
     package var method = Method.other
+    /// The method as received, a token.
     package var methodName = ByteRange()
     /// Path and query, whatever the form on the wire; visible ASCII.
     package var target = ByteRange()
+    /// The form on the wire.
     package var targetForm = TargetForm.origin
     /// Host and perhaps port, checked: from an absolute target where there is one, else the Host
     /// field's value; empty only in HTTP/1.0.
     package var authority = ByteRange()
     /// 0 or 1; a higher minor version is read as 1 (RFC 9110 section 2.5).
     package var minorVersion: UInt8 = 1
+    /// In the order received.
     package var fields: [Field] = []
     /// `.none`, `.length` or `.chunked`.
     package var framing = Framing.none
@@ -35,6 +39,7 @@ package struct RequestHead: Sendable, Equatable {
     /// The client waits for 100 before it sends its content.
     package var expectsContinue = false
 
+    /// Empty, to be parsed into.
     package init() {}
 
     /// The first field of that name.

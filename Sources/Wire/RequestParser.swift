@@ -23,6 +23,7 @@ package struct RequestParser: Sendable {
     private var mark = 0
     private var scanner: FieldScanner
 
+    /// At the front of a connection.
     package init(limits: HeadLimits) {
         self.limits = limits
         scanner = FieldScanner(.ascii, maxFields: limits.maxFields)

@@ -10,11 +10,14 @@ package struct ResponseHead: Sendable, Equatable {
     package var reason = ByteRange()
     /// 0 or 1; a higher minor version is read as 1 (RFC 9110 section 2.5).
     package var minorVersion: UInt8 = 1
+    /// In the order received.
     package var fields: [Field] = []
+    /// How the end of the content is found, with the request's method considered.
     package var framing = Framing.none
     /// Whether the connection can take another request after this response.
     package var keepAlive = true
 
+    /// Empty, to be parsed into.
     package init() {}
 
     /// The first field of that name.

@@ -20,6 +20,7 @@ package struct ResponseParser: Sendable {
     private var cursor = 0
     private var scanner: FieldScanner
 
+    /// At the front of a response; `maxTarget` is of no meaning here.
     package init(limits: HeadLimits) {
         self.limits = limits
         scanner = FieldScanner(.obsText, maxFields: limits.maxFields)

@@ -5,6 +5,7 @@ package import Units
 /// One server-sent-event block, as offsets into the buffer that holds it: everything from one end
 /// that `SSESplitter` found to the next.
 package struct SSEBlock: Sendable, Equatable {
+    /// What a block amounts to.
     package enum Kind: Sendable {
         /// No line but empty ones.
         case empty
@@ -22,9 +23,11 @@ package struct SSEBlock: Sendable, Equatable {
         case later
     }
 
+    /// What its lines amount to.
     package private(set) var kind = Kind.empty
     /// The value of the first `data` line, which is the whole of the data when `dataLines` is one.
     package private(set) var data = ByteRange()
+    /// How many `data` lines there are.
     package private(set) var dataLines = 0
     /// The value of the last `event` line.
     package private(set) var event: ByteRange?

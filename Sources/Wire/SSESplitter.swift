@@ -29,6 +29,7 @@ package struct SSESplitter: Sendable {
 
     private var place = Place.mark(0)
 
+    /// At the front of a stream.
     package init() {}
 
     /// Begins another stream.

@@ -23,12 +23,14 @@ extension ByteBuffer {
         append("\r\n")
     }
 
+    /// One field line; the value has no byte that a field may not have.
     package mutating func appendField(name: StaticString, value: StaticString) {
         append(name)
         append(": ")
         append(value)
         append("\r\n")
     }
+    /// One field line with decimal digits.
     package mutating func appendField(name: StaticString, value: Int) {
         append(name)
         append(": ")

@@ -20,6 +20,7 @@ struct DemoCommand: ParsableCommand {
     var adminPort: UInt16 = 9901
 
     func run() throws {
+        let signals = try GatewayRunning.signals()
         let engines: EngineServer
         do throws(EngineStartFault) {
             engines = try EngineServer.start(try Self.engines())
@@ -37,6 +38,7 @@ struct DemoCommand: ParsableCommand {
             throw Failure.input(error.mistakes.map { "\($0)" })
         }
         try GatewayRunning.run(
+            signals,
             GatewaySetup(
                 fixed: loaded.fixed, policy: loaded.policy, effective: loaded.effectiveJSON,
                 reload: { _ in .rejected(["the demo has no configuration file"]) }),

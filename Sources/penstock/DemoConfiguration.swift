@@ -15,7 +15,11 @@ enum DemoConfiguration {
           - name: \(model)
             aliases: [default]
             context_length: 32768
-            price: {input_per_million: 0.10, cached_input_per_million: 0.05, output_per_million: 0.40, currency: USD}
+            price:
+              input_per_million: 0.10
+              cached_input_per_million: 0.05
+              output_per_million: 0.40
+              currency: USD
         pools:
           - name: interactive
             engine: vllm
@@ -59,24 +63,42 @@ enum DemoConfiguration {
 
     /// The lines that stand in the README too.
     static func welcome(address: String, admin: String) -> String {
-        """
+        let stream = curl("-N", address, "acme", "\"stream\": true, \"max_tokens\": 60", question)
+        let budget = curl(
+            "-i", address, "trial", "\"max_tokens\": 90, \"ignore_eos\": true", "Hello")
+        let long = "\"max_tokens\": 1600, \"ignore_eos\": true"
+        let filling = curl("-sN", address, "etl", "\"stream\": true, \(long)", "Tell me all")
+        let refused = curl("-i", address, "etl", long, "Tell me all")
+        return """
 
-        Penstock is running: \(address) for clients, http://\(admin)/ for operators.
-        Three simulated vLLM engines in two pools, three tenants: acme, trial, etl.
+            Penstock is running: \(address) for clients, http://\(admin)/ for operators.
+            Three simulated vLLM engines in two pools, three tenants: acme, trial, etl.
 
-        A stream:
-          curl -N http://\(address)/v1/chat/completions -H 'Authorization: Bearer sk-acme' -d '{"model": "default", "stream": true, "max_tokens": 60, "messages": [{"role": "user", "content": "Why do penstocks have gates?"}]}'
+            A stream:
+              \(stream)
 
-        Two requests, and the budget of one minute has room for one: the second is refused (429).
-          for i in 1 2; do curl -i http://\(address)/v1/chat/completions -H 'Authorization: Bearer sk-trial' -d '{"model": "default", "max_tokens": 90, "ignore_eos": true, "messages": [{"role": "user", "content": "Hello"}]}'; done
+            Two requests, and a minute's budget has room for one: the second is refused (429).
+              for i in 1 2; do \(budget); done
 
-        A long answer takes the batch engine's memory; the next one is refused until it ends (503).
-          curl -sN http://\(address)/v1/chat/completions -H 'Authorization: Bearer sk-etl' -d '{"model": "default", "stream": true, "max_tokens": 1600, "ignore_eos": true, "messages": [{"role": "user", "content": "Tell me all"}]}' >/dev/null & sleep 1
-          curl -i http://\(address)/v1/chat/completions -H 'Authorization: Bearer sk-etl' -d '{"model": "default", "max_tokens": 1600, "ignore_eos": true, "messages": [{"role": "user", "content": "Tell me all"}]}'
+            A long answer takes the batch engine's memory; the next one is refused meanwhile (503).
+              \(filling) >/dev/null & sleep 1
+              \(refused)
 
-        What was decided, and why:
-          curl http://\(admin)/admin/throttles
+            What was decided, and why:
+              curl http://\(admin)/admin/throttles
 
-        """
+            """
+    }
+
+    private static let question = "Why do penstocks have gates?"
+
+    private static func curl(
+        _ options: String, _ address: String, _ tenant: String, _ members: String,
+        _ content: String
+    ) -> String {
+        "curl \(options) http://\(address)/v1/chat/completions"
+            + " -H 'Authorization: Bearer sk-\(tenant)'"
+            + " -d '{\"model\": \"default\", \(members),"
+            + " \"messages\": [{\"role\": \"user\", \"content\": \"\(content)\"}]}'"
     }
 }

@@ -22,7 +22,8 @@ struct EngineCommand: ParsableCommand {
     @Option(name: .long, help: "The model's name, as requests give it.")
     var model = "simulated"
 
-    @Option(name: .long, help: "The cost model: \(EngineProfile.catalogNames.joined(separator: ", ")).")
+    @Option(
+        name: .long, help: "The cost model: \(EngineProfile.catalogNames.joined(separator: ", ")).")
     var profile = "small"
 
     @Option(name: .customLong("kv-tokens"), help: "KV tokens, in place of the profile's.")
@@ -49,7 +50,8 @@ struct EngineCommand: ParsableCommand {
     func validate() throws {
         guard !listen.isEmpty else { throw ValidationError("--listen is needed") }
         guard speed > 0, speed.isFinite else { throw ValidationError("--speed is above zero") }
-        guard kvTokens.map({ $0 >= EngineProfile.blockTokens }) ?? true, maxSeqs.map({ $0 > 0 }) ?? true
+        guard kvTokens.map({ $0 >= EngineProfile.blockTokens }) ?? true,
+            maxSeqs.map({ $0 > 0 }) ?? true
         else { throw ValidationError("--kv-tokens and --max-seqs must leave room for a sequence") }
         guard EngineProfile.named(profile) != nil else {
             throw ValidationError("--profile \(profile): there is none of that name")

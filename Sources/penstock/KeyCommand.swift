@@ -16,7 +16,7 @@ struct KeyCommand: ParsableCommand {
             abstract: "Makes a key: prints it once, and its hash for the configuration.")
 
         func run() throws {
-            let key = "sk-" + KeyText.random()
+            let key = "sk-" + KeyText.fresh()
             StandardOutput.line("key:  \(key)")
             StandardOutput.line("hash: \(KeyText.hash(key))")
         }
@@ -48,7 +48,7 @@ enum KeyText {
         "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789".utf8)
 
     /// 40 characters from the kernel's randomness: 233 bits.
-    static func random() -> String {
+    static func fresh() -> String {
         var text: [UInt8] = []
         while text.count < 40 {
             var word = randomSeed()

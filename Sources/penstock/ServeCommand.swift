@@ -10,15 +10,18 @@ struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Runs the gateway.",
         discussion: """
-            SIGHUP reloads the configuration, SIGTERM and SIGINT drain and end; a second one ends at once.
+            SIGHUP reloads the configuration. SIGTERM and SIGINT drain and end; a second one ends \
+            at once.
             """)
 
     @Option(name: .long, help: "The configuration, a YAML file.")
     var config: String
 
     func run() throws {
+        let signals = try GatewayRunning.signals()
         let loaded = try ConfigurationLoading.load(config, previous: nil)
         try GatewayRunning.run(
+            signals,
             GatewaySetup(
                 fixed: loaded.fixed, policy: loaded.policy, effective: loaded.effectiveJSON,
                 reload: ConfigurationLoading.reload(config, fixed: loaded.fixed)),
@@ -31,12 +34,21 @@ struct ServeCommand: ParsableCommand {
 
 /// Starts a gateway in this process and stays until it ends.
 enum GatewayRunning {
+    /// Comes first in a command: a thread that began before it would die of a signal.
+    static func signals() throws -> SignalSource {
+        do throws(SystemFault) {
+            return try SignalSource()
+        } catch {
+            throw Failure.environment("\(error)")
+        }
+    }
+
     static func run(
-        _ setup: GatewaySetup, announce: (GatewayProcess) -> [String]
+        _ signals: consuming SignalSource, _ setup: GatewaySetup,
+        announce: (GatewayProcess) -> [String]
     ) throws {
         _ = Limits.raiseOpenFiles()
         do {
-            let signals = try SignalSource()
             let log = try LogSink()
             let process = try GatewayProcess(setup, log: log, signals: signals)
             for line in announce(process) { log.write(line) }

@@ -81,10 +81,17 @@ import Units
     }
 
     @Test(arguments: ["a b", "a\\nb", "a\\tb", "ä", String(repeating: "x", count: 4_097)])
-    func aSecretIsVisibleASCII(text: String) {
+    func aSecretForAHeaderIsVisibleASCII(text: String) {
         let mistakes = Document().with(.top, "admin: {token: \"\(text)\"}").mistakes()
         #expect(mistakes.count == 1)
-        #expect(mistakes.first?.contains("admin.token: a secret ") == true)
+        #expect(mistakes.first?.contains("secret ") == true)
+    }
+
+    @Test(arguments: [("a b", true), ("ä😀", true), ("a\\nb", false), ("a\\u0085b", false)])
+    func aPasswordHasNoControlCharacters(text: String, isRight: Bool) {
+        let redis = "{addresses: [r:1], password: \"\(text)\"}"
+        let document = Document().with(.top, "store: {kind: redis, redis: \(redis)}")
+        #expect(document.mistakes().isEmpty == isRight)
     }
 
     @Test func noSecretIsEverShown() throws {

@@ -26,7 +26,7 @@ private func policy(requests: Int = 100, tokens: Int = 10_000) -> QueuePolicy {
 extension ClassQueue {
     fileprivate var numbers: [Int] {
         var numbers: [Int] = []
-        forEach { _, entry in
+        each { _, entry in
             numbers.append(Int(entry.ticket.raw))
             return true
         }
@@ -93,11 +93,11 @@ struct ClassQueueTests {
     }
 
     @Test("looking through it may stop early")
-    func forEach() {
+    func each() {
         var queue = ClassQueue(capacity: 10)
         for number in 1...5 { _ = queue.append(entry(number), within: policy()) }
         var seen = 0
-        queue.forEach { _, _ in
+        queue.each { _, _ in
             seen += 1
             return seen < 3
         }

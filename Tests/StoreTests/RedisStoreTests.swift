@@ -49,30 +49,34 @@ struct RedisStoreTests {
         #expect(try loop.reserve(request)?.holder == .store)
     }
 
-    @Test("every key expires, and a settled reservation leaves only the account")
+    @Test("every key expires and is as small as documented, and settlement leaves only the account")
     func keysExpire() throws {
         server.start()
         let loop = try StoreLoop(RedisShared(policy: policy(server.path)))
-        let acme = tenant([
-            .tokensPerMinute: 1_000, .concurrentRequests: 5, .costPerMonth: 10,
-        ])
-        let open = loop.request(acme, demand(10, cost: 1))
-        let settled = loop.request(acme, demand(10, cost: 1))
-        _ = try loop.reserve(open)
-        _ = try loop.reserve(settled)
-        loop.settle(settled, acme, .used(demand(5)))
+        var rates: [LimitKind: Double] = [:]
+        for kind in LimitKind.allCases { rates[kind] = 123_456.789 }
+        let acme = tenant(rates)
+        let requests = (0..<200).map { _ in loop.request(acme, demand(17, cost: 1.0 / 3)) }
+        for request in requests { _ = try loop.reserve(request) }
+        for request in requests.prefix(100) { loop.settle(request, acme, .used(demand(5))) }
         _ = try loop.usage([acme])
         let script = """
-            local seen, forever = 0, 0
-            for _, key in ipairs(redis.call('KEYS', '*')) do
-              seen = seen + 1
+            local count, forever, sizes = 0, 0, {used = 0, open = 0, hold = 0}
+            for _, key in ipairs(redis.call('KEYS', '{test:acme}:*')) do
+              count = count + 1
               if redis.call('PTTL', key) < 0 then forever = forever + 1 end
+              local part = string.match(key, '}:(%a+)')
+              sizes[part] = sizes[part] + redis.call('MEMORY', 'USAGE', key)
             end
-            return seen .. ' keys, ' .. forever .. ' for ever'
+            return table.concat({count, forever, sizes.used, sizes.open, sizes.hold}, ' ')
             """
-        // The account, its leases, the open reservation, and the greeting's probe.
-        #expect(server.command("EVAL", script, "0") == "4 keys, 0 for ever")
-        #expect(Int(server.command("MEMORY", "USAGE", "{test:acme}:used").dropFirst()) ?? 0 < 1_024)
+        let found = server.command("EVAL", script, "0").split(separator: " ").map { Int($0) ?? -1 }
+        #expect(found.count == 5)
+        #expect(found[0] == 102)
+        #expect(found[1] == 0)
+        #expect(found[2] < 1_024)
+        #expect(found[3] < 100 * 250)
+        #expect(found[4] < 100 * 400)
     }
 
     @Test("a user with a password and another database are used")
@@ -190,14 +194,14 @@ struct RedisStoreTests {
     @Test("a dead gateway's places return after the lease, a living one's do not")
     func leases() throws {
         server.start()
-        let shared = RedisShared(policy: policy(server.path, lease: .milliseconds(300)))
+        let shared = RedisShared(policy: policy(server.path, lease: .milliseconds(600)))
         let acme = tenant([.concurrentRequests: 1])
         let other = try StoreLoop(shared, worker: 1)
         do {
             let loop = try StoreLoop(shared)
             #expect(try loop.reserve(acme, 1)?.isReserved == true)
-            // Three leases long the holder's loop renews.
-            try loop.run(for: .milliseconds(900))
+            // Two leases long the holder's loop renews.
+            try loop.run(for: .milliseconds(1_200))
             #expect(try other.reserve(acme, 1)?.isReserved == false)
         }
         var tries = 0

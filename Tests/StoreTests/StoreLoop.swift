@@ -22,7 +22,8 @@ final class StoreLoop {
         poller = try Poller()
         store = RedisStore(
             shared: shared, poller: poller, tokenKind: Self.kind, seed: UInt64(worker))
-        naming = ReservationNaming(nonce: UInt64.random(in: 1...UInt64.max), worker: worker)
+        var system = SystemRandomNumberGenerator()
+        naming = ReservationNaming(nonce: system.next(), worker: worker)
     }
 
     var now: Instant { MonotonicClock.now() + ahead }

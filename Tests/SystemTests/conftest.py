@@ -61,7 +61,7 @@ def engine(new_engine) -> FakeEngine:
 
 @pytest.fixture
 def start(penstock, tmp_path, new_engine) -> Iterator[Callable[[dict], Gateway]]:
-    """Starts gateways. At the end each must still live, with nothing in flight, and drain cleanly."""
+    """Starts gateways. At the end each must live, with nothing in flight, and drain cleanly."""
     gateways: list[Gateway] = []
 
     def start(configuration: dict) -> Gateway:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An engine that does what a test tells it to, down to the byte.
 
-It speaks HTTP/1.1 over raw sockets in a thread of its own: `/health` and vLLM's `/metrics` by itself,
+It speaks HTTP/1.1 over raw sockets in its own thread: `/health` and vLLM's `/metrics` by itself,
 and every request for tokens through a behaviour that the test chooses.
 """
 
@@ -178,9 +178,9 @@ def reply(
     usage: dict | None | str = "right",
     text: str = "word ",
 ) -> Behaviour:
-    """A correct answer, streamed if the request says so: `tokens` pieces, the usage where asked for.
+    """A correct answer, streamed if the request says so: `tokens` pieces, usage where asked for.
 
-    `first` and `gap` are seconds before the first token and between tokens; a `gate` stands behind the
+    `first` and `gap` are seconds before the first token and between tokens; a `gate` is behind the
     first token. `usage` may be other than right, or None.
     """
     told = usage_of(prompt, tokens) if usage == "right" else usage
@@ -252,61 +252,6 @@ def _embed(call: Call, prompt: int) -> None:
     )
 
 
-def die_before_head() -> Behaviour:
-    """Reads the request and closes."""
-
-    async def behave(call: Call) -> None:
-        call.close()
-
-    return behave
-
-
-def die_mid_stream(after: int = 2, reset: bool = False, delay: float = 0.0) -> Behaviour:
-    """Streams some tokens and breaks off, inside the chunked body."""
-
-    async def behave(call: Call) -> None:
-        call.head(kind="text/event-stream")
-        for _ in range(after):
-            call.event(chunk_of(call, "word "))
-        await asyncio.sleep(delay)
-        call.reset() if reset else call.close()
-
-    return behave
-
-
-def silent() -> Behaviour:
-    """Takes the request and never answers."""
-
-    async def behave(call: Call) -> None:
-        await call.gone.wait()
-
-    return behave
-
-
-def fails_with(
-    status: int, document: dict | bytes, fields: dict[str, str] | None = None
-) -> Behaviour:
-    async def behave(call: Call) -> None:
-        call.whole(status, document, fields)
-
-    return behave
-
-
-def sends(data: bytes, close: bool = False, pieces: int = 0) -> Behaviour:
-    """Exactly these bytes, cut into pieces of so many bytes if asked for."""
-
-    async def behave(call: Call) -> None:
-        step = pieces or len(data)
-        for start in range(0, len(data), step):
-            call.raw(data[start : start + step])
-            if pieces:
-                await asyncio.sleep(0)
-        if close:
-            call.close()
-
-    return behave
-
-
 class _Connection(asyncio.Protocol):
     def __init__(self, engine: "FakeEngine"):
         self.engine = engine
@@ -322,6 +267,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.engine.connections.add(self)
         self.engine.accepted += 1
 

@@ -26,8 +26,8 @@ def hashed(key: str) -> str:
 def settings(*engines: FakeEngine, limits: dict | None = None, **sections: object) -> dict:
     """A configuration with one pool of `engines`, two classes and two tenants.
 
-    `limits` are those of the tenant acme, whose key is `KEY`; `sections` replace top-level keys, except
-    that `upstream` and `http` are merged into what makes tests quick, and `interactive` into that class.
+    `limits` are the tenant acme's, whose key is `KEY`; `sections` replace top-level keys, except
+    that `upstream` and `http` are merged into what makes tests quick, `interactive` into its class.
     """
     upstream = {"scrape_interval": "100ms", "scrape_timeout": "1s"}
     configuration = {

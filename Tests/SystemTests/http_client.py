@@ -37,7 +37,7 @@ class Fields:
         return repr(self.list)
 
 
-@dataclass
+@dataclass(repr=False)
 class Answer:
     """One complete answer."""
 
@@ -47,6 +47,10 @@ class Answer:
     version: str = "HTTP/1.1"
     trailers: list[bytes] = field(default_factory=list)
     received_at: float = 0.0
+
+    def __repr__(self) -> str:
+        body = self.body if len(self.body) < 400 else self.body[:400] + b"..."
+        return f"{self.version} {self.status} {self.fields} {body!r}"
 
     @property
     def json(self) -> dict:

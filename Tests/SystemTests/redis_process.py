@@ -11,7 +11,7 @@ from waiting import eventually
 
 
 class Redis:
-    """A redis-server on a free port of loopback, without persistence; it may be stopped and started."""
+    """A redis-server on a free port of loopback, without persistence; it may stop and start."""
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import admitted, limits, refused, wait_of
-from fake_engine import MODEL, reply, silent, usage_of
+from fake_engine import MODEL, reply, usage_of
 from gateway_process import KEY, OTHER_KEY, chat_body, settings
+from misbehaviour import silent
 from waiting import eventually
 
 CHAT = "/v1/chat/completions"

@@ -7,18 +7,10 @@ import time
 
 import pytest
 from checks import admitted, refused, wait_of
-from fake_engine import (
-    chunk_of,
-    die_before_head,
-    die_mid_stream,
-    fails_with,
-    reply,
-    sends,
-    silent,
-    usage_of,
-)
+from fake_engine import chunk_of, reply, usage_of
 from gateway_process import KEY, chat_body, settings
 from http_client import BrokenAnswer
+from misbehaviour import die_before_head, die_mid_stream, fails_with, sends, silent
 from waiting import eventually
 
 CHAT = "/v1/chat/completions"
@@ -151,7 +143,7 @@ def test_a_kept_connection_that_went_stale_is_replaced_unseen(start, engine):
         admitted(gateway.chat())
 
         async def close_when_used_again(call):
-            # The answer is complete and the connection kept; it dies when the next request is under way.
+            # The answer is complete and the connection kept; it dies under the next request.
             await reply()(call)
             connection = call.connection
             connection.data_received = lambda data: connection.transport.abort()
@@ -358,7 +350,10 @@ def test_an_answer_that_is_not_well_formed_gives_502(start, engine, head):
 def test_a_stream_with_broken_framing_is_broken_off(start, engine, chunks):
     gateway = start(settings(engine, limits=LIMITS, upstream=SLOW_PROBES))
     event = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n'
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
     first = b"%x\r\n%s\r\n" % (len(event), event)
 
     async def behave(call):

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import admitted, refused
-from fake_engine import chunk_of, reply, silent, usage_of
+from fake_engine import chunk_of, reply, usage_of
 from gateway_process import KEY, chat_body, settings
 from http_client import BrokenAnswer, request_bytes
+from misbehaviour import silent
 from waiting import eventually
 
 CHAT = "/v1/chat/completions"

@@ -149,7 +149,8 @@ def test_an_alias_becomes_the_models_name(gateway, engine):
 def test_what_the_gateway_does_not_know_reaches_the_engine_byte_for_byte(gateway, engine):
     body = (
         b'{ "model":"llama-test","messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}],'
-        b'"seed":12345678901234567890123,"temperature":1.10,"odd":{"a":[1e400,-0.0]},"stream":false}'
+        b'"seed":12345678901234567890123,"temperature":1.10,"odd":{"a":[1e400,-0.0]},'
+        b'"stream":false}'
     )
     admitted(gateway.post(CHAT, body))
     [call] = engine.calls

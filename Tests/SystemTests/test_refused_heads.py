@@ -75,7 +75,8 @@ def test_a_class_that_is_the_tenants_serves(gateway, engine):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v1//models", "/v1/../v1/models", "/metrics"],
+    ["/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v1//models", "/v1/../v1/models",
+     "/metrics"],
 )
 def test_an_unknown_path_gets_404(gateway, engine, path):
     refused(gateway.get(path), 404, "not_found")

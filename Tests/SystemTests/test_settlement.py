@@ -7,9 +7,10 @@ import time
 
 import pytest
 from checks import admitted
-from fake_engine import MODEL, chunk_of, reply, sends, silent, usage_of
+from fake_engine import MODEL, chunk_of, reply, usage_of
 from gateway_process import KEY, chat_body, settings
 from http_client import BrokenAnswer
+from misbehaviour import sends, silent
 from waiting import eventually
 
 CHAT = "/v1/chat/completions"

@@ -63,6 +63,15 @@ package final class Rig {
     package var openServers: Int { servers.count }
     /// The client connection accepted last; stays after it has closed.
     package var server: HTTP1ServerConnection? { lastServer }
+    /// What all clients' connections hold, in bytes.
+    package var heldBytes: Int {
+        var sum = 0
+        func add(_: SlabKey, _ server: HTTP1ServerConnection) {
+            sum += server.heldRequestBytes + server.heldAnswerBytes
+        }
+        servers.each(add)
+        return sum
+    }
     /// The highest descriptor that a client's connection had.
     package var highestDescriptor: Int32 { highest }
 
@@ -75,6 +84,14 @@ package final class Rig {
         peers.append(peer)
         guard run(until: { self.lastServer !== before }) else { throw RigFault.notAccepted }
         return peer
+    }
+
+    /// The peers so far are not driven any more, and close when the test lets go of them.
+    package func forgetPeers() { peers.removeAll() }
+    /// A connection that the test has closed itself.
+    package func forget(_ client: ClientStream) {
+        clients.remove(client.key)
+        answers[client.key] = nil
     }
 
     /// A raw engine for the rig's client side, on the other end of a connection that is open.

@@ -122,7 +122,7 @@ struct SlabTests {
         let isAnyThere = gone.contains { slab[$0] != nil }
         #expect(!isAnyThere)
         var seen: [SlabKey] = []
-        slab.forEach { key, value in
+        slab.each { key, value in
             #expect(present.contains { $0.key == key && $0.value == value })
             seen.append(key)
         }
@@ -135,7 +135,7 @@ struct SlabTests {
         var slab = Slab<Int>(limit: 3)
         for _ in 0..<3 { _ = slab.insert(0) }
         var key: SlabKey?
-        slab.forEach { found, _ in key = found }
+        slab.each { found, _ in key = found }
         let last = try #require(key)
         for worker in [0, 1, 255] {
             let id = RequestID(worker: worker, key: last)

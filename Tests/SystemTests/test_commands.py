@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`penstock check` and `penstock key`."""
+
+import json
+import re
+
+import pytest
+import yaml
+from gateway_process import KEY, hashed, settings
+
+MISTAKEN = """\
+listeners:
+  - address: 127.0.0.1:99999
+    protocls: [http1]
+admin:
+  address: 0.0.0.0:9901
+upstream:
+  scrape_interval: 1 fortnight
+models:
+  - name: llama
+    context_length: many
+  - name: llama
+    context_length: 4096
+pools:
+  - name: main
+    engine: vlm
+    endpoints: [https://10.0.0.1:8000]
+    models: [lama]
+classes:
+  - name: interactive
+    pool: mian
+    kv: {throttle_at: 0.95, reject_at: 0.90}
+tenants:
+  - id: acme
+    keys: [sk-in-clear]
+    classes: [interactive]
+    models: [llama]
+    limits: {cost_per_month: 5, max_prompt_tokens: -1}
+"""
+
+
+def test_every_mistake_is_told_with_its_place(run, tmp_path):
+    file = tmp_path / "mistaken.yaml"
+    file.write_text(MISTAKEN)
+    result = run("check", "--config", file)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    found = {}
+    for line in lines:
+        match = re.fullmatch(rf"{re.escape(str(file))}:(\d+):(\d+): (.+)", line)
+        assert match, line
+        found.setdefault(int(match[1]), []).append((int(match[2]), match[3]))
+    source = MISTAKEN.splitlines()
+    expected = {
+        2: ["127.0.0.1:99999"],
+        3: ["protocls", "protocols"],
+        7: ["1 fortnight"],
+        10: ["context_length"],
+        11: ["llama"],
+        15: ["vlm", "vllm"],
+        16: ["https"],
+        17: ["lama", "llama"],
+        20: ["mian", "main"],
+        21: ["throttle_at"],
+        24: ["sha256"],
+        27: ["max_prompt_tokens"],
+    }
+    for number, words in expected.items():
+        assert number in found, f"line {number}, {source[number - 1]!r}, is not reported: {lines}"
+        text = " ".join(message for _, message in found[number])
+        for word in words:
+            assert word in text, (number, word, text)
+    # A token is missing where the address is open to others.
+    assert any("token" in message for n in (4, 5) for _, message in found.get(n, [])), lines
+    for number, places in found.items():
+        for column, _ in places:
+            assert 1 <= column <= len(source[number - 1]) + 1
+    # The clear key is not repeated, and the order is that of the file.
+    assert "sk-in-clear" not in result.stderr
+    assert list(found) == sorted(found)
+
+
+def test_a_price_is_needed_where_cost_is_limited(run, engine, tmp_path):
+    file = tmp_path / "priceless.yaml"
+    file.write_text(yaml.safe_dump(settings(engine, limits={"cost_per_month": 5})))
+    result = run("check", "--config", file)
+    assert result.returncode == 1
+    assert "price" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("listeners: [", 1), ("a: 1\na: 2\n", 2), ("\tx: 1", 1), ("- just\n- a list\n", 1), ("", 1)],
+)
+def test_what_is_no_configuration_at_all_is_told_with_its_place(run, tmp_path, text, line):
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    result = run("check", "--config", file)
+    assert result.returncode == 1
+    assert re.match(rf"{re.escape(str(file))}:\d+:\d+: ", result.stderr.splitlines()[0])
+
+
+def test_a_good_configuration_is_said_to_be_one(run, engine, tmp_path):
+    file = tmp_path / "good.yaml"
+    file.write_text(yaml.safe_dump(settings(engine)))
+    result = run("check", "--config", file)
+    assert result.returncode == 0
+    assert result.stdout == f"{file}: ok\n" and result.stderr == ""
+
+
+def test_the_effective_configuration_can_be_checked_again(run, engine, tmp_path):
+    configuration = settings(engine)
+    configuration["admin"]["token"] = "${TEST_TOKEN}"
+    secret = tmp_path / "engine-key"
+    secret.write_text("sk-engine-secret\n")
+    configuration["pools"][0]["key"] = "file:engine-key"
+    file = tmp_path / "good.yaml"
+    file.write_text(yaml.safe_dump(configuration))
+    import os
+
+    environment = os.environ | {"TEST_TOKEN": "operator-secret"}
+    result = run("check", "--config", file, "--print", env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "secret" not in result.stdout
+    shown = yaml.safe_load(result.stdout)
+    assert shown["upstream"]["unhealthy_after"] == 2
+    assert shown["upstream"]["scrape_interval"] == "100ms"
+    # Without the variable the same file is wrong.
+    missing = {name: value for name, value in os.environ.items() if name != "TEST_TOKEN"}
+    result = run("check", "--config", file, env=missing)
+    assert result.returncode == 1 and "TEST_TOKEN" in result.stderr
+
+
+def test_a_configuration_that_is_not_there(run):
+    result = run("check", "--config", "nonesuch.yaml")
+    assert result.returncode == 1
+    assert "nonesuch.yaml" in result.stderr and not result.stdout
+
+
+def test_a_new_key_is_long_and_comes_with_its_hash(run):
+    keys = set()
+    for _ in range(5):
+        result = run("key", "new")
+        assert result.returncode == 0
+        match = re.fullmatch(r"key:  (sk-[A-Za-z0-9]{40})\nhash: (sha256:[0-9a-f]{64})\n",
+                             result.stdout)
+        assert match, result.stdout
+        assert hashed(match[1]) == match[2]
+        keys.add(match[1])
+    assert len(keys) == 5
+
+
+def test_a_key_is_hashed_from_the_argument_or_from_standard_input(run):
+    assert run("key", "hash", KEY).stdout == hashed(KEY) + "\n"
+    assert run("key", "hash", input=KEY + "\n").stdout == hashed(KEY) + "\n"
+    result = run("key", "hash", input="")
+    assert result.returncode == 1 and "no key" in result.stderr and not result.stdout
+
+
+def test_the_examples_are_good(run):
+    from conftest import REPOSITORY
+
+    for name in ("minimal", "penstock"):
+        result = run("check", "--config", REPOSITORY / "config" / f"{name}.yaml")
+        assert result.returncode == 0, result.stderr
+
+
+def test_the_schema_takes_what_the_gateway_takes(engine):
+    from conftest import REPOSITORY
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads((REPOSITORY / "config" / "penstock.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    assert list(validator.iter_errors(settings(engine))) == []
+    mistaken = yaml.safe_load(MISTAKEN)
+    assert len(list(validator.iter_errors(mistaken))) >= 4

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engines' KV caches: requests wait, are refused, and are let in again."""
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from checks import admitted, refused, wait_of
+from fake_engine import Pressure, reply
+from gateway_process import KEY, chat_body, settings
+from waiting import eventually
+
+CHAT = "/v1/chat/completions"
+LIMITS = {"concurrent_requests": 100, "tokens_per_day": 1_000_000}
+
+
+def under_pressure(engine, usage: float = 0.0, **queue: object) -> dict:
+    """A configuration in which 16,000 tokens fit an engine, and requests wait from 85 % on."""
+    engine.pressure = Pressure(usage=usage, blocks=1000, block_size=16)
+    kind = {
+        "kv": {"throttle_at": 0.85, "reject_at": 0.90},
+        "queue": {"max_requests": 10, "max_wait": "20s"} | queue,
+    }
+    return settings(engine, limits=LIMITS, interactive=kind)
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def wait_queued(gateway, count: int) -> None:
+    eventually(lambda: gateway.queue()["requests"] == count, f"{count} requests wait")
+
+
+def test_below_the_threshold_requests_are_admitted(start, engine):
+    gateway = start(under_pressure(engine, usage=0.5))
+    gateway.wait_scraped(engine)
+    admitted(gateway.chat())
+    kv = gateway.endpoint(engine)["kv"]
+    assert kv["capacity_tokens"] == 16_000
+    assert kv["scraped_tokens"] == pytest.approx(8_000, abs=20)
+    assert kv["projected_share"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_between_the_thresholds_requests_wait_and_are_let_in_when_it_falls(start, engine, pool):
+    gateway = start(under_pressure(engine, usage=0.87))
+    gateway.wait_scraped(engine)
+    waiting = [pool.submit(gateway.chat, stream=number % 2 == 0) for number in range(4)]
+    wait_queued(gateway, 4)
+    queue = gateway.queue()
+    assert queue["tokens"] > 0 and queue["oldest_s"] > 0
+    assert not engine.calls
+    engine.pressure.usage = 0.2
+    for future in waiting:
+        admitted(future.result(), "queued")
+    assert len(engine.calls) == 4
+    assert gateway.queue()["requests"] == 0
+
+
+def test_above_the_upper_threshold_requests_are_refused_until_it_falls(start, engine):
+    gateway = start(under_pressure(engine, usage=0.95))
+    gateway.wait_scraped(engine)
+    answers = [gateway.chat() for _ in range(4)]
+    for answer in answers:
+        error = refused(answer, 503, "kv_cache_pressure")
+        assert "memory" in error["message"]
+    waits = [wait_of(answer) for answer in answers]
+    assert len(set(waits)) == 4, "those refused together do not return together"
+    assert not engine.calls
+    [record] = gateway.admin("/admin/throttles?limit=1").json["throttles"]
+    assert record["reason"] == "kv_cache_pressure" and record["limit"] == 0.85
+    assert record["used"] == pytest.approx(0.95, abs=0.01)
+    engine.pressure.usage = 0.1
+    gateway.wait_scraped(engine)
+    admitted(gateway.chat())
+
+
+def test_the_gateways_own_tokens_count_before_the_next_scrape(start, engine, pool):
+    gateway = start(under_pressure(engine))
+    gateway.wait_scraped(engine)
+    gate = engine.gate()
+    engine.default = reply(gate=gate)
+    big = {"text": "word " * 8_000, "max_tokens": 100, "stream": True}
+    first = [pool.submit(gateway.chat, **big) for _ in range(2)]
+    eventually(lambda: len(engine.calls) == 2)
+    # Two prompts of about 6,300 tokens leave no room for a third below 13,600.
+    third = pool.submit(gateway.chat, **big)
+    wait_queued(gateway, 1)
+    kv = gateway.endpoint(engine)["kv"]
+    assert kv["projected_tokens"] > 12_000
+    assert gateway.endpoint(engine)["own_sequences"] == 2
+    gate.open()
+    for future in first:
+        admitted(future.result())
+    admitted(third.result(), "queued")
+
+
+def test_the_least_loaded_engine_gets_the_request(start, new_engine):
+    full, free = new_engine(), new_engine()
+    full.pressure = Pressure(usage=0.8, blocks=1000)
+    free.pressure = Pressure(usage=0.1, blocks=1000)
+    gateway = start(settings(full, free))
+    gateway.wait_scraped(full, free)
+    for _ in range(5):
+        admitted(gateway.chat())
+    assert (len(full.calls), len(free.calls)) == (0, 5)
+
+
+def test_a_full_queue_refuses(start, engine, pool):
+    gateway = start(under_pressure(engine, usage=0.87, max_requests=3))
+    gateway.wait_scraped(engine)
+    waiting = [pool.submit(gateway.chat) for _ in range(3)]
+    wait_queued(gateway, 3)
+    refused(gateway.chat(), 503, "queue_full")
+    engine.pressure.usage = 0.0
+    for future in waiting:
+        admitted(future.result(), "queued")
+
+
+def test_a_queue_is_full_by_tokens_too(start, engine, pool):
+    gateway = start(under_pressure(engine, usage=0.87, max_tokens=1000))
+    gateway.wait_scraped(engine)
+    body = {"text": "word " * 300, "max_tokens": 10}
+    waiting = [pool.submit(gateway.chat, **body) for _ in range(2)]
+    wait_queued(gateway, 2)
+    refused(gateway.chat(**(body | {"text": "word " * 900})), 503, "queue_full")
+    engine.pressure.usage = 0.0
+    for future in waiting:
+        admitted(future.result(), "queued")
+
+
+def test_who_waits_too_long_is_refused_with_a_wait(start, engine):
+    gateway = start(under_pressure(engine, usage=0.87, max_wait="300ms"))
+    gateway.wait_scraped(engine)
+    started = time.monotonic()
+    answer = gateway.chat()
+    assert 0.25 < time.monotonic() - started < 2.0
+    refused(answer, 503, "queue_wait_too_long")
+    gateway.assert_at_rest()
+    assert gateway.used("tokens_per_day") == 0
+    assert not engine.calls
+
+
+def test_who_has_a_deadline_of_its_own_is_told_when_it_is_over(start, engine):
+    gateway = start(under_pressure(engine, usage=0.87))
+    gateway.wait_scraped(engine)
+    started = time.monotonic()
+    answer = gateway.chat(fields={"X-Penstock-Deadline-Ms": "300"})
+    assert time.monotonic() - started < 2.0
+    refused(answer, 504, "deadline_exceeded")
+    gateway.assert_at_rest()
+
+
+def test_a_client_that_leaves_the_queue_frees_its_place(start, engine, pool):
+    gateway = start(under_pressure(engine, usage=0.87, max_requests=1))
+    gateway.wait_scraped(engine)
+    with gateway.connect() as connection:
+        connection.request("POST", CHAT, chat_body(), key=KEY)
+        wait_queued(gateway, 1)
+        assert gateway.used("concurrent_requests") == 1
+    wait_queued(gateway, 0)
+    gateway.assert_at_rest()
+    follower = pool.submit(gateway.chat)
+    wait_queued(gateway, 1)
+    engine.pressure.usage = 0.0
+    admitted(follower.result(), "queued")
+    assert len(engine.calls) == 1
+
+
+def test_a_request_that_no_engine_could_ever_hold_is_refused_for_good(start, engine):
+    configuration = under_pressure(engine)
+    engine.pressure.blocks = 100
+    gateway = start(configuration)
+    gateway.wait_scraped(engine)
+    answer = gateway.chat(text="word " * 3_000, max_tokens=10)
+    refused(answer, 400, "request_exceeds_limit", "messages")
+    admitted(gateway.chat(max_tokens=10))
+
+
+def test_requests_that_wait_are_let_in_when_an_engine_returns(start, engine, pool):
+    gateway = start(under_pressure(engine, usage=0.87))
+    gateway.wait_scraped(engine)
+    waiting = pool.submit(gateway.chat)
+    wait_queued(gateway, 1)
+    engine.stop()
+    gateway.wait_healthy(engine, healthy=False)
+    engine.pressure.usage = 0.0
+    engine.start()
+    admitted(waiting.result(), "queued")
+
+
+def test_an_operators_drain_lets_nobody_in_until_it_is_lifted(start, engine, pool):
+    gateway = start(under_pressure(engine))
+    gateway.wait_scraped(engine)
+    assert gateway.admin(f"/admin/endpoints/{engine.authority}/drain", "POST").status == 200
+    refused(gateway.chat(), 503, "no_healthy_endpoint")
+    assert gateway.endpoint(engine)["draining"]
+    assert gateway.admin(f"/admin/endpoints/{engine.authority}/undrain", "POST").status == 200
+    admitted(gateway.chat())
+
+
+# Readings that stay away.
+
+
+def held_stream(gateway, engine, pool, **members: object) -> tuple[Future, object]:
+    gate = engine.gate()
+    engine.script(reply(gate=gate))
+    future = pool.submit(gateway.chat, stream=True, **members)
+    eventually(lambda: gateway.endpoint(engine)["own_sequences"] == 1, "a stream runs")
+    return future, gate
+
+
+@pytest.mark.parametrize("metrics", ["gone", "silent"])
+def test_an_engine_whose_metrics_are_gone_is_neither_full_nor_empty(
+    start, engine, pool, metrics
+):
+    configuration = under_pressure(engine, usage=0.5)
+    configuration["upstream"] |= {"scrape_timeout": "200ms", "unhealthy_after": 100}
+    gateway = start(configuration)
+    gateway.wait_scraped(engine)
+    stream, gate = held_stream(gateway, engine, pool, text="word " * 3_200, max_tokens=50)
+    gateway.wait_scraped(engine)
+    known = gateway.endpoint(engine)["kv"]
+    engine.metrics = metrics
+    # Long enough that readings count as late, by several intervals.
+    eventually(lambda: gateway.endpoint(engine)["scrape_age_s"] > 1.0, "the reading ages")
+    late = gateway.endpoint(engine)["kv"]
+    assert late["capacity_tokens"] == 16_000
+    assert late["projected_tokens"] >= known["others_tokens"]
+    # It is trusted a little less with every second, and no more than that.
+    assert known["projected_share"] <= late["projected_share"] < known["projected_share"] + 0.1
+    admitted(gateway.chat(max_tokens=10))
+    # What the gateway itself sends still counts, so that it cannot be overrun.
+    engine.default = reply(gate=gate)
+    others = [
+        pool.submit(gateway.chat, stream=True, text="word " * 3_200, max_tokens=50)
+        for _ in range(3)
+    ]
+    eventually(lambda: gateway.queue()["requests"] >= 1, "one has to wait")
+    gate.open()
+    for future in [stream, *others]:
+        assert future.result().status == 200
+
+
+def test_an_engine_that_never_told_its_capacity_is_used(start, engine):
+    engine.metrics = "gone"
+    gateway = start(settings(engine))
+    admitted(gateway.chat())
+
+
+def test_the_configured_capacity_serves_where_metrics_do_not_tell(start, engine, pool):
+    engine.metrics = "gone"
+    configuration = under_pressure(engine)
+    configuration["pools"][0]["capacity"] = {"kv_tokens": 8_000}
+    gateway = start(configuration)
+    stream, gate = held_stream(gateway, engine, pool, text="word " * 7_000, max_tokens=50)
+    waiting = pool.submit(gateway.chat, text="word " * 4_000, max_tokens=50)
+    wait_queued(gateway, 1)
+    gate.open()
+    admitted(stream.result())
+    admitted(waiting.result(), "queued")
+
+
+def test_waiting_as_long_as_a_refusal_says_is_then_admitted(start, engine, pool):
+    configuration = under_pressure(engine, max_wait="50ms")
+    gateway = start(configuration)
+    gateway.wait_scraped(engine)
+    # Streams of known length that fill the engine: 100 tokens at 10 ms each.
+    engine.default = reply(tokens=100, gap=0.01)
+    big = {"text": "word " * 8_000, "max_tokens": 100, "stream": True}
+    streams = [pool.submit(gateway.chat, **big) for _ in range(2)]
+    eventually(lambda: gateway.endpoint(engine)["own_sequences"] == 2)
+    time.sleep(0.3)
+    answer = gateway.chat(**big)
+    assert answer.status == 503
+    assert answer.error["code"] in ("kv_cache_pressure", "queue_wait_too_long")
+    time.sleep(max(0.0, answer.received_at + wait_of(answer) - time.monotonic()))
+    again = gateway.chat(**big)
+    assert again.status == 200, again
+    for stream in streams:
+        admitted(stream.result())
