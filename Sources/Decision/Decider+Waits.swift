@@ -130,7 +130,7 @@ extension Decider {
     /// Endpoints of unknown capacity count as empty.
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         var lowest: Double?
-        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             let share = endpoints[id.index].ledger.share(adding: .zero, now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
@@ -178,7 +178,7 @@ extension Decider {
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
-        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
             guard let deficit = endpoints[id.index].ledger.deficit(of: need, under: limit, now: now)
             else { continue }
@@ -229,7 +229,7 @@ extension Decider {
     /// cannot be known, less what those take who come for the first time.
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
-        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             promised += endpoints[id.index].turnoverPerSecond
         }
         guard promised > 0 else { return nil }

@@ -25,13 +25,11 @@ package struct Arrival: Sendable {
     package var isOutputless: Bool
     /// When the client's own patience ends.
     package var deadline: Instant
-    /// The configuration that it was read with, no later than the machine's; nil: the machine's.
-    package var policy: Policy?
 
     package init(
         tenant: TenantID, model: ModelID, trafficClass: ClassID, input: Tokens, bound: Tokens?,
         choices: Int = 1, isForced: Bool = false, isOutputless: Bool = false,
-        deadline: Instant = .distantFuture, policy: Policy? = nil
+        deadline: Instant = .distantFuture
     ) {
         self.tenant = tenant
         self.model = model
@@ -42,7 +40,6 @@ package struct Arrival: Sendable {
         self.isForced = isForced
         self.isOutputless = isOutputless
         self.deadline = deadline
-        self.policy = policy
     }
 }
 
