@@ -18,6 +18,7 @@ package enum DrainEstimate {
         /// Until it ends.
         package var endsIn: Duration
 
+        /// Without growth it holds what it holds until its end.
         package init(
             frees: Tokens, growsPerSecond: Double = 0, unseenFor: Duration = .zero,
             endsIn: Duration

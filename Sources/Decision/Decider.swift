@@ -14,6 +14,7 @@ package import Units
 /// estimate → policy → budget → queue → choose and admit → observe → settle. The budget is asked
 /// from outside (`Action.reserve`, `Event.budgeted`), since a store may be a network away.
 package struct Decider: Sendable {
+    /// The configuration in force.
     package private(set) var policy: Policy
     var entries: Slab<Entry>
     var endpoints: [EndpointState] = []
@@ -37,7 +38,9 @@ package struct Decider: Sendable {
 
     /// What is known of every endpoint, by identifier.
     package var endpointStates: [EndpointState] { endpoints }
+    /// What is known of one endpoint.
     package func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    /// Those of a class who wait.
     package func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests between arrival and end.
     package var open: Int { entries.count }

@@ -115,8 +115,8 @@ struct PressureTests {
             waits.append(try told(machine, input: 3_000))
         }
         #expect(zip(waits, waits.dropFirst()).allSatisfy { $0 > $1 })
-        // 25 tokens a second: the last 74 take about three.
-        #expect((3.0...3.6).contains(waits[4].seconds))
+        // 25 tokens a second: the last 74 take three, and a little more is told.
+        #expect((3.2...3.6).contains(waits[4].seconds))
     }
 
     @Test("an answer in one piece is expected to end too, as time passes")
