@@ -63,7 +63,7 @@ build: deps ## build everything, debug
 
 .PHONY: release
 release: deps ## build the optimised executable: .build/release/penstock
-	@$(SWIFT) build $(STRICT) -c release --static-swift-stdlib --product penstock
+	@$(SWIFT) build $(STRICT) -c release --static-swift-stdlib -Xswiftc -use-ld=lld --product penstock
 
 .PHONY: run
 run: release ## the demo: gateway, two simulated engine pools, three tenants, curl lines to try

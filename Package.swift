@@ -118,7 +118,8 @@ let package = Package(
         tests("Decision", deciding + ["Decision", "Simulation"]),
         tests("Simulation", ["Simulation", "Units"], exclude: ["Fixtures"]),
         tests(
-            "Engine", ["Engine", "Simulation", "EventLoop", "Units"], exclude: ["Fixtures"]),
+            "Engine", ["Engine", "Simulation", "EventLoop", "Units"],
+            exclude: ["Fixtures", "RealEngines", "run.sh"]),
         tests("Replay", ["Replay", "Engine", "Simulation", "EventLoop", "Units"]),
         tests("EventLoop", ["EventLoop", "Units"]),
         .target(

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An engine killed under its streams: their clients can tell, and nobody else is sent there."""
+
+import pytest
+from checks import refused
+from http_client import BrokenAnswer
+from rig import CHAT, Stream, chat, exactly
+from waiting import eventually
+
+
+def test_a_killed_engine_breaks_its_streams_leaves_and_comes_back(gateway, engine):
+    stream = Stream(gateway, engine, CHAT, chat(**exactly(8000)))
+    assert stream.start().status == 200
+    stream.read(20)
+    engine.kill()
+    try:
+        with pytest.raises(BrokenAnswer):
+            stream.read()
+        assert gateway.settled().output >= stream.received
+
+        eventually(lambda: not gateway.endpoint(engine)["available"], "out of rotation", 5)
+        answer = gateway.ask(engine, CHAT, chat(**exactly(5)))
+        refused(answer, 503, "no_healthy_endpoint")
+        assert gateway.admin("/readyz").status == 503
+    finally:
+        engine.start()
+    eventually(lambda: gateway.endpoint(engine)["available"], "back in rotation", 5)
+    assert gateway.ask(engine, CHAT, chat(**exactly(5))).status == 200
+    assert gateway.admin("/readyz").status == 200
