@@ -92,7 +92,7 @@ struct ReloadTests {
         #expect(machine.isAtRest)
     }
 
-    /// Two pools, each with a class and a full endpoint, and three requests that wait for the second.
+    /// Two pools, each with a class and a full endpoint; three requests wait for the second.
     private func twoPools() throws -> (Plan, Machine, [Machine.Sent]) {
         var plan = Plan(endpoints: 1)
         plan.addPool(endpoints: 1, kv: 10_000)
