@@ -82,7 +82,8 @@ extension Decider {
     // MARK: choose and admit
 
     /// The available endpoint with the least projected share on which the request fits. One where
-    /// it bounced is none, as long as the pool has another.
+    /// it bounced is none, as long as the pool has another. A worker that has not heard of a new
+    /// endpoint yet takes the configuration over with the action that names it.
     func choose(_ entry: Entry, now: Instant) -> EndpointID? {
         guard entry.bounces > 0 else { return leastLoaded(entry, now: now) { _ in true } }
         let others = leastLoaded(entry, now: now) { !entry.avoids($0) }
@@ -92,14 +93,8 @@ extension Decider {
 
     private func hasAlternative(_ entry: Entry) -> Bool {
         policy.pools[entry.pool.index].endpoints.contains {
-            isOpen($0, to: entry) && !entry.avoids($0)
+            endpoints[$0.index].isAvailable && !entry.avoids($0)
         }
-    }
-
-    /// New requests may go there. A worker that has not heard of a new endpoint yet takes the
-    /// configuration over with the action that names it.
-    func isOpen(_ endpoint: EndpointID, to entry: Entry) -> Bool {
-        endpoints[endpoint.index].isAvailable
     }
 
     private func leastLoaded(
@@ -110,7 +105,7 @@ extension Decider {
         var best: EndpointID?
         var bestLoad = Double.infinity
         for id in policy.pools[entry.pool.index].endpoints {
-            guard isOpen(id, to: entry), isMeant(id) else { continue }
+            guard endpoints[id.index].isAvailable, isMeant(id) else { continue }
             let load: Double
             if let share = endpoints[id.index].ledger.share(adding: need, now: now) {
                 guard share <= limit else { continue }
@@ -133,8 +128,10 @@ extension Decider {
         into actions: inout [Action]
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        let need = entry.need
+        pools[entry.pool.index].admitted.add(need.count, at: now)
         let turnover = endpoints[endpoint.index].turnover(
-            need: entry.need, steps: entry.expected.count / entry.choices)
+            need: need, steps: entry.expected.count / entry.choices)
         endpoints[endpoint.index].turnover += turnover
         let seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)

@@ -20,6 +20,10 @@ extension Decider {
     /// Told where nothing that is known will free as much: the room is other gateways', and the
     /// next scrapes will show.
     private static let unknownWait = Duration.seconds(1)
+    /// Of the rate at which open sequences are expected to give back, what is counted on.
+    private static let safeShare = 0.75
+    /// Of the same rate, what is left to those who return however many come for the first time.
+    private static let leastShare = 0.2
 
     // MARK: refusals
 
@@ -106,10 +110,12 @@ extension Decider {
             refusal.isFinal = true
             return refusal
         }
-        let rate = drainRate(entry, now: now)
-        let spacing = rate.map { Duration.seconds(Double(entry.need.count) / $0) }
-        refusal.retryAfter = pools[entry.pool.index].slots.slot(
+        let need = entry.need.count
+        let spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need) / $0) }
+        let told = pools[entry.pool.index].slots.slot(
             after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
+        pools[entry.pool.index].due.add(need, at: now + told)
+        refusal.retryAfter = told
         return refusal
     }
 
@@ -124,7 +130,7 @@ extension Decider {
     /// Endpoints of unknown capacity count as empty.
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         var lowest: Double?
-        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             let share = endpoints[id.index].ledger.share(adding: .zero, now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
@@ -172,7 +178,7 @@ extension Decider {
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
-        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
+        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
             guard let deficit = endpoints[id.index].ledger.deficit(of: need, under: limit, now: now)
             else { continue }
@@ -200,9 +206,8 @@ extension Decider {
     ) -> Duration? {
         if deficit <= .zero { return .zero }
         guard seats[endpoint.index].count <= DrainEstimate.walkLimit else {
-            let rate =
-                outlook == .likely
-                ? endpoints[endpoint.index].turnoverPerSecond : safeRate(endpoint, now: now)
+            let promised = endpoints[endpoint.index].turnoverPerSecond
+            let rate = outlook == .likely ? promised : Self.safeShare * promised
             return rate > 0 ? .seconds(Double(deficit.count) / rate) : nil
         }
         var open: [DrainEstimate.Sequence] = []
@@ -219,21 +224,17 @@ extension Decider {
         }
     }
 
-    /// Needs that the open endpoints of its pool give back a second; nil when nothing is known.
-    private func drainRate(_ entry: Entry, now: Instant) -> Double? {
-        var rate = 0.0
-        for id in policy.pools[entry.pool.index].endpoints where isOpen(id, to: entry) {
-            rate += safeRate(id, now: now)
+    /// Needs a second for which returning clients will find room at the open endpoints of its pool;
+    /// nil when nothing is known. It is what all that is open now gives back, less a share for what
+    /// cannot be known, less what those take who come for the first time.
+    private func returnRate(_ entry: Entry, now: Instant) -> Double? {
+        var promised = 0.0
+        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+            promised += endpoints[id.index].turnoverPerSecond
         }
-        return rate > 0 ? rate : nil
-    }
-
-    /// The rate at which those who were told to come back find room. What is open now promises one
-    /// rate, of which a fifth is left to those who come for the first time; what was given back of
-    /// late is another, and no more than what was seen is counted on.
-    private func safeRate(_ endpoint: EndpointID, now: Instant) -> Double {
-        let promised = 0.8 * endpoints[endpoint.index].turnoverPerSecond
-        return min(promised, endpoints[endpoint.index].drain.rate(now) ?? promised)
+        guard promised > 0 else { return nil }
+        let fresh = pools[entry.pool.index].freshRate(now)
+        return max(Self.leastShare * promised, Self.safeShare * promised - fresh)
     }
 
     private func sequence(

@@ -14,6 +14,7 @@ package import Units
 /// estimate → policy → budget → queue → choose and admit → observe → settle. The budget is asked
 /// from outside (`Action.reserve`, `Event.budgeted`), since a store may be a network away.
 package struct Decider: Sendable {
+    /// The configuration in force.
     package private(set) var policy: Policy
     var entries: Slab<Entry>
     var endpoints: [EndpointState] = []
@@ -37,7 +38,9 @@ package struct Decider: Sendable {
 
     /// What is known of every endpoint, by identifier.
     package var endpointStates: [EndpointState] { endpoints }
+    /// What is known of one endpoint.
     package func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    /// Those of a class who wait.
     package func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests between arrival and end.
     package var open: Int { entries.count }
@@ -80,15 +83,14 @@ package struct Decider: Sendable {
     private mutating func arrive(
         _ request: RequestID, _ arrival: Arrival, now: Instant, into actions: inout [Action]
     ) {
-        let policy = arrival.policy ?? self.policy
-        let longest = Self.longestPrompt(arrival, policy)
+        let longest = longestPrompt(arrival)
         guard arrival.input <= longest else {
             let refusal = Refusal(
                 .contextLengthExceeded, limit: Double(longest.count),
                 requested: Double(arrival.input.count))
             return actions.append(.refuse(request, refusal))
         }
-        let entry = estimated(request, arrival, policy)
+        let entry = estimated(request, arrival)
         guard let ticket = entries.insert(entry) else {
             let refusal = Refusal(.gatewayOverloaded, retryAfter: spread(.seconds(1)))
             return actions.append(.refuse(request, refusal))
@@ -102,13 +104,13 @@ package struct Decider: Sendable {
     }
 
     /// Over the model's context, or over the tenant's cap, no room would help.
-    private static func longestPrompt(_ arrival: Arrival, _ policy: Policy) -> Tokens {
+    private func longestPrompt(_ arrival: Arrival) -> Tokens {
         let context = policy.models[arrival.model.index].contextLength
         let cap = policy.tenants[arrival.tenant.index].limits.maxPromptTokens
         return min(context, cap ?? context)
     }
 
-    private func estimated(_ request: RequestID, _ arrival: Arrival, _ policy: Policy) -> Entry {
+    private func estimated(_ request: RequestID, _ arrival: Arrival) -> Entry {
         let context = policy.models[arrival.model.index].contextLength
         let room = Tokens(max(1, context.count - arrival.input.count))
         var bound = min(max(arrival.bound ?? room, Tokens(1)), room)
@@ -205,8 +207,6 @@ package struct Decider: Sendable {
         case .forwarded(let endpoint):
             vacate(ticket, entry, endpoint)
             entries.remove(ticket)
-            endpoints[endpoint.index].drain.released(
-                EndpointLedger.need(input: entry.input, expectedOutput: entry.expected), now: now)
             learn(entry, ending, at: endpoint, now: now)
             dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
@@ -239,9 +239,8 @@ package struct Decider: Sendable {
 
     // MARK: configuration
 
-    /// What is open stays where it is and ends as it would have. What waits for a pool that is gone
-    /// is refused: it may come back with the class's new one. Nothing is forwarded before the next
-    /// event, since whoever asked tells the workers of the new configuration first.
+    /// What is open stays where it is and ends as it would have. Nothing is forwarded before the
+    /// next event, since whoever asked tells the workers of the new configuration first.
     private mutating func reconfigure(
         _ new: Policy, now: Instant, into actions: inout [Action]
     ) {
@@ -258,14 +257,21 @@ package struct Decider: Sendable {
                 }
                 return true
             }
-            for ticket in stranded {
-                guard let entry = entries[ticket], case .queued(let seat) = entry.stage else {
-                    continue
-                }
-                leaveQueue(entry, seat)
-                refuse(ticket, noEndpoint(), into: &actions)
-            }
+            for ticket in stranded { rescue(ticket, into: &actions) }
         }
+    }
+
+    /// A request that waits for a pool that is gone waits for its class's new one, if that serves
+    /// its model; otherwise it is refused, and may come back soon.
+    private mutating func rescue(_ ticket: Ticket, into actions: inout [Action]) {
+        guard let entry = entries[ticket], case .queued(let seat) = entry.stage else { return }
+        let pool = policy.pools[policy.classes[entry.trafficClass.index].pool.index]
+        if !pool.removed, pool.models.contains(entry.model) {
+            entries.update(ticket) { $0.pool = pool.id }
+            return
+        }
+        leaveQueue(entry, seat)
+        refuse(ticket, noEndpoint(), into: &actions)
     }
 
     private mutating func grow() {

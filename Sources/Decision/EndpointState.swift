@@ -14,8 +14,6 @@ package struct EndpointState: Sendable {
     package var ledger: EndpointLedger
     /// Whether it works.
     package var health: EndpointHealth
-    /// When it will have room.
-    package var drain = DrainEstimate()
     /// Between two tokens of one sequence, averaged; nil before the first.
     package private(set) var pace: Duration?
     /// From forwarding to the first token, averaged; nil before the first.
@@ -90,7 +88,18 @@ package struct EndpointState: Sendable {
     }
 }
 
-/// What is kept per pool: the row of refused clients that were told when to return.
+/// What is kept per pool: the row of refused clients that were told when to return, and what
+/// comes besides.
 struct PoolState: Sendable {
     var slots = ReturnSlots()
+    /// Needs that were admitted.
+    var admitted = SecondWindow()
+    /// Needs of refused clients in the seconds in which they were told to return.
+    var due = SecondWindow()
+
+    /// Needs that are admitted a second without having been told to come, over the last minute: a
+    /// wave that fills an idle engine does not make it much.
+    func freshRate(_ now: Instant) -> Double {
+        Double(max(0, admitted.sum(now) - due.sum(now))) / Double(SecondWindow.span)
+    }
 }

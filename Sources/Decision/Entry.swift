@@ -21,8 +21,8 @@ struct Entry: Sendable {
     let tenant: TenantID
     let model: ModelID
     let trafficClass: ClassID
-    /// The pool of its class when it arrived.
-    let pool: PoolID
+    /// The pool of its class when it arrived; another one only where that is gone.
+    var pool: PoolID
     let input: Tokens
     let choices: Int
     let isForced: Bool

@@ -10,8 +10,11 @@ package typealias Ticket = SlabKey
 
 /// What a request asks for, after authentication and inspection.
 package struct Arrival: Sendable {
+    /// Whose request it is.
     package var tenant: TenantID
+    /// The model, by name or alias.
     package var model: ModelID
+    /// The class that it is served in.
     package var trafficClass: ClassID
     /// Estimated prompt tokens, every choice and prompt counted.
     package var input: Tokens
@@ -25,13 +28,12 @@ package struct Arrival: Sendable {
     package var isOutputless: Bool
     /// When the client's own patience ends.
     package var deadline: Instant
-    /// The configuration that it was read with, no later than the machine's; nil: the machine's.
-    package var policy: Policy?
 
+    /// `choices` of at least one; fewer count as one.
     package init(
         tenant: TenantID, model: ModelID, trafficClass: ClassID, input: Tokens, bound: Tokens?,
         choices: Int = 1, isForced: Bool = false, isOutputless: Bool = false,
-        deadline: Instant = .distantFuture, policy: Policy? = nil
+        deadline: Instant = .distantFuture
     ) {
         self.tenant = tenant
         self.model = model
@@ -42,7 +44,6 @@ package struct Arrival: Sendable {
         self.isForced = isForced
         self.isOutputless = isOutputless
         self.deadline = deadline
-        self.policy = policy
     }
 }
 
@@ -57,6 +58,7 @@ package struct Ending: Sendable {
     /// The endpoint is to blame: it broke off.
     package var isEngineFault: Bool
 
+    /// One that brought nothing and blames nobody.
     package init(
         output: Tokens = .zero, generating: Duration = .zero, isComplete: Bool = false,
         isEngineFault: Bool = false
@@ -108,8 +110,11 @@ package enum Event: Sendable {
 
 /// What the store is to be asked.
 package struct BudgetAsk: Sendable, Equatable {
+    /// Whose budget is asked.
     package var tenant: TenantID
+    /// Estimated prompt tokens.
     package var input: Tokens
+    /// Expected output tokens, all choices.
     package var output: Tokens
     /// In the model's currency.
     package var cost: Double

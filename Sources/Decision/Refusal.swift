@@ -4,6 +4,7 @@ package import Units
 
 /// A no that was decided, with the numbers that decided it.
 package struct Refusal: Sendable, Equatable {
+    /// Status, code and label.
     package var reason: RefusalReason
     /// When the same request will be admitted; on every 429 and 503.
     package var retryAfter: Duration?
@@ -17,6 +18,7 @@ package struct Refusal: Sendable, Equatable {
     /// What was asked for, in the same unit.
     package var requested: Double?
 
+    /// A no without a wait and without numbers, unless they are given.
     package init(
         _ reason: RefusalReason, retryAfter: Duration? = nil, isFinal: Bool = false,
         limit: Double? = nil, used: Double? = nil, requested: Double? = nil

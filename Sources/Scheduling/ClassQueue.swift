@@ -13,15 +13,18 @@ package struct ClassQueue: Sendable {
     package struct Entry: Sendable, Equatable {
         /// Whose it is in the machine.
         package var ticket: SlabKey
+        /// Whose it is.
         package var tenant: TenantID
         /// Estimated input and expected output: what the class's bound counts.
         package var tokens: Tokens
         /// What it will add to an endpoint's projection.
         package var need: Tokens
+        /// Since when it waits.
         package var arrivedAt: Instant
         /// When it is refused if it still waits.
         package var expiresAt: Instant
 
+        /// One that waits from `arrivedAt` to `expiresAt` at most.
         package init(
             ticket: SlabKey, tenant: TenantID, tokens: Tokens, need: Tokens,
             arrivedAt: Instant, expiresAt: Instant
@@ -54,7 +57,9 @@ package struct ClassQueue: Sendable {
     /// Never more than `capacity` entries, whatever the policy allows.
     package init(capacity: Int) { nodes = Slab(limit: capacity) }
 
+    /// Entries that wait.
     package var count: Int { nodes.count }
+    /// Nobody waits.
     package var isEmpty: Bool { first == nil }
 
     /// The entry that waits longest.

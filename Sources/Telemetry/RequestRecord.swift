@@ -24,22 +24,31 @@ package enum Outcome: String, Sendable, CaseIterable {
 
 /// What one request's end adds to the metrics.
 package struct RequestRecord: Sendable {
+    /// Whose request it was.
     package var tenant: TenantID
+    /// The class that it was served in.
     package var trafficClass: ClassID
+    /// The model that it asked for.
     package var model: ModelID
+    /// The pool of its class.
     package var pool: PoolID
+    /// How it ended.
     package var outcome = Outcome.completed
     /// The dense number of the refusal's reason.
     package var refusal: Int?
     /// Prompt tokens, cached ones included.
     package var input = Tokens.zero
+    /// Of the prompt tokens, those that the engine had in its cache.
     package var cachedInput = Tokens.zero
+    /// Generated tokens, all choices.
     package var output = Tokens.zero
     /// In the model's currency.
     package var cost = 0.0
     /// Until it was forwarded; nil when it never was, as with the times below.
     package var queueWait: Duration?
+    /// From its head to the first token of a stream.
     package var timeToFirstToken: Duration?
+    /// Mean time between the tokens of a stream.
     package var timePerOutputToken: Duration?
     /// The gateway's own share of the time.
     package var overhead: Duration?

@@ -7,16 +7,21 @@ package struct RequestLabels: Hashable, Sendable, Comparable {
     /// Stands for all tenants that found no place: no policy has a tenant of this place.
     package static let otherTenants = TenantID(Int(UInt32.max))
 
+    /// Whose requests, or `otherTenants`.
     package let tenant: TenantID
+    /// The class that they were served in.
     package let trafficClass: ClassID
+    /// The model that they asked for.
     package let model: ModelID
 
+    /// Of three, each by its place in the policy.
     package init(tenant: TenantID, trafficClass: ClassID, model: ModelID) {
         self.tenant = tenant
         self.trafficClass = trafficClass
         self.model = model
     }
 
+    /// By tenant, then class, then model.
     package static func < (left: RequestLabels, right: RequestLabels) -> Bool {
         (left.tenant, left.trafficClass, left.model)
             < (right.tenant, right.trafficClass, right.model)
@@ -30,8 +35,11 @@ package struct RequestCounters: Sendable {
     package private(set) var outcomes: [5 of UInt64] = [0, 0, 0, 0, 0]
     /// By dense number of the reason.
     package private(set) var refusals: [UInt64]
+    /// Prompt tokens, cached ones included.
     package private(set) var input: UInt64 = 0
+    /// Of these, those that the engine had in its cache.
     package private(set) var cachedInput: UInt64 = 0
+    /// Generated tokens.
     package private(set) var output: UInt64 = 0
     /// In the model's currency.
     package private(set) var cost = 0.0
@@ -68,9 +76,13 @@ package struct RequestCounters: Sendable {
 
 /// The histograms of one class.
 package struct RequestHistograms: Sendable {
+    /// Seconds until it was forwarded.
     package private(set) var queueWait = Histogram(bounds: Histogram.waits)
+    /// Seconds to the first token of a stream.
     package private(set) var timeToFirstToken = Histogram(bounds: Histogram.waits)
+    /// Mean seconds between the tokens of a stream.
     package private(set) var timePerOutputToken = Histogram(bounds: Histogram.steps)
+    /// Estimated over reported prompt tokens.
     package private(set) var estimateRatio = Histogram(bounds: Histogram.ratios)
 
     mutating func count(_ record: RequestRecord) {
@@ -96,6 +108,7 @@ package struct RequestHistograms: Sendable {
 package struct RequestTotals: Sendable {
     /// In the order in which they first occurred; `counters` stand at the same places.
     package private(set) var labels: [RequestLabels] = []
+    /// Of the labels at the same places.
     package private(set) var counters: [RequestCounters] = []
     /// By class.
     package private(set) var histograms: [RequestHistograms] = []

@@ -14,8 +14,6 @@ struct DrainEstimateTests {
             endsIn: .seconds(ends))
     }
 
-    private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: 0) + .seconds(seconds) }
-
     @Test("room that is there is not waited for")
     func none() {
         var sequences = [sequence(frees: 10, ends: 5)]
@@ -68,47 +66,5 @@ struct DrainEstimateTests {
             }
             #expect(found == .seconds(wait))
         }
-    }
-
-    @Test("the rate is what was given back over the last ten seconds")
-    func rate() throws {
-        var drain = DrainEstimate()
-        #expect(drain.rate(at(0)) == nil)
-        for step in 0..<400 { drain.released(Tokens(500), now: at(100 + Double(step) * 0.05)) }
-        let full = try #require(drain.rate(at(120)))
-        #expect(abs(full - 10_000) < 600)
-        // Nothing for a while: it falls, and is forgotten.
-        let later = try #require(drain.rate(at(125)))
-        #expect(later < 6_000)
-        #expect(drain.rate(at(131)) == nil)
-    }
-
-    @Test("a few ends make no rate, and many at once no wild one")
-    func few() throws {
-        var drain = DrainEstimate()
-        for _ in 1..<DrainEstimate.fewestEnds { drain.released(Tokens(100), now: at(50)) }
-        #expect(drain.rate(at(50)) == nil)
-        drain.released(Tokens(100), now: at(50))
-        #expect(drain.rate(at(50)) == 1_600)
-        #expect(drain.rate(at(54)) == 400)
-    }
-
-    @Test("the rate follows a steady stream", arguments: 0..<20 as Range<UInt64>)
-    func steady(seed: UInt64) throws {
-        var random = SplitMix64(seed: seed)
-        var drain = DrainEstimate()
-        var now = Instant(nanoseconds: random.next() % 1_000_000_000_000)
-        let start = now
-        let gap = 0.002 + 0.05 * random.unit()
-        var sum = 0
-        while now - start < .seconds(60) {
-            now = now + .seconds(gap * 2 * random.unit())
-            let tokens = Int(random.next() % 1_000)
-            drain.released(Tokens(tokens), now: now)
-            sum += tokens
-        }
-        let rate = try #require(drain.rate(now))
-        let truth = Double(sum) / (now - start).seconds
-        #expect((0.7...1.3).contains(rate / truth))
     }
 }

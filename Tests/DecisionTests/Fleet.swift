@@ -18,8 +18,6 @@ struct Fleet {
         /// What the client says that it will take at most.
         var bound: Int
         var trafficClass = 0
-        /// It comes back when it was told to; otherwise never.
-        var obeys = true
         /// When it was refused, and what it was told each time.
         var refusals: [(at: Instant, told: Duration)] = []
         var forwardedAt: Instant?
@@ -81,12 +79,6 @@ struct Fleet {
     private mutating func visit(_ client: Int, at instant: Instant) {
         let place = visits.firstIndex { $0.at <= instant } ?? visits.count
         visits.insert(Visit(at: instant, client: client), at: place)
-    }
-
-    /// Of those who came so far, nobody comes back.
-    mutating func forgetReturns() {
-        visits.removeAll()
-        for client in clients.indices { clients[client].obeys = false }
     }
 
     /// Lets time pass until `instant`, or until nothing is left to happen.
@@ -225,7 +217,7 @@ struct Fleet {
                 return
             }
             clients[client].refusals.append((now, told))
-            if clients[client].obeys { visit(client, at: now + told) }
+            visit(client, at: now + told)
         }
     }
 

@@ -68,7 +68,6 @@ struct History {
     private var open: [Request] = []
     private var random: SplitMix64
     private var draining: Set<Int> = []
-    /// Nothing of what is true of it was told otherwise since: fresh scrapes.
     private let limit = 60
 
     init(seed: UInt64) {
@@ -113,7 +112,12 @@ struct History {
 
     private mutating func handle(_ event: Event) {
         machine.handle(event)
+        takeAll()
+    }
+
+    private mutating func takeAll() {
         for action in machine.actions { take(action) }
+        checkForwards()
     }
 
     private mutating func arrive() {
@@ -195,7 +199,7 @@ struct History {
             machine.scrape(
                 endpoint.index, used: draw(9_500), of: draw(4) == 0 ? 5_000 + draw(20_000) : nil,
                 isSleeping: draw(10) == 0)
-            for action in machine.actions { take(action) }
+            takeAll()
         }
     }
 
@@ -224,7 +228,7 @@ struct History {
 
     private mutating func pass() {
         machine.pass(.milliseconds(draw(400)))
-        for action in machine.actions { take(action) }
+        takeAll()
     }
 
     // MARK: what has to hold
@@ -238,7 +242,6 @@ struct History {
         case (.queued, .budgeting): open[place].stage = .queued
         case (.forward(_, let endpoint, _), .budgeting), (.forward(_, let endpoint, _), .queued):
             open[place].stage = .forwarded(endpoint)
-            checkForward(endpoint, trafficClass: open[place].trafficClass)
         case (.refuse(_, let refusal), .budgeting), (.refuse(_, let refusal), .queued):
             open[place].stage = .refused
             check(refusal)
@@ -246,17 +249,22 @@ struct History {
         }
     }
 
-    private mutating func checkForward(_ endpoint: EndpointID, trafficClass: Int) {
-        let state = machine.decider.state(of: endpoint)
-        if !state.isAvailable { fail("forwarded to an endpoint that is out") }
-        if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
-        // The share includes what several forwards of one event have added, perhaps of a class
-        // with a higher threshold: none may be over the highest of the pool's classes.
-        let pool = plan.classes[trafficClass].pool
-        let limits = plan.classes.filter { $0.pool == pool }.map(\.throttleAt)
-        let limit = limits.max() ?? plan.classes[trafficClass].throttleAt
-        if let share = state.ledger.share(adding: .zero, now: machine.now), share > limit + 1e-9 {
-            fail("admitted to \(share) where \(limit) is allowed")
+    /// What an event forwards goes to endpoints that are in rotation, and stays under the threshold
+    /// of its class: of several to one endpoint the last one's is what the endpoint shows.
+    private mutating func checkForwards() {
+        var seen: Set<EndpointID> = []
+        for action in machine.actions.reversed() {
+            guard case .forward(let id, let endpoint, _) = action,
+                let request = open.first(where: { $0.id == id })
+            else { continue }
+            let state = machine.decider.state(of: endpoint)
+            if !state.isAvailable { fail("forwarded to an endpoint that is out") }
+            if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
+            let limit = plan.classes[request.trafficClass].throttleAt
+            guard seen.insert(endpoint).inserted,
+                let share = state.ledger.share(adding: .zero, now: machine.now)
+            else { continue }
+            if share > limit + 1e-9 { fail("admitted to \(share) where \(limit) is allowed") }
         }
     }
 

@@ -130,6 +130,19 @@ struct QueueTests {
         #expect(machine.actions.map(\.request) == [third.request, slips.request])
     }
 
+    @Test("one of a later class does not slip in, although nobody of its own class waits")
+    func laterClass() throws {
+        var plan = Plan()
+        plan.addClass()
+        var machine = full(plan)
+        let first = try machine.send(input: 4_000, trafficClass: 0)
+        machine.scrape(0, used: 6_500)
+        let later = try machine.send(input: 10, trafficClass: 1)
+        #expect(first.isQueued && later.isQueued)
+        machine.end(first)
+        #expect(machine.actions.map(\.request) == [later.request])
+    }
+
     @Test("one of an earlier class does not wait behind later ones")
     func earlierClass() throws {
         var plan = Plan()

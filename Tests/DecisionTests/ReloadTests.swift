@@ -92,16 +92,41 @@ struct ReloadTests {
         #expect(machine.isAtRest)
     }
 
-    @Test("who waits for a pool that is gone is refused at once, and may come back at once")
-    func removedPool() throws {
+    /// Two pools, each with a class and a full endpoint; three requests wait for the second.
+    private func twoPools() throws -> (Plan, Machine, [Machine.Sent]) {
         var plan = Plan(endpoints: 1)
         plan.addPool(endpoints: 1, kv: 10_000)
         plan.addClass(pool: 1)
         var machine = Machine(plan)
         for endpoint in 0..<2 { machine.scrape(endpoint, used: 8_500) }
-        let gone = try (0..<3).map { _ in try machine.send(input: 100, trafficClass: 1) }
+        let waiting = try (0..<3).map { _ in try machine.send(input: 100, trafficClass: 1) }
+        #expect(waiting.allSatisfy { $0.isQueued })
+        return (plan, machine, waiting)
+    }
+
+    @Test("who waits for a pool that is gone waits for its class's new one")
+    func movedPool() throws {
+        let (before, started, waiting) = try twoPools()
+        var (plan, machine) = (before, started)
+        plan.remove(pool: 1)
+        plan.classes[1].pool = PoolID(0)
+        plan.pools[0].models = [ModelID(1)]
+        machine.handle(.reconfigured(plan.policy))
+        #expect(machine.actions.isEmpty)
+        #expect(machine.decider.waiting == 3)
+        machine.scrape(0, used: 0)
+        #expect(
+            machine.actions
+                == waiting.map { .forward($0.request, to: EndpointID(0), bound: nil) })
+        for sent in waiting { machine.end(sent) }
+        #expect(machine.isAtRest)
+    }
+
+    @Test("where that does not serve its model it is refused at once, and may come back soon")
+    func removedPool() throws {
+        let (before, started, gone) = try twoPools()
+        var (plan, machine) = (before, started)
         let stays = try machine.send(input: 100)
-        let running = gone[0]
         plan.remove(pool: 1)
         plan.classes[1].pool = PoolID(0)
         machine.handle(.reconfigured(plan.policy))
@@ -109,8 +134,6 @@ struct ReloadTests {
         #expect(machine.actions.allSatisfy { $0.refusal?.reason == .noHealthyEndpoint })
         #expect(machine.actions.allSatisfy { $0.refusal?.retryAfter ?? .infinite <= .seconds(1) })
         #expect(machine.decider.waiting == 1)
-        machine.end(running)
-        // The class has a new pool now.
         machine.scrape(0, used: 0)
         #expect(machine.actions.map(\.request) == [stays.request])
         #expect(try machine.send(input: 100, trafficClass: 1).endpoint == EndpointID(0))
