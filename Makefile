@@ -140,7 +140,7 @@ cover: deps ## line coverage of Sources by the tests in Swift
 
 .PHONY: docs
 docs: deps ## write the pages under docs/ that come from the code
-	@PENSTOCK_WRITE_DOCS=1 $(SWIFT) test --disable-xctest --filter ConfigurationTests \
+	@PENSTOCK_UPDATE=1 $(SWIFT) test --disable-xctest --filter ConfigurationTests \
 		2>&1 | $(BRIEF)
 
 .PHONY: image

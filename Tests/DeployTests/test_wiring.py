@@ -226,9 +226,11 @@ def test_there_is_time_to_drain(workloads, configuration):
     grace = {
         name: pod_of(w)["spec"]["terminationGracePeriodSeconds"] for name, w in workloads.items()
     }
-    # The gateway's own default; a drain_timeout in the file would have to be read here.
-    assert "drain_timeout" not in str(configuration)
-    assert grace["penstock"] > 30
+    drain = int(configuration["http"]["drain_timeout"].removesuffix("s"))
+    assert grace["penstock"] > drain
+    # A rollout cuts no interactive stream.
+    interactive = next(c for c in configuration["classes"] if c["name"] == "interactive")
+    assert drain >= int(interactive["timeouts"]["total"].removesuffix("s"))
     for name, workload in workloads.items():
         for flag in pod_of(workload)["spec"]["containers"][0].get("args", []):
             if flag.startswith("--shutdown-timeout="):
