@@ -31,71 +31,64 @@ extension MetricsPage {
     func requests(_ totals: RequestTotals, to page: inout PrometheusWriter) {
         page.family(
             "penstock_requests_total", .counter, help: "Requests that ended, by how they ended.")
+        var ended = SeriesSums<Int>()
         each(totals) { labels, counters in
             for outcome in Outcome.allCases where counters.outcomes[outcome.index] > 0 {
-                page.sample(
-                    Int(counters.outcomes[outcome.index]),
-                    PrometheusLabels([
+                ended.add(
+                    counters.outcomes[outcome.index],
+                    under: PrometheusLabels([
                         ("tenant", tenant(labels.tenant)),
                         ("class", trafficClass(labels.trafficClass)),
                         ("model", model(labels.model)), ("outcome", outcome.rawValue),
                     ]))
             }
         }
+        ended.write(to: &page)
         page.family(
             "penstock_throttled_total", .counter,
             help: "Refusals with 429 or 503, by the code in the error body.")
-        var throttled: [String: (labels: PrometheusLabels, count: Int)] = [:]
+        var throttled = SeriesSums<Int>()
         each(totals) { labels, counters in
             for reason in RefusalReason.allCases
             where reason.isThrottle && counters.refusals[reason.number] > 0 {
-                let rendered = PrometheusLabels([
-                    ("tenant", tenant(labels.tenant)),
-                    ("class", trafficClass(labels.trafficClass)), ("reason", reason.code),
-                ])
-                let key = String(decoding: rendered.rendered, as: UTF8.self)
-                throttled[key, default: (rendered, 0)].count += Int(
-                    counters.refusals[reason.number])
+                throttled.add(
+                    counters.refusals[reason.number],
+                    under: PrometheusLabels([
+                        ("tenant", tenant(labels.tenant)),
+                        ("class", trafficClass(labels.trafficClass)), ("reason", reason.code),
+                    ]))
             }
         }
-        for (_, series) in throttled.sorted(by: { $0.key < $1.key }) {
-            page.sample(series.count, series.labels)
-        }
+        throttled.write(to: &page)
     }
 
     func tokens(_ totals: RequestTotals, to page: inout PrometheusWriter) {
         page.family("penstock_tokens_total", .counter, help: "Settled tokens, by kind.")
-        var sums: [String: (labels: PrometheusLabels, count: Int)] = [:]
+        var tokens = SeriesSums<Int>()
+        var costs = SeriesSums<Double>()
         each(totals) { labels, counters in
+            let tenant = tenant(labels.tenant)
+            let model = model(labels.model)
             for (kind, value) in [
                 ("input", counters.input), ("cached_input", counters.cachedInput),
                 ("output", counters.output),
             ] {
-                let rendered = PrometheusLabels([
-                    ("tenant", tenant(labels.tenant)), ("model", model(labels.model)),
-                    ("kind", kind),
-                ])
-                let key = String(decoding: rendered.rendered, as: UTF8.self)
-                sums[key, default: (rendered, 0)].count += Int(value)
+                tokens.add(
+                    value,
+                    under: PrometheusLabels([
+                        ("tenant", tenant), ("model", model), ("kind", kind),
+                    ]))
             }
-        }
-        for (_, series) in sums.sorted(by: { $0.key < $1.key }) {
-            page.sample(series.count, series.labels)
-        }
-        page.family("penstock_cost_total", .counter, help: "Settled cost, by currency.")
-        var costs: [String: (labels: PrometheusLabels, amount: Double)] = [:]
-        each(totals) { labels, counters in
             guard let price = policy.models[labels.model.index].price else { return }
-            let rendered = PrometheusLabels([
-                ("tenant", tenant(labels.tenant)), ("model", model(labels.model)),
-                ("currency", price.currency),
-            ])
-            let key = String(decoding: rendered.rendered, as: UTF8.self)
-            costs[key, default: (rendered, 0)].amount += counters.cost
+            costs.add(
+                counters.cost,
+                under: PrometheusLabels([
+                    ("tenant", tenant), ("model", model), ("currency", price.currency),
+                ]))
         }
-        for (_, series) in costs.sorted(by: { $0.key < $1.key }) {
-            page.sample(series.amount, series.labels)
-        }
+        tokens.write(to: &page)
+        page.family("penstock_cost_total", .counter, help: "Settled cost, by currency.")
+        costs.write(to: &page)
     }
 
     func histograms(_ totals: RequestTotals, to page: inout PrometheusWriter) {
