@@ -53,7 +53,8 @@ final class Exchange {
     /// Of the class, as the configuration that admitted the request has them.
     let timeouts: TimeoutPolicy
     var trafficClass: ClassID
-    var model = ModelID(0)
+    /// Nil until the body has told it.
+    var model: ModelID?
     var inspection = Inspection()
     var arrival: Arrival?
     var ticket: Ticket?

@@ -18,7 +18,11 @@ extension MetricsPage {
 
     private func trafficClass(_ id: ClassID) -> String { policy.classes[id.index].name }
 
-    private func model(_ id: ModelID) -> String { policy.models[id.index].name }
+    /// A model's name; empty for what was refused before its model was known, which Prometheus
+    /// takes for a series without the label.
+    private func model(_ id: ModelID) -> String {
+        id == RequestLabels.noModel ? "" : policy.models[id.index].name
+    }
 
     /// Calls `body` for every set of labels, in their order.
     private func each(
@@ -67,6 +71,8 @@ extension MetricsPage {
         var tokens = SeriesSums<Int>()
         var costs = SeriesSums<Double>()
         each(totals) { labels, counters in
+            // What never had a model has no tokens either.
+            guard labels.model != RequestLabels.noModel else { return }
             let tenant = tenant(labels.tenant)
             let model = model(labels.model)
             for (kind, value) in [

@@ -25,7 +25,9 @@ extension Worker {
             exchange.client = nil
         }
         let used = use(exchange, wasForwarded: wasForwarded, outcome)
-        let cost = Self.cost(exchange.policy.models[exchange.model.index].price, used)
+        let cost =
+            exchange.model.flatMap { exchange.policy.models[$0.index].price }
+            .map { Self.cost($0, used) } ?? 0
         settle(
             exchange,
             wasForwarded
@@ -46,8 +48,7 @@ extension Worker {
         exchanges.remove(exchange.id.key)
     }
 
-    private static func cost(_ price: Price?, _ used: Usage) -> Double {
-        guard let price else { return 0 }
+    private static func cost(_ price: Price, _ used: Usage) -> Double {
         let fresh = used.input.count - used.cachedInput.count
         return
             (Double(fresh) * price.inputPerMillion
@@ -72,8 +73,8 @@ extension Worker {
         guard exchange.arrival != nil || refusal != nil else { return }
         let pool = exchange.policy.classes[exchange.trafficClass.index].pool
         var record = RequestRecord(
-            tenant: exchange.tenant, trafficClass: exchange.trafficClass, model: exchange.model,
-            pool: pool)
+            tenant: exchange.tenant, trafficClass: exchange.trafficClass,
+            model: exchange.model ?? RequestLabels.noModel, pool: pool)
         record.outcome = outcome
         record.refusal = refusal?.reason.number
         record.input = used.input
@@ -144,7 +145,7 @@ extension Worker {
         let used = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
         EarlyEnd(
             dialect: exchange.dialect, id: exchange.name.text,
-            model: exchange.policy.models[exchange.model.index].name,
+            model: modelName(exchange),
             created: Int(loop.wall.nanoseconds / 1_000_000_000),
             usage: exchange.inspection.includeUsage ? reader.usage ?? used : nil
         ).write(to: &text)

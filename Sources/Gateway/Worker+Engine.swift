@@ -60,7 +60,7 @@ extension Worker {
         _ exchange: Exchange, _ server: ServerStream
     ) -> UnsafeRawBufferPointer {
         var edits = BodyEdits()
-        let name = exchange.policy.models[exchange.model.index].name
+        let name = modelName(exchange)
         let asked = exchange.inspection.model
         var isAlias = asked.isEscaped || asked.range.count != name.utf8.count
         if !isAlias {
@@ -76,6 +76,11 @@ extension Worker {
         let outcome = unsafe apply(
             body: server.body.bytes, inspection: exchange.inspection, edits: edits, into: &edited)
         return unsafe outcome == .edited ? edited.readable : server.body
+    }
+
+    /// The name that engines know the model by. What was forwarded has one.
+    func modelName(_ exchange: Exchange) -> String {
+        exchange.model.map { exchange.policy.models[$0.index].name } ?? ""
     }
 
     private func kept(_ endpoint: EndpointID) -> HTTP1ClientConnection? {

@@ -28,7 +28,7 @@ package struct RequestRecord: Sendable {
     package var tenant: TenantID
     /// The class that it was served in.
     package var trafficClass: ClassID
-    /// The model that it asked for.
+    /// The model that it asked for, or `RequestLabels.noModel`.
     package var model: ModelID
     /// The pool of its class.
     package var pool: PoolID

@@ -6,12 +6,15 @@ package import Units
 package struct RequestLabels: Hashable, Sendable, Comparable {
     /// Stands for all tenants that found no place: no policy has a tenant of this place.
     package static let otherTenants = TenantID(Int(UInt32.max))
+    /// Stands for the model of a request that was refused before it was known: no policy has a
+    /// model of this place.
+    package static let noModel = ModelID(Int(UInt32.max))
 
     /// Whose requests, or `otherTenants`.
     package let tenant: TenantID
     /// The class that they were served in.
     package let trafficClass: ClassID
-    /// The model that they asked for.
+    /// The model that they asked for, or `noModel`.
     package let model: ModelID
 
     /// Of three, each by its place in the policy.
