@@ -295,25 +295,23 @@ extension Worker {
         }
         guard var reader = exchange.reader.take() else { return .pass }
         defer { exchange.reader = reader }
-        guard view.dataLines == 1 else {
-            // Data over several lines: read joined, and passed on whole or not at all.
+        let event: StreamEvent
+        if view.dataLines == 1 {
+            let data = view.data.range
+            // SDKs hand an empty text to their JSON parser, and fail.
+            guard !data.isEmpty else { return .drop }
+            event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data]).bytes)
+        } else {
             text.removeAll()
             unsafe view.appendData(block.bytes, to: &text)
             guard unsafe text.readable.contains(where: { $0 != 0x0A }) else { return .drop }
-            let event = unsafe reader.read(text.readable.bytes)
-            note(exchange, event)
-            return event.action == .drop ? .drop : .pass
+            event = unsafe reader.read(text.readable.bytes)
         }
-        let data = view.data.range
-        // SDKs hand an empty text to their JSON parser, and fail.
-        guard !data.isEmpty else { return .drop }
-        let event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data]).bytes)
         note(exchange, event)
         switch event.action {
         case .pass: return .pass
         case .drop: return .drop
-        case .cut(let range):
-            return .cut(data.lowerBound + range.lowerBound..<data.lowerBound + range.upperBound)
+        case .cut(let part): return .cut(unsafe view.place(ofData: part, in: block.bytes))
         }
     }
 

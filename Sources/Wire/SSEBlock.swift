@@ -63,6 +63,28 @@ package struct SSEBlock: Sendable, Equatable {
         }
     }
 
+    /// Where `part` of the joined data stands in `bytes`. Without these bytes the data lacks just
+    /// that part; line ends, names and other fields between the part's lines go with it.
+    package func place(ofData part: Range<Int>, in bytes: RawSpan) -> Range<Int> {
+        guard dataLines > 1 else {
+            let start = Int(data.start)
+            return start + part.lowerBound..<start + part.upperBound
+        }
+        var lines = SSELines(dataStart..<end)
+        // Of the present line's value, in the joined data.
+        var offset = 0
+        var start: Int?
+        while let line = lines.next(bytes) {
+            guard let value = Self.value(of: Self.dataName, line, bytes) else { continue }
+            let valueStart = Int(value.start) - offset
+            let reach = offset + value.count
+            if start == nil, part.lowerBound <= reach { start = valueStart + part.lowerBound }
+            if let start, part.upperBound <= reach { return start..<valueStart + part.upperBound }
+            offset = reach + 1
+        }
+        broken("a part of the data stands in the block")
+    }
+
     private mutating func take(_ line: ByteRange, at lineStart: Int, _ bytes: RawSpan) {
         if bytes.byte(Int(line.start)) == Byte.colon {
             if kind == .empty { kind = .comment }

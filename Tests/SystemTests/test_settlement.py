@@ -9,7 +9,7 @@ import pytest
 from checks import admitted
 from fake_engine import MODEL, chunk_of, reply, usage_of
 from gateway_process import KEY, chat_body, settings
-from http_client import BrokenAnswer
+from http_client import BrokenAnswer, parse_events
 from misbehaviour import sends, silent
 from waiting import eventually
 
@@ -150,6 +150,33 @@ def test_the_streams_usage_survives_any_cut_and_foreign_line_ends(gateway, engin
             ], answer.body
             assert answer.events[-1] == "[DONE]"
     assert settled(gateway) == 10 * 77
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_usage_is_hidden_in_events_of_several_lines_too(gateway, engine, end):
+    async def behave(call):
+        call.head(kind="text/event-stream")
+        for chunk in (
+            chunk_of(call, "a"),
+            {"usage": None} | chunk_of(call, "b"),
+            chunk_of(call, "c") | {"usage": usage_of(9, 3)},
+            chunk_of(call, None, "stop") | {"usage": usage_of(50, 6), "z": 1},
+        ):
+            lines = json.dumps(chunk, indent=2).split("\n")
+            call.piece((end.join(f"data: {line}" for line in lines) + end + end).encode())
+        call.event("[DONE]")
+        call.end()
+
+    engine.default = behave
+    answer = admitted(gateway.chat(stream=True))
+    body = answer.body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    events = list(parse_events(body))
+    assert events.pop() == "[DONE]"
+    chunks = [json.loads(event) for event in events]
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks] == [*"abc", None]
+    assert b"usage" not in body and b"tokens" not in body
+    assert chunks[-1]["z"] == 1 and chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert settled(gateway) == 56
 
 
 def test_blocks_without_data_are_not_passed_on(gateway, engine):

@@ -173,6 +173,47 @@ func dataLinesAreJoinedWithLineFeeds(text: String, data: String) {
     #expect(block.event.map { String(decoding: bytes[$0.range], as: UTF8.self) } == "message_start")
 }
 
+@Test(arguments: [
+    ("data: abcd", 1..<3, "data: ad"), ("data:abcd", 0..<4, "data:"),
+    ("data: ab\ndata: cd", 1..<4, "data: ad"), ("data: ab\ndata: cd", 0..<2, "data: \ndata: cd"),
+    ("data: ab\ndata: cd", 0..<3, "data: cd"), ("data: ab\ndata: cd", 2..<5, "data: ab"),
+    ("data: ab\ndata: cd", 2..<3, "data: abcd"),
+    ("data: ab\r\ndata: cd", 3..<5, "data: ab\r\ndata: "),
+    ("data: ab\r\n: x\r\ndata\r\nid: 1\r\ndata:cd\r\n", 1..<5, "data: ad\r\n"),
+    ("event: e\ndata: ab\rid: 1\rdata: cd\r", 3..<4, "event: e\ndata: ab\rid: 1\rdata: d\r"),
+])
+func aPartOfTheDataIsFoundInTheBlock(text: String, part: Range<Int>, rest: String) {
+    var bytes = Array("xx\(text)\n\n".utf8)
+    let block = unsafe SSEBlock(bytes.span.bytes, 2..<bytes.count)
+    bytes.removeSubrange(unsafe block.place(ofData: part, in: bytes.span.bytes))
+    #expect(String(decoding: bytes, as: UTF8.self) == "xx\(rest)\n\n")
+}
+
+@Test(arguments: 0..<300 as Range<UInt64>)
+func withoutThePartsPlaceTheDataLacksJustThePart(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    let breaks = ["\n", "\r\n", "\r"]
+    var text = ""
+    for _ in 0..<Int.random(in: 1...8, using: &random) {
+        let lines = ["data: abc", "data: ", "data: {\"a\":1}", ": comment", "id: 7", "data: z"]
+        text += lines[Int.random(in: 0..<lines.count, using: &random)]
+        text += breaks[Int.random(in: 0..<breaks.count, using: &random)]
+    }
+    let bytes = Array("data: first\n\(text)\n".utf8)
+    let block = unsafe SSEBlock(bytes.span.bytes, 0..<bytes.count)
+    var data = ByteBuffer()
+    unsafe block.appendData(bytes.span.bytes, to: &data)
+    let bounds = [0, 1].map { _ in Int.random(in: 0...data.count, using: &random) }.sorted()
+    var rest = bytes
+    rest.removeSubrange(
+        unsafe block.place(ofData: bounds[0]..<bounds[1], in: bytes.span.bytes))
+    var left = ByteBuffer()
+    unsafe SSEBlock(rest.span.bytes, 0..<rest.count).appendData(rest.span.bytes, to: &left)
+    var expected = Array(data.text.utf8)
+    expected.removeSubrange(bounds[0]..<bounds[1])
+    #expect(Array(left.text.utf8) == expected)
+}
+
 @Test func oneByteOrderMarkInFrontOfTheStreamIsSkipped() {
     let mark = "\u{FEFF}"
     #expect(StreamReading(Array("\(mark)data: a\n\n".utf8)).events.map(\.data) == ["a"])
