@@ -43,7 +43,10 @@ extension Worker {
         refuse(exchange, Refusal(.invalidRequest), parameter: fault.param)
     }
 
-    private func refuse(_ exchange: Exchange, _ refusal: Refusal, parameter: String?) {
+    /// `status` is the reason's own, unless a fault has a more exact one.
+    private func refuse(
+        _ exchange: Exchange, _ refusal: Refusal, parameter: String?, status: Int? = nil
+    ) {
         guard let server = exchange.server, exchange.state != .over else { return }
         guard exchange.state != .answering else { return cut(exchange, .engineFailed) }
         fields.removeAll()
@@ -53,7 +56,7 @@ extension Worker {
             RateLimitFields.write(snapshot, refused: refusal, to: &fields)
         }
         wrapError(refusal, parameter: parameter)
-        respond(server, status: refusal.reason.status)
+        respond(server, status: status ?? refusal.reason.status)
         note(exchange, refusal)
         let outcome: Outcome =
             switch refusal.reason {
@@ -96,7 +99,7 @@ extension Worker {
         if let exchange = exchange(of: server) {
             text.removeAll()
             Explanation.write(fault, to: &text)
-            return refuse(exchange, Refusal(fault), parameter: nil)
+            return refuse(exchange, Refusal(fault), parameter: nil, status: fault.status)
         }
         fields.removeAll()
         let refusal = Refusal(fault)
@@ -198,7 +201,7 @@ extension ServerFault {
     var status: Int {
         switch self {
         case .head(let fault): fault.status
-        case .chunk: 400
+        case .chunk(let fault): fault.status
         case .bodyTooLarge: 413
         case .headTimeout, .bodyTimeout: 408
         }
@@ -209,8 +212,12 @@ extension Refusal {
     init(_ fault: ServerFault) {
         switch fault {
         case .bodyTooLarge(let limit): self.init(.requestTooLarge, limit: Double(limit))
-        case .head(let fault) where fault.status == 431: self.init(.headerTooLarge)
-        case .head, .chunk, .headTimeout, .bodyTimeout: self.init(.badRequest)
+        case .head, .chunk, .headTimeout, .bodyTimeout:
+            switch fault.status {
+            case 413: self.init(.requestTooLarge)
+            case 431: self.init(.headerTooLarge)
+            default: self.init(.badRequest)
+            }
         }
     }
 }
