@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that are refused for what stands in their body."""
 
+import contextlib
 import json
+import threading
+import time
 
 import pytest
 from checks import admitted, refused
@@ -310,6 +313,52 @@ def test_a_body_that_does_not_come_in_time_is_cut_off(start, engine):
         refused(connection.answer(), 408, "bad_request")
         assert connection.is_closed()
     assert not engine.calls
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_body_that_trickles_below_the_floor_is_cut_off(start, engine, framing):
+    http = {"body_timeout": "500ms", "body_floor": "1KiB", "idle_timeout": "60s"}
+    gateway = start(settings(engine, http=http))
+    fields = (
+        {"Content-Length": "100000"} if framing == "length" else {"Transfer-Encoding": "chunked"}
+    )
+    piece = b" " * 10 if framing == "length" else b"a\r\n" + b" " * 10 + b"\r\n"
+    with gateway.connect() as connection:
+        connection.request("POST", CHAT, None, fields, KEY)
+        began = time.monotonic()
+        # No pause in it is long, and bytes keep coming: the whole is too slow.
+        sender = threading.Thread(target=trickle, args=(connection, piece, 0.05, 400))
+        sender.start()
+        refused(connection.answer(), 408, "bad_request")
+        took = time.monotonic() - began
+        sender.join()
+    assert 0.4 < took < 5, took
+    assert not engine.calls
+    gateway.assert_at_rest()
+
+
+def test_a_slow_body_above_the_floor_is_waited_for(start, engine):
+    gateway = start(settings(engine, http={"body_timeout": "500ms", "body_floor": "256B"}))
+    body = json.dumps(chat_body()).encode()
+    body += b" " * (4_000 - len(body))
+    with gateway.connect() as connection:
+        connection.request("POST", CHAT, None, {"Content-Length": str(len(body))}, KEY)
+        began = time.monotonic()
+        for start_of in range(0, len(body), 500):
+            connection.send(body[start_of : start_of + 500])
+            time.sleep(0.25)
+        # Four times the floor's pace, and four times the time that nothing would have had.
+        admitted(connection.answer())
+        assert time.monotonic() - began > 1.9
+    assert engine.calls[0].body == body
+
+
+def trickle(connection, piece: bytes, pause: float, count: int) -> None:
+    """Sends pieces with pauses between them, until the gateway has had enough."""
+    with contextlib.suppress(OSError):
+        for _ in range(count):
+            connection.send(piece)
+            time.sleep(pause)
 
 
 def test_a_head_that_does_not_come_in_time_is_cut_off(start, engine):
