@@ -160,6 +160,9 @@ extension Worker {
                 return finish(exchange)
             case .fault(let fault):
                 let exchange = exchange(of: client)
+                if exchange == nil {
+                    upstreams.forget(client.key, to: EndpointID(client.destination))
+                }
                 clients.remove(client.key)
                 if let exchange { fail(exchange, client, fault) }
                 return
