@@ -10,7 +10,10 @@ import Wire
 ///
 /// Dropped: what belongs to the one connection (RFC 9110 section 7.6.1), credentials, everything
 /// that Penstock gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and
-/// what would let a client steer an engine behind the gateway's back. All else passes as it came.
+/// what would let a client steer an engine behind the gateway's back. So are names with an
+/// underscore: servers in the manner of CGI (RFC 3875 section 4.1.18; WSGI too) cannot tell them
+/// from those with a hyphen, and `Content_Length` would be their `Content-Length`. All else passes
+/// as it came.
 enum ForwardFields {
     static func write(
         _ server: ServerStream, _ exchange: Exchange, key: Secret?, to fields: inout ByteBuffer
@@ -18,7 +21,9 @@ enum ForwardFields {
         let nominated = ConnectionOptions(server)
         unsafe server.forEachField { id, name, value in
             guard passes(id) else { return }
-            guard unsafe id != .other || !nominated.contains(name) else { return }
+            if id == .other {
+                guard unsafe !name.contains(0x5F), unsafe !nominated.contains(name) else { return }
+            }
             unsafe fields.append(name)
             fields.append(": ")
             unsafe fields.append(value)

@@ -435,6 +435,23 @@ def test_the_engine_gets_a_clean_request_with_the_pools_key(start, engine):
     assert not names & (forbidden | {"cookie", "accept-encoding", "expect", "keep-alive"})
 
 
+def test_no_field_with_an_underscore_reaches_an_engine(start, engine):
+    # Servers in the manner of CGI take it for the one with hyphens.
+    gateway = start(settings(engine))
+    spelled = {
+        "Transfer_Encoding": "chunked",
+        "Content_Length": "5",
+        "X_Request_Id": "mine",
+        "_": "x",
+        "X-Odd_": "x",
+        "X-Good": "x_y",
+    }
+    admitted(gateway.chat(fields=spelled))
+    [call] = engine.calls
+    assert not [name for name, _ in call.fields if "_" in name], call.fields
+    assert call.field("x-good") == "x_y"
+
+
 def test_interim_answers_of_the_engine_are_not_the_answer(start, engine):
     gateway = start(settings(engine))
     body = b'{"choices": []}'
