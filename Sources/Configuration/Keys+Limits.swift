@@ -11,8 +11,9 @@ extension Keys {
     static let http: [Key] = [
         Key("http", .section, .filled, .reloadable, "What one client may cost."),
         count(
-            "http.max_connections", 1...1_000_000, client.maxConnections, "connections",
-            "Client connections per worker."),
+            "http.max_connections", 1...HTTPPolicy.connectionsLimit, client.maxConnections,
+            "connections",
+            "Client connections per worker; over it a new one is closed at once."),
         size(
             "http.max_target", 256...65_536, client.maxTarget,
             "A request's target; a longer one gets 414."),

@@ -231,6 +231,7 @@ final class Control {
             lastReload = []
             decide(.reconfigured(fresh))
             broadcast(.reconfigured(fresh))
+            shared.throttles.resize(to: fresh.throttleHistory)
             prepareProbes()
             resolveAt = loop.now
             shared.log.write("reload: configuration \(fresh.generation) is in force")

@@ -59,13 +59,13 @@ final class Shared: Sendable {
         policy: Policy, workers: Int, memory: MemoryStore?, redis: RedisShared?, log: LogSink,
         seed: UInt64
     ) throws(SystemFault) {
-        let limit = policy.http.maxConnections * workers
+        let limit = HTTPPolicy.connectionsLimit * workers
         decider = Mutex(Decider(policy: policy, limit: limit, seed: seed))
         throttles = ThrottleLog(limit: policy.throttleHistory)
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var metrics: [RequestMetrics] = []
         for _ in 0..<workers {
-            mailboxes.append(try Mailbox(limit: 2 * policy.http.maxConnections + 1_024))
+            mailboxes.append(try Mailbox(limit: 2 * HTTPPolicy.connectionsLimit + 1_024))
             metrics.append(
                 RequestMetrics(reasons: RefusalReason.allCases.count, limit: 4_096))
         }

@@ -22,6 +22,12 @@ final class ThrottleLog: Sendable {
         var records: [ThrottleRecord] = []
         var next = 0
         var limit: Int
+
+        /// Oldest first.
+        var ordered: [ThrottleRecord] {
+            let start = records.count < limit ? 0 : next
+            return Array(records[start...] + records[..<start])
+        }
     }
     private let ring: Mutex<Ring>
 
@@ -38,12 +44,16 @@ final class ThrottleLog: Sendable {
         }
     }
 
-    /// Newest first.
-    func recent() -> [ThrottleRecord] {
+    /// Another number of them: the newest stay.
+    func resize(to limit: Int) {
         ring.withLock { ring in
-            let start = ring.records.count < ring.limit ? 0 : ring.next
-            let ordered = ring.records[start...] + ring.records[..<start]
-            return ordered.reversed()
+            guard limit != ring.limit else { return }
+            ring.records = Array(ring.ordered.suffix(limit))
+            ring.limit = limit
+            ring.next = ring.records.count % limit
         }
     }
+
+    /// Newest first.
+    func recent() -> [ThrottleRecord] { ring.withLock { $0.ordered.reversed() } }
 }

@@ -92,9 +92,9 @@ extension Worker {
     }
 
     private func connect(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
-        guard let key = clients.nextKey, let address = upstreams.address(of: endpoint) else {
-            return nil
-        }
+        guard clients.count < policy.http.maxConnections + Self.spareClients,
+            let key = clients.nextKey, let address = upstreams.address(of: endpoint)
+        else { return nil }
         do throws(SystemFault) {
             let client = try HTTP1ClientConnection(
                 key: key, destination: endpoint.index,

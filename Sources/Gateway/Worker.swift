@@ -26,6 +26,9 @@ final class Worker {
         static let sweep: UInt8 = 7
     }
 
+    /// Connections to engines beyond one for each client: those that are kept.
+    static let spareClients = 4_096
+
     let index: Int
     let shared: Shared
     let loop: Loop
@@ -75,7 +78,7 @@ final class Worker {
         accounts = policy.tenants.map { BudgetAccount($0) }
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
-        let connections = policy.http.maxConnections
+        let connections = HTTPPolicy.connectionsLimit
         loop = try Loop(timers: 4 * connections + 64, writing: .atTurnsEnd)
         if let redis = shared.redis {
             store = .redis(
@@ -86,7 +89,7 @@ final class Worker {
             store = .memory(shared.memory ?? MemoryStore())
         }
         servers = Slab(limit: connections)
-        clients = Slab(limit: connections + 4_096)
+        clients = Slab(limit: connections + Self.spareClients)
         exchanges = Slab(limit: connections)
         upstreams = Upstreams(addresses: addresses)
         naming = ReservationNaming(nonce: shared.nonce, worker: index)
@@ -225,7 +228,9 @@ final class Worker {
                 return
             case .socket(let socket, _):
                 // Full: closing at once is the only answer that costs nothing.
-                if let key = servers.nextKey { open(socket, key, door) }
+                guard servers.count < policy.http.maxConnections, let key = servers.nextKey
+                else { continue }
+                open(socket, key, door)
             }
         }
     }

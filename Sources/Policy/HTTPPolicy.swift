@@ -4,7 +4,10 @@ package import Units
 
 /// What a client may cost: every size and time at the front door. Defaults are the promised ones.
 package struct HTTPPolicy: Sendable, Equatable {
-    /// Client connections per worker.
+    /// The most that `maxConnections` can be. Tables are made for it, so that a reload may raise
+    /// the number: they take no memory before they are used.
+    package static let connectionsLimit = 1_000_000
+    /// Client connections per worker. All that there is of requests is bounded by it.
     package var maxConnections = 20_000
     package var maxTarget = Bytes.kibi(8)
     package var maxHead = Bytes.kibi(32)

@@ -185,3 +185,75 @@ def test_refusals_of_many_tenants_do_not_outgrow_the_history(start, engine):
     assert len(records) == 20
     assert gateway.tenant()["throttled"]["requests_per_minute_exceeded"] >= 58
     refused(gateway.chat(), 429, "requests_per_minute_exceeded")
+
+
+def reload(gateway, configuration: dict) -> None:
+    gateway.write(configuration)
+    answer = gateway.admin("/admin/reload", "POST")
+    assert answer.status == 200, answer
+
+
+def test_the_bound_on_connections_follows_a_reload(start, engine):
+    configuration = settings(engine, workers=1, http={"max_connections": 4})
+    gateway = start(configuration)
+    held = [gateway.connect() for _ in range(4)]
+    assert all(is_served(connection) for connection in held)
+    with gateway.connect() as surplus:
+        assert not is_served(surplus)
+    configuration["http"]["max_connections"] = 5_000
+    reload(gateway, configuration)
+    crowd = [gateway.connect() for _ in range(100)]
+    assert all(is_served(connection) for connection in crowd)
+    # And down: who is in stays, and nobody comes in until there is room.
+    configuration["http"]["max_connections"] = 3
+    reload(gateway, configuration)
+    for connection in crowd:
+        connection.close()
+    eventually(lambda: open_connections(gateway) == 4, "the crowd has left")
+    assert all(is_served(connection) for connection in held)
+    with gateway.connect() as surplus:
+        assert not is_served(surplus)
+    for connection in (held.pop(), held.pop()):
+        connection.close()
+    eventually(lambda: open_connections(gateway) == 2, "two have left")
+    with gateway.connect() as connection:
+        assert is_served(connection)
+    for connection in held:
+        assert is_served(connection)
+        connection.close()
+
+
+def open_connections(gateway) -> int:
+    page = gateway.admin("/metrics").body.decode()
+    line = next(line for line in page.splitlines() if line.startswith("penstock_connections "))
+    return int(float(line.split()[1]))
+
+
+def test_the_history_of_refusals_follows_a_reload(start, engine):
+    configuration = settings(engine, limits={"requests_per_minute": 1})
+    configuration["admin"]["throttle_history"] = 5
+    gateway = start(configuration)
+    admitted(gateway.chat())
+
+    def refuse(numbers: range) -> None:
+        for number in numbers:
+            fields = {"X-Request-Id": f"n-{number}"}
+            refused(gateway.chat(fields=fields), 429, "requests_per_minute_exceeded")
+
+    def shown() -> list[int]:
+        records = gateway.admin("/admin/throttles?limit=1000").json["throttles"]
+        return [int(record["request_id"].removeprefix("n-")) for record in records]
+
+    refuse(range(8))
+    assert shown() == [7, 6, 5, 4, 3]
+    configuration["admin"]["throttle_history"] = 3
+    reload(gateway, configuration)
+    assert shown() == [7, 6, 5]
+    refuse(range(8, 10))
+    assert shown() == [9, 8, 7]
+    configuration["admin"]["throttle_history"] = 6
+    reload(gateway, configuration)
+    refuse(range(10, 12))
+    assert shown() == [11, 10, 9, 8, 7]
+    refuse(range(12, 15))
+    assert shown() == [14, 13, 12, 11, 10, 9]
