@@ -29,6 +29,8 @@ package final class EngineServer: Sendable {
     /// Where each engine listens, with the real ports, in the order of the setups.
     package let addresses: [SocketAddress]
     private let mailboxes: [Mailbox<EngineMessage>]
+    /// Gets one message for each engine that has ended.
+    private let ends: Mailbox<Void>
     private let threads: [LoopThread]
 
     /// Binds every door before any thread starts, so that a taken port is a fault of the start.
@@ -62,6 +64,8 @@ package final class EngineServer: Sendable {
     private init(_ setups: [EngineSetup], _ doors: [Door]) throws(SystemFault) {
         addresses = doors.map(\.address)
         mailboxes = doors.map(\.mailbox)
+        let ends = try Mailbox<Void>(limit: setups.count)
+        self.ends = ends
         var threads: [LoopThread] = []
         for (place, setup) in setups.enumerated() {
             let door = doors[place]
@@ -69,6 +73,7 @@ package final class EngineServer: Sendable {
                 threads.append(
                     try LoopThread(name: "engine-\(place)") {
                         Self.work(setup, door)
+                        ends.post(())
                     })
             } catch {
                 // Those that have begun would go on unseen.
@@ -88,6 +93,24 @@ package final class EngineServer: Sendable {
     /// Returns when every engine has ended by itself: by dying, or because it could not go on.
     package func wait() {
         for thread in threads { thread.join() }
+    }
+
+    /// Returns when every engine has ended by itself, or cuts all connections when a signal asks
+    /// for the end. SIGHUP changes nothing: there is no configuration to read again.
+    package func wait(until signals: borrowing SignalSource) throws(SystemFault) {
+        let poller = try Poller()
+        let none = Token(kind: 0, key: SlabKey(raw: 0))
+        try poller.add(signals.descriptor, .read, none)
+        try poller.add(ends.descriptor, .read, none)
+        var ended: [Void] = []
+        while ended.count < threads.count {
+            _ = try poller.wait(until: nil, now: Instant(nanoseconds: 0))
+            ends.drain(into: &ended)
+            while let signal = signals.next() {
+                if signal != .reload { return stop() }
+            }
+        }
+        wait()
     }
 
     private static func work(_ setup: EngineSetup, _ door: Door) {

@@ -13,7 +13,7 @@ struct EngineCommand: ParsableCommand {
         discussion: """
             One token is one run of up to 12 bytes between white space. A request ends after a \
             length drawn from its text and the seed, or after exactly max_tokens with \
-            "ignore_eos": true.
+            "ignore_eos": true. SIGTERM and SIGINT end it at once.
             """)
 
     @Option(name: .long, help: "Where to listen, host:port; repeat it for more engines.")
@@ -77,12 +77,15 @@ struct EngineCommand: ParsableCommand {
             setups.append(setup)
         }
         _ = Limits.raiseOpenFiles()
-        do throws(EngineStartFault) {
+        let signals = try GatewayRunning.signals()
+        do {
             let server = try EngineServer.start(setups)
             for address in server.addresses { StandardOutput.line("engine on \(address)") }
-            server.wait()
-        } catch {
-            throw Failure.environment("\(error)")
+            try server.wait(until: signals)
+        } catch let fault as EngineStartFault {
+            throw Failure.environment("\(fault)")
+        } catch let fault as SystemFault {
+            throw Failure.environment("\(fault)")
         }
     }
 }

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`penstock check` and `penstock key`."""
+"""`penstock check`, `penstock key` and `penstock engine`."""
 
+import contextlib
 import json
 import re
+import signal
+import time
 
 import pytest
 import yaml
+from command_process import CommandProcess
 from gateway_process import KEY, hashed, settings
+from http_client import BrokenAnswer, Connection
+from waiting import eventually
 
 MISTAKEN = """\
 listeners:
@@ -176,3 +182,39 @@ def test_the_schema_takes_what_the_gateway_takes(engine):
     assert list(validator.iter_errors(settings(engine))) == []
     mistaken = yaml.safe_load(MISTAKEN)
     assert len(list(validator.iter_errors(mistaken))) >= 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_simulated_engine_ends_well_when_it_is_told_to(penstock, number):
+    process = CommandProcess(
+        penstock, "engine", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"
+    )
+    try:
+        eventually(lambda: process.text.count("engine on ") == 2, "the engines start", within=30)
+        # A terminal that goes away is no reason to end.
+        process.process.send_signal(signal.SIGHUP)
+        host, port = re.findall(r"engine on (\S+):(\d+)", process.text)[0]
+        with Connection((host, int(port))) as connection:
+            assert connection.exchange("GET", "/health").status == 200
+            began = time.monotonic()
+            process.process.send_signal(number)
+            assert process.process.wait(10) == 0
+            assert time.monotonic() - began < 2
+            assert connection.is_closed()
+    finally:
+        process.stop()
+
+
+def test_a_simulated_engine_that_dies_ends_the_command(penstock):
+    process = CommandProcess(
+        penstock, "engine", "--listen", "127.0.0.1:0", "--die-after", 3, "--speed", 100
+    )
+    try:
+        eventually(lambda: "engine on " in process.text, "the engine starts", within=30)
+        host, port = re.findall(r"engine on (\S+):(\d+)", process.text)[0]
+        body = {"model": "simulated", "prompt": "hi", "max_tokens": 50, "ignore_eos": True}
+        with Connection((host, int(port))) as connection, contextlib.suppress(BrokenAnswer):
+            connection.exchange("POST", "/v1/completions", body)
+        assert process.process.wait(10) == 0
+    finally:
+        process.stop()
