@@ -3,9 +3,12 @@
 
 import json
 import re
+import signal
+import subprocess
 
 import pytest
 from command_process import CommandProcess
+from fake_engine import reply
 from gateway_process import KEY, hashed, settings
 from http_client import Connection
 from waiting import eventually
@@ -95,3 +98,36 @@ def test_a_replay_settles_to_the_engines_counters_to_the_token(
     assert sum(tokens["output"] for tokens in settled) == generated
     assert sum(used) == prompt + generated
     assert prompt == sum(document["tokens_in"] for document in documents)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_that_is_told_to_end_reports_what_there_is(
+    penstock, engine, tmp_path, number
+):
+    gate = engine.gate()
+    engine.script(reply(prompt=20, tokens=5), reply(prompt=30, tokens=6), reply(gate=gate))
+    trace = tmp_path / "trace.csv"
+    times = (0, 0, 0, 3_600_000)
+    trace.write_text("t_ms,in,out\n" + "".join(f"{t},20,5\n" for t in times))
+    process = subprocess.Popen(
+        [penstock, "replay", "--trace", trace, "--target", engine.url, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        eventually(lambda: len(engine.calls) == 3, "three are at the engine", within=30)
+        for line in process.stderr:
+            if "done 2" in line:
+                break
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    document = json.loads(out)
+    assert document["by_status"] == {"200": 2}
+    assert (document["tokens_in"], document["tokens_out"]) == (50, 11)
+    # The one that was cut counts as one that failed, and the one that never began not at all.
+    assert document["errors"] == 1 and document["requests"] == 3
