@@ -13,6 +13,9 @@ struct ProbeStep: Equatable {
         case olderHealth
         case metrics
         case slots
+
+        /// It is asked how full it is.
+        var tellsLoad: Bool { self == .metrics || self == .slots }
     }
 
     let subject: Subject

@@ -19,6 +19,8 @@ struct Probe {
     var step: Int?
     /// The engine has answered this probe's question about its health.
     var isAlive = false
+    /// It was asked how full it is in this probe.
+    var isLoadAsked = false
     let body = ByteBufferBox()
     var metrics: EngineMetrics?
     /// Of the last probe that brought any.
@@ -93,6 +95,7 @@ extension Control {
         probes[place].deadline = loop.now + policy.upstream.scrapeTimeout
         probes[place].metrics = nil
         probes[place].isAlive = false
+        probes[place].isLoadAsked = false
         probes[place].step = 0
         schedule(place, at: probes[place].deadline)
         ask(place)
@@ -103,6 +106,11 @@ extension Control {
         let step = ProbeStep.plan(family(place))[number]
         guard let client = connection(place, port: step.port) else {
             return failed(place, "cannot connect", .refused)
+        }
+        // What the engine tells is no older than its question. Of several the first counts.
+        if step.subject.tellsLoad, !probes[place].isLoadAsked {
+            probes[place].isLoadAsked = true
+            decide(.probing(probes[place].endpoint))
         }
         probes[place].body.removeAll()
         fields.removeAll()

@@ -212,6 +212,30 @@ def held_stream(gateway, engine, pool, **members: object) -> tuple[Future, objec
     return future, gate
 
 
+def test_a_reading_speaks_of_the_time_at_which_it_was_asked_for(start, engine, pool):
+    configuration = under_pressure(engine)
+    configuration["upstream"]["scrape_interval"] = "1500ms"
+    gateway = start(configuration)
+    gateway.wait_scraped(engine)
+    stream, gate = held_stream(gateway, engine, pool, text="word " * 3_200, max_tokens=50)
+    eventually(lambda: gateway.endpoint(engine)["prefilling_tokens"] == 0, "it has begun")
+    own = gateway.endpoint(engine)["kv"]["projected_tokens"]
+    assert own > 2_000
+    engine.pressure.usage = own / 16_000
+    gateway.wait_scraped(engine)
+    assert gateway.endpoint(engine)["kv"]["others_tokens"] < 200
+    # The stream ends, and as much of others' begins, all between two scrapes.
+    gate.open()
+    admitted(stream.result())
+    gateway.assert_at_rest()
+    pages = engine.pages
+    eventually(lambda: engine.pages == pages + 1, "the engine is scraped once more")
+    eventually(lambda: gateway.endpoint(engine)["scrape_age_s"] < 0.5, "the reading is there")
+    kv = gateway.endpoint(engine)["kv"]
+    assert engine.pages == pages + 1
+    assert kv["others_tokens"] == pytest.approx(own, abs=200)
+
+
 @pytest.mark.parametrize("metrics", ["gone", "silent"])
 def test_an_engine_whose_metrics_are_gone_is_neither_full_nor_empty(
     start, engine, pool, metrics
