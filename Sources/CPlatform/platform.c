@@ -88,6 +88,10 @@ int penstock_set_no_delay(int descriptor) {
     return set_number(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+int penstock_set_unsent_limit(int descriptor, int bytes) {
+    return set_number(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
 int penstock_set_reuse_address(int descriptor) {
     return set_number(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPlatform
 import Glibc
-import Units
+package import Units
 
 /// What `Listener.accept` found.
 package enum Accepted: ~Copyable {
@@ -20,6 +20,12 @@ package enum Accepted: ~Copyable {
 /// kernel spreads connections over them. A Unix path is bound once and `duplicate`d for the other
 /// workers.
 package struct Listener: ~Copyable, Sendable {
+    /// Bytes that the kernel takes for a TCP peer beyond those that are under way to it, or little
+    /// more: more would only wait there, ahead of a client that does not read. What is under way
+    /// has the window that the path needs, so that distance costs no throughput, as a send buffer
+    /// of fixed size would. Unix sockets have one, of 208 KiB (`net.core.wmem_default`).
+    package static let unsentLimit = Bytes.kibi(256)
+
     private let handle: Descriptor
     /// After binding to port 0: with the port that the kernel chose.
     package let address: SocketAddress
@@ -128,8 +134,10 @@ package struct Listener: ~Copyable, Sendable {
         let raw = handle.raw
         try System.check(System.once { penstock_set_reuse_address(raw) })
         try System.check(System.once { penstock_set_reuse_port(raw) })
-        // Accepted sockets inherit it, which saves a call for each.
+        // Accepted sockets inherit both, which saves two calls for each.
         try System.check(System.once { penstock_set_no_delay(raw) })
+        let limit = Int32(clamping: unsentLimit.count)
+        try System.check(System.once { penstock_set_unsent_limit(raw, limit) })
         if address.family == AF_INET6 {
             try System.check(System.once { penstock_set_v6_only(raw) })
         }

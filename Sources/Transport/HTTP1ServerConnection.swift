@@ -41,7 +41,6 @@ package final class HTTP1ServerConnection: ServerStream {
         self.loop = loop
         self.token = token
         self.limits = limits
-        socket.setSendBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
         self.socket = consume socket
         intake = RequestIntake(limits: limits)

@@ -34,9 +34,6 @@ package struct ServerLimits: Sendable {
     package var lingerTimeout = Duration.seconds(2)
     /// For how many bytes.
     package var maxLinger = 32 << 20
-    /// Send buffer asked of the kernel, which takes twice that. Without it the kernel's own choice
-    /// may grow to megabytes, all of them ahead of a client that does not read.
-    package var kernelBuffer = Bytes.kibi(512)
 
     /// The promised ones.
     package init() {}

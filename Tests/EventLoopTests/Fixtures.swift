@@ -131,6 +131,20 @@ extension Socket {
         return unsafe bytes.withUnsafeBytes { unsafe send($0) }
     }
 
+    /// Fills the way from this end until it takes no more; the bytes that fitted.
+    borrowing func fill() throws -> Int {
+        let chunk = [UInt8](repeating: 0x61, count: 65_536)
+        var sent = 0
+        while true {
+            let transfer = unsafe chunk.withUnsafeBytes { unsafe send($0) }
+            switch transfer {
+            case .bytes(let count): sent += count
+            case .wouldBlock: return sent
+            case .closed, .failed: throw Missing.connection
+            }
+        }
+    }
+
     /// One receive of at most `limit` bytes, without waiting.
     borrowing func receive(limit: Int = 65_536) -> (transfer: Transfer, bytes: [UInt8]) {
         var bytes = [UInt8](repeating: 0, count: limit)

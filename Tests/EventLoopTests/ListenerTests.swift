@@ -33,6 +33,20 @@ import Units
         #expect(try client.receive(text: 2) == "hi")
     }
 
+    @Test(arguments: Family.presentIP)
+    func littleWaitsInTheKernelForAPeerThatDoesNotRead(family: Family) throws {
+        let folder = Folder()
+        defer { folder.remove() }
+        let listener = try Listener.bind(try family.address(in: folder), backlog: 4)
+        let client = try Socket.connect(to: listener.address)
+        _ = try ready(listener.descriptor, .read)
+        guard case .socket(let server, _) = listener.accept() else { throw Missing.connection }
+        #expect(try server.fill() > 0)
+        #expect(server.unsentBytes() ?? 0 > 0)
+        #expect(server.unsentBytes() ?? 0 <= Listener.unsentLimit.count + 65_536 + 32_768)
+        _ = consume client
+    }
+
     @Test(arguments: Family.present)
     func withoutConnectionsThereIsNothingToAccept(family: Family) throws {
         let folder = Folder()

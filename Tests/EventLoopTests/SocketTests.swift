@@ -5,20 +5,6 @@ import Testing
 import Units
 
 @Suite struct SocketTests {
-    /// Fills the way from one end until it takes no more; the bytes that fitted.
-    private func fill(_ socket: borrowing Socket) throws -> Int {
-        let chunk = [UInt8](repeating: 0x61, count: 65_536)
-        var sent = 0
-        while true {
-            let transfer = unsafe chunk.withUnsafeBytes { unsafe socket.send($0) }
-            switch transfer {
-            case .bytes(let count): sent += count
-            case .wouldBlock: return sent
-            case .closed, .failed: throw Missing.connection
-            }
-        }
-    }
-
     /// Reads until the end of the stream; the bytes that came.
     private func empty(_ socket: borrowing Socket) throws -> Int {
         var received = 0
@@ -70,7 +56,7 @@ import Units
         let pair = try Pair(address)
         pair.client.setSendBuffer(.kibi(16))
         pair.server.setReceiveBuffer(.kibi(16))
-        let sent = try fill(pair.client)
+        let sent = try pair.client.fill()
         #expect(sent > 0)
         pair.client.shutdownWrite()
         #expect(try empty(pair.server) == sent)
@@ -83,13 +69,13 @@ import Units
         small.server.setReceiveBuffer(.kibi(8))
         let large = try Pair(address)
         large.client.setSendBuffer(.mebi(1))
-        #expect(try fill(small.client) < fill(large.client))
+        #expect(try small.client.fill() < large.client.fill())
     }
 
     @Test func unsentBytesAreThoseThePeerHasNotTaken() throws {
         let pair = try Pair(try #require(SocketAddress(ip: "127.0.0.1", port: 0)))
         #expect(pair.client.unsentBytes() == 0)
-        let sent = try fill(pair.client)
+        let sent = try pair.client.fill()
         let waiting = pair.client.unsentBytes() ?? 0
         #expect(waiting > 0 && waiting <= sent)
     }

@@ -48,6 +48,8 @@ ssize_t penstock_send_two(
     int descriptor, const void *first, size_t first_count, const void *second,
     size_t second_count);
 int penstock_set_no_delay(int descriptor);
+/// TCP_NOTSENT_LOWAT: a socket is writable while fewer bytes wait to be sent for the first time.
+int penstock_set_unsent_limit(int descriptor, int bytes);
 int penstock_set_reuse_address(int descriptor);
 int penstock_set_reuse_port(int descriptor);
 int penstock_set_v6_only(int descriptor);
