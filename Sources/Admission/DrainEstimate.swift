@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// When room will be free, from the ends of the open sequences.
 ///
 /// Everything here is counted as a projection counts it, so that what a request needs, what is in
 /// its way and what others give back are of one kind.
-package enum DrainEstimate {
+public enum DrainEstimate {
     /// One open sequence as seen from its end.
-    package struct Sequence: Sendable {
+    public struct Sequence: Sendable {
         /// What it adds to the projection now, and takes away by ending.
-        package var frees: Tokens
+        public var frees: Tokens
         /// By how much the projection rises while it runs, in tokens a second.
-        package var growsPerSecond: Double
+        public var growsPerSecond: Double
         /// Since when its growth is in no projection yet, before now.
-        package var unseenFor: Duration
+        public var unseenFor: Duration
         /// Until it ends.
-        package var endsIn: Duration
+        public var endsIn: Duration
 
         /// Without growth it holds what it holds until its end.
-        package init(
+        public init(
             frees: Tokens, growsPerSecond: Double = 0, unseenFor: Duration = .zero,
             endsIn: Duration
         ) {
@@ -32,12 +32,12 @@ package enum DrainEstimate {
 
     /// More sequences than this are not walked through: the sum of many is stable, and a refusal
     /// stays cheap.
-    package static let walkLimit = 64
+    public static let walkLimit = 64
     /// How long until `deficit` is gone when nothing new is admitted: the sequences end one after
     /// the other, and those that still run grow. `sequences` in any order; it is sorted in place.
     /// The room has to be there still when who waits for it is late by `late` of the wait: others
     /// grow into it. Nil when all of them together do not free as much.
-    package static func wait(
+    public static func wait(
         for deficit: Tokens, sequences: inout [Sequence],
         late: (Duration) -> Duration = { _ in .zero }
     ) -> Duration? {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What one endpoint's KV cache holds and will hold, as far as the gateway knows.
 ///
@@ -14,11 +14,11 @@ package import Units
 ///
 /// A scrape that stays away neither fills nor empties the endpoint: the own account stands, the
 /// others' share stands, and the room shrinks slowly.
-package struct EndpointLedger: Sendable {
+public struct EndpointLedger: Sendable {
     /// Share of the capacity that is lost for each second without a scrape.
-    package static let staleSharePerSecond = 0.01
+    public static let staleSharePerSecond = 0.01
     /// The most that is lost so.
-    package static let staleShareLimit = 0.15
+    public static let staleShareLimit = 0.15
     /// Own tokens of each sequence that a scrape may show beyond the own account: engines hand out
     /// their caches in blocks (vLLM: 16 tokens), and the last tokens were not reported yet.
     private static let unseenPerSequence = 16
@@ -26,21 +26,21 @@ package struct EndpointLedger: Sendable {
     private static let most = 1 << 40
 
     /// KV tokens of the endpoint; nil while neither engine nor operator has told.
-    package var capacity: Tokens? { toldCapacity ?? configuredCapacity }
+    public var capacity: Tokens? { toldCapacity ?? configuredCapacity }
     /// Prompts and streamed tokens of the own open sequences.
-    package private(set) var resident = Tokens.zero
+    public private(set) var resident = Tokens.zero
     /// What the own open sequences are expected to add.
-    package private(set) var expectedRest = Tokens.zero
+    public private(set) var expectedRest = Tokens.zero
     /// Prompt tokens of own sequences that have not had their first token.
-    package private(set) var prefilling = Tokens.zero
+    public private(set) var prefilling = Tokens.zero
     /// Own open sequences.
-    package private(set) var sequences = 0
+    public private(set) var sequences = 0
     /// Tokens that scrapes showed beyond the own account.
-    package private(set) var others = Tokens.zero
+    public private(set) var others = Tokens.zero
     /// The last scrape, and when it came.
-    package private(set) var reading: EngineReading?
+    public private(set) var reading: EngineReading?
     /// When the last scrape came, whatever it told.
-    package private(set) var readAt: Instant?
+    public private(set) var readAt: Instant?
 
     private var configuredCapacity: Tokens?
     private var toldCapacity: Tokens?
@@ -54,19 +54,19 @@ package struct EndpointLedger: Sendable {
 
     /// `staleAfter`: how old a reading may be before it counts as late, usually a few scrape
     /// intervals.
-    package init(configuredCapacity: Tokens?, staleAfter: Duration) {
+    public init(configuredCapacity: Tokens?, staleAfter: Duration) {
         self.configuredCapacity = configuredCapacity
         self.staleAfter = staleAfter
     }
 
     /// The configuration has changed; what is known of the engine stays.
-    package mutating func configure(capacity: Tokens?, staleAfter: Duration) {
+    public mutating func configure(capacity: Tokens?, staleAfter: Duration) {
         configuredCapacity = capacity
         self.staleAfter = staleAfter
     }
 
     /// Whatever was read is of no use any more: the engine was out of sight. The own account stays.
-    package mutating func forgetReadings() {
+    public mutating func forgetReadings() {
         toldCapacity = nil
         toldAt = nil
         reading = nil
@@ -79,24 +79,24 @@ package struct EndpointLedger: Sendable {
 
     /// KV tokens expected to be held at the worst foreseeable moment: everyone's resident tokens
     /// and half of the own expected rest, since sequences end at different times.
-    package var projection: Tokens {
+    public var projection: Tokens {
         others + resident + Tokens((expectedRest.count + 1) / 2)
     }
 
     /// What a request adds to the projection, at most.
-    package static func need(input: Tokens, expectedOutput: Tokens) -> Tokens {
+    public static func need(input: Tokens, expectedOutput: Tokens) -> Tokens {
         input + Tokens((expectedOutput.count + 1) / 2)
     }
 
     /// The projection as a share of the capacity, with `need` added; nil without a known capacity.
-    package func share(adding need: Tokens, now: Instant) -> Double? {
+    public func share(adding need: Tokens, now: Instant) -> Double? {
         guard let capacity, capacity > .zero else { return nil }
         return Double((projection + need).count) / Double(capacity.count) + staleness(now)
     }
 
     /// Tokens by which a request of `need` is over `limit`, a share of the capacity; zero or less
     /// when it fits. Nil without a known capacity.
-    package func deficit(of need: Tokens, under limit: Double, now: Instant) -> Tokens? {
+    public func deficit(of need: Tokens, under limit: Double, now: Instant) -> Tokens? {
         guard let capacity, capacity > .zero else { return nil }
         let allowed = (limit - staleness(now)) * Double(capacity.count)
         return projection + need - Tokens(Int(allowed))
@@ -104,7 +104,7 @@ package struct EndpointLedger: Sendable {
 
     /// The share of the capacity that is not trusted because no scrape came. An engine that never
     /// told how full it is cannot be late.
-    package func staleness(_ now: Instant) -> Double {
+    public func staleness(_ now: Instant) -> Double {
         guard let toldAt else { return 0 }
         let late = (now - toldAt) - staleAfter
         guard late > .zero else { return 0 }
@@ -114,7 +114,7 @@ package struct EndpointLedger: Sendable {
     // MARK: the own account
 
     /// A sequence goes to the endpoint.
-    package mutating func admit(input: Tokens, expectedOutput: Tokens) {
+    public mutating func admit(input: Tokens, expectedOutput: Tokens) {
         resident += input
         expectedRest += expectedOutput
         prefilling += input
@@ -122,17 +122,17 @@ package struct EndpointLedger: Sendable {
     }
 
     /// A sequence with this prompt has had its first token: all of its prompt is in the cache.
-    package mutating func firstToken(input: Tokens) { prefilling -= input }
+    public mutating func firstToken(input: Tokens) { prefilling -= input }
 
     /// A sequence has grown by `tokens`; its expected rest changed from `before` to `after`.
-    package mutating func grow(by tokens: Tokens, rest before: Tokens, to after: Tokens) {
+    public mutating func grow(by tokens: Tokens, rest before: Tokens, to after: Tokens) {
         resident += tokens
         expectedRest += after - before
     }
 
     /// A sequence ended or left: what it held, what it was still expected to add, and its prompt
     /// where no token had come.
-    package mutating func release(resident held: Tokens, rest: Tokens, prefilling prompt: Tokens) {
+    public mutating func release(resident held: Tokens, rest: Tokens, prefilling prompt: Tokens) {
         resident -= held
         expectedRest -= rest
         prefilling -= prompt
@@ -147,10 +147,10 @@ package struct EndpointLedger: Sendable {
 
     /// The engine is being asked: its answer will speak of a moment from now on. Without this call
     /// it may speak of any moment since the last reading.
-    package mutating func asked() { mark() }
+    public mutating func asked() { mark() }
 
     /// The engine has answered. What it did not tell stays as it was.
-    package mutating func read(_ new: EngineReading, now: Instant) {
+    public mutating func read(_ new: EngineReading, now: Instant) {
         reading = new
         readAt = now
         if let told = new.capacityTokens, told > .zero {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What an engine said of itself at one scrape, in canonical units.
-package struct EngineReading: Sendable, Equatable {
+public struct EngineReading: Sendable, Equatable {
     /// KV tokens that running sequences hold; nil when the engine does not tell.
-    package var usedTokens: Tokens?
+    public var usedTokens: Tokens?
     /// The same as a share of the cache, 0 to 1: all that some engines tell.
-    package var usage: Double?
+    public var usage: Double?
     /// KV tokens it has in all; nil when the engine does not tell.
-    package var capacityTokens: Tokens?
+    public var capacityTokens: Tokens?
     /// Sequences that it works on, everybody's.
-    package var running: Int
+    public var running: Int
     /// Requests that it has accepted and not begun.
-    package var waiting: Int
+    public var waiting: Int
     /// It answers probes but takes no work (vLLM's sleep).
-    package var isSleeping: Bool
+    public var isSleeping: Bool
 
     /// `usage` counts only where `usedTokens` is nil.
-    package init(
+    public init(
         usedTokens: Tokens?, usage: Double? = nil, capacityTokens: Tokens?, running: Int,
         waiting: Int, isSleeping: Bool = false
     ) {

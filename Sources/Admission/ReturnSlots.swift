@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Hands every refused client its own time to return, so that they come back one after the other
 /// and not as the wave that was refused.
@@ -9,11 +9,11 @@ package import Units
 /// again. Jitter therefore only adds. No client honours more than a minute, so a row of returners
 /// that is longer ends in a part that is shared: the last five seconds before the minute, and there
 /// chance spreads those who come back.
-package struct ReturnSlots: Sendable {
+public struct ReturnSlots: Sendable {
     /// What a client is told at least: `Retry-After` of nothing is no wait at all.
-    package static let shortest = Duration.milliseconds(1)
+    public static let shortest = Duration.milliseconds(1)
     /// What a client is told at most.
-    package static let longest = Duration.seconds(60)
+    public static let longest = Duration.seconds(60)
     /// The end of the row that is shared.
     private static let shared = Duration.seconds(5)
 
@@ -21,17 +21,17 @@ package struct ReturnSlots: Sendable {
     private var nextFree = Instant(nanoseconds: 0)
 
     /// An empty row.
-    package init() {}
+    public init() {}
 
     /// What chance adds to a wait at most: a twentieth, never over a second.
-    package static func mostJitter(_ wait: Duration) -> Duration {
+    public static func mostJitter(_ wait: Duration) -> Duration {
         min(Duration(nanoseconds: wait.nanoseconds / 20), .seconds(1))
     }
 
     /// The wait for a client whose request fits after `wait` when alone; between the two bounds.
     ///
     /// `spacing` is how long the resource needs for one such request; `random` within 0 ..< 1.
-    package mutating func slot(
+    public mutating func slot(
         after wait: Duration, spacing: Duration, random: Double, now: Instant
     ) -> Duration {
         let earliest = max(wait, Self.shortest)

@@ -19,7 +19,7 @@ import Policy
 ///
 /// Same operations in the same order as the script in `Store`, on IEEE doubles: both give the same
 /// bits.
-package struct Account: Sendable {
+public struct Account: Sendable {
     static let minuteMicroseconds = 60_000_000.0
     /// Waits beyond are told as this one, 31 years: 10^15 µs.
     static let longestWait = 1e15
@@ -28,18 +28,18 @@ package struct Account: Sendable {
 
     /// By `LimitKind.index`. The place of concurrent requests is unused: the open reservations are
     /// counted.
-    package private(set) var used: [7 of Double] = [0, 0, 0, 0, 0, 0, 0]
+    public private(set) var used: [7 of Double] = [0, 0, 0, 0, 0, 0, 0]
     /// All that ever drained from or was refunded to each minute's limit.
     private var outflow: [4 of Double] = [0, 0, 0, 0]
     /// Microseconds since 1970 of the last change.
-    package private(set) var clock: Int64 = 0
-    package private(set) var day: Int64 = 0
-    package private(set) var month: Int64 = 0
+    public private(set) var clock: Int64 = 0
+    public private(set) var day: Int64 = 0
+    public private(set) var month: Int64 = 0
 
-    package init() {}
+    public init() {}
 
     /// As it was saved. Nothing refundable is saved: whoever held reservations then is gone.
-    package init(used: [7 of Double], clock: Int64, day: Int64, month: Int64) {
+    public init(used: [7 of Double], clock: Int64, day: Int64, month: Int64) {
         self.used = used
         self.clock = clock
         self.day = day

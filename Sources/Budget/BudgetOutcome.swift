@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
-package import Units
+public import Policy
+public import Units
 
 /// A limit that does not have room for a request now.
-package struct BudgetRefusal: Sendable, Equatable {
+public struct BudgetRefusal: Sendable, Equatable {
     /// Of several that refuse, the one with the longest wait.
-    package let kind: LimitKind
-    package let limit: Double
-    package let used: Double
-    package let requested: Double
+    public let kind: LimitKind
+    public let limit: Double
+    public let used: Double
+    public let requested: Double
     /// The time after which the same request fits, to the microsecond, if nothing else happens; for
     /// concurrent requests an estimate.
-    package let wait: Duration
-    package let snapshot: LimitsSnapshot
+    public let wait: Duration
+    public let snapshot: LimitsSnapshot
 
-    package init(
+    public init(
         kind: LimitKind, used: Double, requested: Double, wait: Duration, snapshot: LimitsSnapshot
     ) {
         self.kind = kind
@@ -28,7 +28,7 @@ package struct BudgetRefusal: Sendable, Equatable {
 }
 
 /// What the limits say to one request.
-package enum BudgetOutcome: Sendable, Equatable {
+public enum BudgetOutcome: Sendable, Equatable {
     /// All limits had room, and all were charged.
     case reserved(LimitsSnapshot)
     /// At least one limit had no room, and none was charged.

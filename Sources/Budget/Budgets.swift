@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Policy
-package import Units
+public import Units
 
 /// What a request asks of its tenant's limits.
-package struct BudgetOrder: Sendable {
-    package let id: ReservationID
-    package let tenant: TenantID
-    package let limits: LimitSet
-    package let demand: Demand
+public struct BudgetOrder: Sendable {
+    public let id: ReservationID
+    public let tenant: TenantID
+    public let limits: LimitSet
+    public let demand: Demand
     /// How long requests like this one take in the mean: the only hint at when a concurrent one
     /// will end. Zero when unknown; the wait is then told as a second.
-    package let serviceTime: Duration
+    public let serviceTime: Duration
 
-    package init(
+    public init(
         id: ReservationID, tenant: TenantID, limits: LimitSet, demand: Demand,
         serviceTime: Duration = .zero
     ) {
@@ -26,7 +26,7 @@ package struct BudgetOrder: Sendable {
 }
 
 /// What happened to a settlement or a renewal.
-package enum SettlementOutcome: Sendable, Equatable {
+public enum SettlementOutcome: Sendable, Equatable {
     case done
     /// No reservation of that name is open: it was settled before, or it never was, or it lapsed
     /// too long ago.
@@ -38,27 +38,27 @@ package enum SettlementOutcome: Sendable, Equatable {
 /// Every call checks all limits and then charges all or none. Reservations are known by name, so
 /// each call may come twice and counts once. Time is microseconds of the store's wall clock; while
 /// it goes back nothing drains and nothing is charged anew.
-package struct Budgets: Sendable {
+public struct Budgets: Sendable {
     private var accounts: [Account] = []
     private var open: OpenReservations
     private let leaseMicroseconds: Int64
 
     /// How long a lapsed reservation can still be settled.
-    package static let kept = Duration.seconds(3_600)
+    public static let kept = Duration.seconds(3_600)
 
     /// `lease`: after this long without renewal the place of a concurrent request returns.
     /// `maxReservations`: the most open reservations of all tenants; about 200 bytes each.
-    package init(lease: Duration, maxReservations: Int) {
+    public init(lease: Duration, maxReservations: Int) {
         leaseMicroseconds = lease.nanoseconds / 1_000
         open = OpenReservations(
             limit: maxReservations, keptMicroseconds: Self.kept.nanoseconds / 1_000)
     }
 
     /// Reservations that have not been settled.
-    package var openCount: Int { open.count }
+    public var openCount: Int { open.count }
 
     /// Charges all of the tenant's limits or none. The same name again charges nothing more.
-    package mutating func reserve(_ order: BudgetOrder, wall: WallTime) -> BudgetOutcome {
+    public mutating func reserve(_ order: BudgetOrder, wall: WallTime) -> BudgetOutcome {
         let now = Self.time(wall)
         let tenant = order.tenant
         let stored = account(tenant)
@@ -88,7 +88,7 @@ package struct Budgets: Sendable {
     }
 
     /// Replaces what was reserved by what was used, once.
-    package mutating func settle(
+    public mutating func settle(
         _ id: ReservationID, tenant: TenantID, use: SettledUse, limits: LimitSet, wall: WallTime
     ) -> SettlementOutcome {
         var account = account(tenant)
@@ -108,7 +108,7 @@ package struct Budgets: Sendable {
     }
 
     /// Starts the lease of an open reservation anew.
-    package mutating func renew(
+    public mutating func renew(
         _ id: ReservationID, tenant: TenantID, wall: WallTime
     ) -> SettlementOutcome {
         let clock = account(tenant).effectiveTime(Self.time(wall))
@@ -119,7 +119,7 @@ package struct Budgets: Sendable {
     }
 
     /// How the tenant's limits stand; charges nothing.
-    package mutating func standing(
+    public mutating func standing(
         of tenant: TenantID, limits: LimitSet, wall: WallTime
     ) -> LimitsSnapshot {
         let now = Self.time(wall)
@@ -130,12 +130,12 @@ package struct Budgets: Sendable {
     }
 
     /// The account to be saved; a tenant that nobody has seen has an untouched one.
-    package func account(_ tenant: TenantID) -> Account {
+    public func account(_ tenant: TenantID) -> Account {
         tenant.index < accounts.count ? accounts[tenant.index] : Account()
     }
 
     /// Puts back an account that was saved.
-    package mutating func restore(_ account: Account, of tenant: TenantID) {
+    public mutating func restore(_ account: Account, of tenant: TenantID) {
         store(account, of: tenant)
     }
 

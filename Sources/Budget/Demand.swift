@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
-package import Units
+public import Policy
+public import Units
 
 /// What one request takes, or took, of a tenant's limits.
-package struct Demand: Sendable, Equatable {
-    package let input: Double
-    package let output: Double
+public struct Demand: Sendable, Equatable {
+    public let input: Double
+    public let output: Double
     /// In the currency of the limit.
-    package let cost: Double
+    public let cost: Double
 
     /// Each part is brought into 0...10^12 tokens or currency units; a cost that is no number
     /// counts as zero.
-    package init(input: Tokens, output: Tokens, cost: Double) {
+    public init(input: Tokens, output: Tokens, cost: Double) {
         self.input = Self.bounded(Double(input.count))
         self.output = Self.bounded(Double(output.count))
         self.cost = Self.bounded(cost)
     }
 
-    package static let nothing = Demand(input: .zero, output: .zero, cost: 0)
+    public static let nothing = Demand(input: .zero, output: .zero, cost: 0)
 
     /// By `LimitKind.index`.
     var amounts: [7 of Double] {
@@ -27,7 +27,7 @@ package struct Demand: Sendable, Equatable {
     }
 
     /// What it takes of a limit of that kind.
-    package func amount(of kind: LimitKind) -> Double { amounts[kind.index] }
+    public func amount(of kind: LimitKind) -> Double { amounts[kind.index] }
 
     private static func bounded(_ amount: Double) -> Double {
         amount > 0 ? min(amount, 1e12) : 0
@@ -35,7 +35,7 @@ package struct Demand: Sendable, Equatable {
 }
 
 /// How a reservation ends.
-package enum SettledUse: Sendable, Equatable {
+public enum SettledUse: Sendable, Equatable {
     /// The request was made and used this much.
     case used(Demand)
     /// The request never reached an engine: it gives back all it held, its place among the requests

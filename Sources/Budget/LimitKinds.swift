@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
+public import Policy
 
 extension LimitKind {
     /// How many kinds there are: the length of every table over them.
-    package static let count = 7
+    public static let count = 7
 
     /// The place of this kind in tables, the same as in `allCases`.
-    package var index: Int {
+    public var index: Int {
         switch self {
         case .tokensPerMinute: 0
         case .inputTokensPerMinute: 1
@@ -20,7 +20,7 @@ extension LimitKind {
     }
 
     /// The kind at a place below `count`.
-    package static func at(_ index: Int) -> LimitKind {
+    public static func at(_ index: Int) -> LimitKind {
         switch index {
         case 0: .tokensPerMinute
         case 1: .inputTokensPerMinute

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
-package import Units
+public import Policy
+public import Units
 
 /// How one limit stands.
-package struct LimitStanding: Sendable, Equatable {
-    package let kind: LimitKind
-    package let limit: Double
+public struct LimitStanding: Sendable, Equatable {
+    public let kind: LimitKind
+    public let limit: Double
     /// Taken of it at present, above `limit` while a tenant is in debt.
-    package let used: Double
+    public let used: Double
     /// Until nothing of it is used any more if nothing else happens: the refill of a minute's
     /// limit, the end of the day or month. Zero for concurrent requests, whose end nobody knows.
-    package let reset: Duration
+    public let reset: Duration
 
     /// What is left, never below zero.
-    package var remaining: Double { max(0, limit - used) }
+    public var remaining: Double { max(0, limit - used) }
 }
 
 /// How all limits of a tenant stood at one moment: what the rate limit headers are made from.
 ///
 /// A value without allocation: 13 words.
-package struct LimitsSnapshot: Sendable, Equatable {
-    package let limits: LimitSet
+public struct LimitsSnapshot: Sendable, Equatable {
+    public let limits: LimitSet
     /// Meaningless where there is no limit.
     private let used: [7 of Double]
     /// Microseconds of the store's wall clock.
-    package let time: Int64
+    public let time: Int64
     /// From when on the buckets drain: later than `time` where the clock was set back a little.
     private let drainsFrom: Int64
 
-    package init(limits: LimitSet, used: [7 of Double], time: Int64, drainsFrom: Int64) {
+    public init(limits: LimitSet, used: [7 of Double], time: Int64, drainsFrom: Int64) {
         self.limits = limits
         self.used = used
         self.time = time
@@ -37,18 +37,18 @@ package struct LimitsSnapshot: Sendable, Equatable {
     }
 
     /// Of a tenant that nobody counts for.
-    package static let unlimited = LimitsSnapshot(
+    public static let unlimited = LimitsSnapshot(
         limits: LimitSet(), used: [0, 0, 0, 0, 0, 0, 0], time: 0, drainsFrom: 0)
 
     /// Nil where the tenant has no such limit.
-    package subscript(_ kind: LimitKind) -> LimitStanding? {
+    public subscript(_ kind: LimitKind) -> LimitStanding? {
         let limit = limits[kind]
         guard limit > 0 else { return nil }
         return LimitStanding(
             kind: kind, limit: limit, used: used[kind.index], reset: reset(of: kind, limit: limit))
     }
 
-    package static func == (left: LimitsSnapshot, right: LimitsSnapshot) -> Bool {
+    public static func == (left: LimitsSnapshot, right: LimitsSnapshot) -> Bool {
         guard left.limits == right.limits, left.time == right.time,
             left.drainsFrom == right.drainsFrom
         else { return false }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
+public import Policy
 
 /// A configuration without a mistake.
-package struct LoadedConfiguration: Sendable {
+public struct LoadedConfiguration: Sendable {
     /// What a reload cannot change.
-    package let fixed: FixedPolicy
+    public let fixed: FixedPolicy
     /// What a reload replaces.
-    package let policy: Policy
+    public let policy: Policy
     /// YAML with every default filled in, secrets and key hashes masked.
-    package let effective: String
+    public let effective: String
     /// The same as one line of JSON.
-    package let effectiveJSON: String
+    public let effectiveJSON: String
 }
 
 /// Reads configuration files.
-package enum ConfigurationFile {
+public enum ConfigurationFile {
     /// Bytes of a file. A larger one is refused before it is looked at.
-    package static let maxBytes = 4 << 20
+    public static let maxBytes = 4 << 20
 
     /// Reads the file at `path`, which mistakes are reported with, as it is written.
     ///
@@ -26,7 +26,7 @@ package enum ConfigurationFile {
     ///   - environment: Where `${NAME}` is taken from.
     ///   - previous: On a reload the policy to replace: names keep their places in its tables.
     /// - Throws: Every mistake that was found.
-    package static func load(
+    public static func load(
         path: String, environment: (String) -> String?, previous: Policy?
     ) throws(ConfigurationFault) -> LoadedConfiguration {
         let bytes: [UInt8]
@@ -43,7 +43,7 @@ package enum ConfigurationFile {
     }
 
     /// The same for a text, as if it stood in the file `name` in `folder`.
-    package static func parse(
+    public static func parse(
         text: String, name: String, folder: String, environment: (String) -> String?,
         previous: Policy?
     ) throws(ConfigurationFault) -> LoadedConfiguration {

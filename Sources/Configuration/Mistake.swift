@@ -14,34 +14,34 @@ struct Place: Sendable, Hashable, Comparable {
 
 /// One thing that is wrong with a configuration file. It never contains a secret, nor a value that
 /// came from the environment.
-package struct Mistake: Sendable, Hashable, CustomStringConvertible {
+public struct Mistake: Sendable, Hashable, CustomStringConvertible {
     /// The file, as it was named to us.
-    package let file: String
+    public let file: String
     /// From 1.
-    package let line: Int
+    public let line: Int
     /// From 1, in Unicode scalars.
-    package let column: Int
+    public let column: Int
     /// Names the key, what was expected and, unless it may be secret, what was found.
-    package let message: String
+    public let message: String
 
-    package init(file: String, line: Int, column: Int, message: String) {
+    public init(file: String, line: Int, column: Int, message: String) {
         self.file = file
         self.line = line
         self.column = column
         self.message = message
     }
 
-    package var description: String { "\(file):\(line):\(column): \(message)" }
+    public var description: String { "\(file):\(line):\(column): \(message)" }
 }
 
 /// Why a configuration was refused: every mistake that was found, in the order of the file.
-package struct ConfigurationFault: Error, Sendable, Equatable, CustomStringConvertible {
+public struct ConfigurationFault: Error, Sendable, Equatable, CustomStringConvertible {
     /// At least one.
-    package let mistakes: [Mistake]
+    public let mistakes: [Mistake]
 
-    package init(mistakes: [Mistake]) { self.mistakes = mistakes }
+    public init(mistakes: [Mistake]) { self.mistakes = mistakes }
 
-    package var description: String { mistakes.map(\.description).joined(separator: "\n") }
+    public var description: String { mistakes.map(\.description).joined(separator: "\n") }
 }
 
 /// Gathers mistakes while a file is read. Equal ones, as an alias makes them, are kept once.

@@ -3,9 +3,9 @@
 import Units
 
 /// `docs/configuration.md`, made from the table.
-package enum ReferencePage {
+public enum ReferencePage {
     /// The whole page in Markdown.
-    package static func markdown() -> String {
+    public static func markdown() -> String {
         var text = opening
         tables(Outline.root, path: "", into: &text)
         text += "\n## Not available in this version\n\n"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
+public import Policy
 
 /// The paths of the keys that differ and that only a restart can change, in the order of the table;
 /// empty when a reload is enough.
-package func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) -> [String] {
+public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) -> [String] {
     var changes: [String] = []
     func compare<Value: Equatable>(_ path: String, _ old: Value, _ new: Value) {
         if old != new { changes.append(path) }

@@ -8,9 +8,9 @@ import Units
 /// It knows keys, types, bounds and what is required; names that refer to each other are left to
 /// `penstock check`. A value that has `${…}` in it passes, because what it will be is not known
 /// yet.
-package enum SchemaPage {
+public enum SchemaPage {
     /// The whole document.
-    package static func json() -> String {
+    public static func json() -> String {
         var root = section(Outline.root)
         root.insert(("title", .text("Penstock configuration")), at: 0)
         root.insert(("$schema", .text("https://json-schema.org/draft/2020-12/schema")), at: 0)

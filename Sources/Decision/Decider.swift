@@ -3,19 +3,19 @@
 import Admission
 import Budget
 import Estimation
-package import Policy
+public import Policy
 import Routing
-package import Scheduling
-package import Units
+public import Scheduling
+public import Units
 
 /// Decides about every request of the process: events in, actions out, no clock, no chance, no I/O.
 ///
 /// The order of the stages stands in `handle` and the methods it calls, and nowhere else:
 /// estimate → policy → budget → queue → choose and admit → observe → settle. The budget is asked
 /// from outside (`Action.reserve`, `Event.budgeted`), since a store may be a network away.
-package struct Decider: Sendable {
+public struct Decider: Sendable {
     /// The configuration in force.
-    package private(set) var policy: Policy
+    public private(set) var policy: Policy
     var entries: Slab<Entry>
     var endpoints: [EndpointState] = []
     /// The requests at each endpoint, in no order.
@@ -25,10 +25,10 @@ package struct Decider: Sendable {
     var outputs: OutputEstimate
     var random: SplitMix64
     /// Requests that wait for room.
-    package internal(set) var waiting = 0
+    public internal(set) var waiting = 0
 
     /// At most `limit` requests at once; `seed` for the jitter of waits.
-    package init(policy: Policy, limit: Int, seed: UInt64) {
+    public init(policy: Policy, limit: Int, seed: UInt64) {
         self.policy = policy
         entries = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
@@ -37,19 +37,19 @@ package struct Decider: Sendable {
     }
 
     /// What is known of every endpoint, by identifier.
-    package var endpointStates: [EndpointState] { endpoints }
+    public var endpointStates: [EndpointState] { endpoints }
     /// What is known of one endpoint.
-    package func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    public func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
     /// Those of a class who wait.
-    package func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
+    public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests between arrival and end.
-    package var open: Int { entries.count }
+    public var open: Int { entries.count }
 
     // MARK: events
 
     /// Takes note of one event and adds what follows from it to `actions`, in the order in which it
     /// is to be done. `now` never runs backwards.
-    package mutating func handle(_ event: Event, now: Instant, into actions: inout [Action]) {
+    public mutating func handle(_ event: Event, now: Instant, into actions: inout [Action]) {
         switch event {
         case .arrived(let request, let arrival):
             arrive(request, arrival, now: now, into: &actions)
@@ -142,7 +142,7 @@ package struct Decider: Sendable {
     }
 
     /// Money for so many tokens, in the price's currency.
-    package static func cost(_ price: Price?, input: Tokens, output: Tokens) -> Double {
+    public static func cost(_ price: Price?, input: Tokens, output: Tokens) -> Double {
         guard let price else { return 0 }
         return
             (Double(input.count) * price.inputPerMillion
@@ -288,7 +288,7 @@ package struct Decider: Sendable {
 
 extension LimitKind {
     /// The refusal of this limit.
-    package var refusal: RefusalReason {
+    public var refusal: RefusalReason {
         switch self {
         case .tokensPerMinute: .tokensPerMinute
         case .inputTokensPerMinute: .inputTokensPerMinute

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Admission
+public import Admission
 import Policy
-package import Routing
-package import Units
+public import Routing
+public import Units
 
 /// All that is known of one endpoint.
-package struct EndpointState: Sendable {
+public struct EndpointState: Sendable {
     /// Between two tokens, before an endpoint has shown its pace.
     static let usualPace = Duration.milliseconds(50)
 
     /// How full it is.
-    package var ledger: EndpointLedger
+    public var ledger: EndpointLedger
     /// Whether it works.
-    package var health: EndpointHealth
+    public var health: EndpointHealth
     /// Between two tokens of one sequence, averaged; nil before the first.
-    package private(set) var pace: Duration?
+    public private(set) var pace: Duration?
     /// From forwarding to the first token, averaged; nil before the first.
-    package private(set) var firstTokenAfter: Duration?
+    public private(set) var firstTokenAfter: Duration?
     /// Needs of the open sequences, each divided by the time that it is expected to take, in
     /// thousandths of a token a second. Whole numbers, so that it is zero when all have ended.
-    package internal(set) var turnover = 0
+    public internal(set) var turnover = 0
     /// When it last delivered a token of ours.
-    package internal(set) var lastTokenAt: Instant?
+    public internal(set) var lastTokenAt: Instant?
     /// The pool that it serves.
-    package private(set) var pool: PoolID
+    public private(set) var pool: PoolID
     /// The configuration does not name it any more: what is there may end, nothing new goes there.
-    package private(set) var isRemoved: Bool
+    public private(set) var isRemoved: Bool
 
     init(_ endpoint: EndpointPolicy, of policy: Policy) {
         ledger = EndpointLedger(
@@ -62,10 +62,10 @@ package struct EndpointState: Sendable {
     }
 
     /// New requests may go there.
-    package var isAvailable: Bool { health.isAvailable && !isRemoved }
+    public var isAvailable: Bool { health.isAvailable && !isRemoved }
 
     /// The rate at which requests like those that are open now are taken in and given back.
-    package var turnoverPerSecond: Double { Double(turnover) / 1_000 }
+    public var turnoverPerSecond: Double { Double(turnover) / 1_000 }
 
     /// What a sequence of `steps` tokens and this `need` adds to `turnover`.
     func turnover(need: Tokens, steps: Int) -> Int {

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Admission
+public import Admission
 import Budget
-package import Policy
-package import Units
+public import Policy
+public import Units
 
 /// The machine's own name for a request, from its arrival to its end.
-package typealias Ticket = SlabKey
+public typealias Ticket = SlabKey
 
 /// What a request asks for, after authentication and inspection.
-package struct Arrival: Sendable {
+public struct Arrival: Sendable {
     /// Whose request it is.
-    package var tenant: TenantID
+    public var tenant: TenantID
     /// The model, by name or alias.
-    package var model: ModelID
+    public var model: ModelID
     /// The class that it is served in.
-    package var trafficClass: ClassID
+    public var trafficClass: ClassID
     /// Estimated prompt tokens, every choice and prompt counted.
-    package var input: Tokens
+    public var input: Tokens
     /// The client's output bound of one choice; nil where it gave none.
-    package var bound: Tokens?
+    public var bound: Tokens?
     /// Answers that will be generated: choices times prompts.
-    package var choices: Int
+    public var choices: Int
     /// It will generate the whole bound (`ignore_eos`, `min_tokens`).
-    package var isForced: Bool
+    public var isForced: Bool
     /// Nothing is generated (embeddings).
-    package var isOutputless: Bool
+    public var isOutputless: Bool
     /// When the client's own patience ends.
-    package var deadline: Instant
+    public var deadline: Instant
 
     /// `choices` of at least one; fewer count as one.
-    package init(
+    public init(
         tenant: TenantID, model: ModelID, trafficClass: ClassID, input: Tokens, bound: Tokens?,
         choices: Int = 1, isForced: Bool = false, isOutputless: Bool = false,
         deadline: Instant = .distantFuture
@@ -48,18 +48,18 @@ package struct Arrival: Sendable {
 }
 
 /// How an admitted or waiting request ended.
-package struct Ending: Sendable {
+public struct Ending: Sendable {
     /// Tokens generated, all choices.
-    package var output: Tokens
+    public var output: Tokens
     /// From the first token to the last.
-    package var generating: Duration
+    public var generating: Duration
     /// The engine served it to its end: its length may be learnt from.
-    package var isComplete: Bool
+    public var isComplete: Bool
     /// The endpoint is to blame: it broke off.
-    package var isEngineFault: Bool
+    public var isEngineFault: Bool
 
     /// One that brought nothing and blames nobody.
-    package init(
+    public init(
         output: Tokens = .zero, generating: Duration = .zero, isComplete: Bool = false,
         isEngineFault: Bool = false
     ) {
@@ -71,7 +71,7 @@ package struct Ending: Sendable {
 }
 
 /// How a probe failed.
-package enum ProbeFailure: Sendable, Equatable {
+public enum ProbeFailure: Sendable, Equatable {
     /// No connection: the engine's process is gone, or does not want any more work.
     case refused
     /// It answered, and the answer was no.
@@ -83,7 +83,7 @@ package enum ProbeFailure: Sendable, Equatable {
 }
 
 /// What can happen. Time comes with the call, never from a clock.
-package enum Event: Sendable {
+public enum Event: Sendable {
     case arrived(RequestID, Arrival)
     /// The store has spoken about a ticket's budget.
     case budgeted(Ticket, BudgetVerdict)
@@ -109,19 +109,19 @@ package enum Event: Sendable {
 }
 
 /// What the store is to be asked.
-package struct BudgetAsk: Sendable, Equatable {
+public struct BudgetAsk: Sendable, Equatable {
     /// Whose budget is asked.
-    package var tenant: TenantID
+    public var tenant: TenantID
     /// Estimated prompt tokens.
-    package var input: Tokens
+    public var input: Tokens
     /// Expected output tokens, all choices.
-    package var output: Tokens
+    public var output: Tokens
     /// In the model's currency.
-    package var cost: Double
+    public var cost: Double
 }
 
 /// What the store answered, as far as the decision needs it.
-package enum BudgetVerdict: Sendable, Equatable {
+public enum BudgetVerdict: Sendable, Equatable {
     case reserved
     /// The exact time until this request fits, and the numbers compared.
     case refused(LimitKind, limit: Double, used: Double, requested: Double, wait: Duration)
@@ -132,7 +132,7 @@ package enum BudgetVerdict: Sendable, Equatable {
 }
 
 /// What is to be done. Carried out by the rim, which does not decide.
-package enum Action: Sendable, Equatable {
+public enum Action: Sendable, Equatable {
     /// Ask the store, and answer with `Event.budgeted`.
     case reserve(RequestID, Ticket, BudgetAsk)
     /// Send it, with this output bound where the client's must change.

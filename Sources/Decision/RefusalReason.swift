@@ -2,7 +2,7 @@
 
 /// Why a request is not served. One case is one status, one code in the error body, and one metric
 /// label.
-package enum RefusalReason: Int, Sendable, CaseIterable {
+public enum RefusalReason: Int, Sendable, CaseIterable {
     case badRequest
     case invalidRequest
     case invalidAPIKey
@@ -34,7 +34,7 @@ package enum RefusalReason: Int, Sendable, CaseIterable {
     case deadlineExceeded
 
     /// The HTTP status of the answer.
-    package var status: Int {
+    public var status: Int {
         switch self {
         case .badRequest, .invalidRequest, .unknownClass, .contextLengthExceeded,
             .requestExceedsLimit:
@@ -57,7 +57,7 @@ package enum RefusalReason: Int, Sendable, CaseIterable {
     }
 
     /// The error code in the answer's body, and the label of the metrics.
-    package var code: String {
+    public var code: String {
         switch self {
         case .badRequest: "bad_request"
         case .invalidRequest, .unknownClass: "invalid_request"
@@ -91,10 +91,10 @@ package enum RefusalReason: Int, Sendable, CaseIterable {
     }
 
     /// The place of this reason in tables, the same as in `allCases`.
-    package var number: Int { rawValue }
+    public var number: Int { rawValue }
 
     /// The `type` of the OpenAI error body (client-facing convention).
-    package var errorType: String {
+    public var errorType: String {
         switch self {
         case .modelNotAllowed, .classNotAllowed: "permission_error"
         case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute: "tokens"
@@ -111,5 +111,5 @@ package enum RefusalReason: Int, Sendable, CaseIterable {
 
     /// Refused although nothing is wrong with the request: a throttling decision, which operators
     /// see.
-    package var isThrottle: Bool { status == 429 || status == 503 }
+    public var isThrottle: Bool { status == 429 || status == 503 }
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 import Wire
 
 /// What is to be different in the body that the engine gets.
-package struct BodyEdits: Sendable, Equatable {
+public struct BodyEdits: Sendable, Equatable {
     /// What the engine calls the model.
-    package var model: String?
+    public var model: String?
     /// The most tokens of one choice, at least 1: set under every name that the body uses, and
     /// under one that every engine knows.
-    package var bound: Tokens?
+    public var bound: Tokens?
     /// The stream is to end with the usage.
-    package var askUsage = false
+    public var askUsage = false
 
     /// Without arguments, nothing that a client sent well changes.
-    package init(model: String? = nil, bound: Tokens? = nil, askUsage: Bool = false) {
+    public init(model: String? = nil, bound: Tokens? = nil, askUsage: Bool = false) {
         self.model = model
         self.bound = bound
         self.askUsage = askUsage
@@ -24,7 +24,7 @@ package struct BodyEdits: Sendable, Equatable {
 }
 
 /// Whether a body had to be written anew.
-package enum EditOutcome: Sendable, Equatable {
+public enum EditOutcome: Sendable, Equatable {
     /// The original says it all; nothing was appended.
     case unchanged
     /// The edited body was appended.
@@ -36,7 +36,7 @@ package enum EditOutcome: Sendable, Equatable {
 /// Always removed are members that are internal to a deployment and all but the last of repeated
 /// ones. Where the only bound stands under a name that some engines ignore, it is added under the
 /// common one.
-package func apply(
+public func apply(
     body: RawSpan, inspection: Inspection, edits: BodyEdits, into buffer: inout ByteBuffer
 ) -> EditOutcome {
     var splice = Splice()

@@ -3,7 +3,7 @@
 import Wire
 
 /// Why a body is refused with 400, with the member that is wrong.
-package enum BodyFault: Error, Sendable, Equatable {
+public enum BodyFault: Error, Sendable, Equatable {
     /// Not JSON, from the byte at this offset on.
     case malformedJSON(offset: Int)
     case tooDeep(limit: Int)
@@ -20,7 +20,7 @@ package enum BodyFault: Error, Sendable, Equatable {
     case notAllowed(Member)
 
     /// What a member should have been.
-    package enum JSONKind: String, Sendable {
+    public enum JSONKind: String, Sendable {
         case string = "a string"
         case boolean = "a boolean"
         case integer = "an integer"
@@ -40,7 +40,7 @@ package enum BodyFault: Error, Sendable, Equatable {
     }
 
     /// For people; it never repeats what the client sent.
-    package var message: String {
+    public var message: String {
         switch self {
         case .malformedJSON(let offset):
             return "The body is not valid JSON: error at byte \(offset)."
@@ -60,7 +60,7 @@ package enum BodyFault: Error, Sendable, Equatable {
     }
 
     /// The member for the error's `param`.
-    package var param: String? {
+    public var param: String? {
         switch self {
         case .malformedJSON, .tooDeep, .notAnObject: return nil
         case .missing(let member), .empty(let member), .duplicate(let member),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 import Wire
 
 /// Reads a request's body in one pass: validates it, notes what it asks for in `inspection`, feeds
 /// the texts to `meter` and the declared tools, as compact JSON, to `tools`.
 ///
 /// After a fault the inspection and the meters hold part of the body and are good for nothing.
-package func inspect<Meter: TextMeter>(
+public func inspect<Meter: TextMeter>(
     _ body: RawSpan, _ dialect: Dialect, limits: InspectionLimits = InspectionLimits(),
     meter: inout Meter, tools: inout Meter, into inspection: inout Inspection
 ) throws(BodyFault) {
@@ -93,6 +93,8 @@ extension BodyReader {
             occurrences += 1
         }
         guard occurrences < Inspection.maxOccurrences else { throw .duplicate(place.member) }
+        // As many as bodies have, in one allocation.
+        if found.places.isEmpty { found.places.reserveCapacity(8) }
         found.places.append(place)
     }
 

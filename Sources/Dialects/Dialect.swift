@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A way to ask for generated tokens: one path, one form of body, one form of answer.
-package enum Dialect: UInt8, Sendable, CaseIterable {
+public enum Dialect: UInt8, Sendable, CaseIterable {
     case chatCompletions
     case completions
     case embeddings
 
     /// The path on which clients ask and engines answer.
-    package var path: StaticString {
+    public var path: StaticString {
         switch self {
         case .chatCompletions: return "/v1/chat/completions"
         case .completions: return "/v1/completions"
@@ -16,7 +16,7 @@ package enum Dialect: UInt8, Sendable, CaseIterable {
     }
 
     /// The member that holds what the engine is to read.
-    package var content: Member {
+    public var content: Member {
         switch self {
         case .chatCompletions: return .messages
         case .completions: return .prompt
@@ -25,5 +25,5 @@ package enum Dialect: UInt8, Sendable, CaseIterable {
     }
 
     /// How refusals are spelled for clients of this dialect.
-    package var errors: ErrorShape { .openAI }
+    public var errors: ErrorShape { .openAI }
 }

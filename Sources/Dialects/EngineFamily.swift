@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The engines whose habits are known.
-package enum EngineFamily: UInt8, Sendable, CaseIterable {
+public enum EngineFamily: UInt8, Sendable, CaseIterable {
     case vllm
     case sglang
     /// trtllm-serve.
@@ -14,29 +14,29 @@ package enum EngineFamily: UInt8, Sendable, CaseIterable {
     case openAI
 
     /// What the usage of an answer or a stream speaks of, when `choicesPerPrompt` were asked for.
-    package func usageScope(choicesPerPrompt: Int) -> UsageScope {
+    public func usageScope(choicesPerPrompt: Int) -> UsageScope {
         self == .llamaCpp ? .choice(perPrompt: max(choicesPerPrompt, 1)) : .answer
     }
 }
 
 /// The paths that tell whether an engine lives and how full it is: all are cheap, and none
 /// generates.
-package struct ProbePlan: Sendable {
+public struct ProbePlan: Sendable {
     /// 200 when it takes requests.
-    package let health: StaticString
+    public let health: StaticString
     /// To be asked instead where `health` is 404: older versions.
-    package let olderHealth: StaticString?
+    public let olderHealth: StaticString?
     /// Prometheus text.
-    package let metrics: StaticString?
+    public let metrics: StaticString?
     /// The port of `metrics` where it is not the endpoint's own.
-    package let metricsPort: UInt16?
+    public let metricsPort: UInt16?
     /// JSON with the load of each slot.
-    package let slots: StaticString?
+    public let slots: StaticString?
 }
 
 extension EngineFamily {
     /// What to GET of an engine of this family.
-    package var probePlan: ProbePlan {
+    public var probePlan: ProbePlan {
         switch self {
         case .vllm, .tgi:
             return ProbePlan(

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
-package import Wire
+public import Units
+public import Wire
 
 /// An engine's load under one set of names; nil is what it does not show.
-package struct EngineMetrics: Sendable, Equatable {
+public struct EngineMetrics: Sendable, Equatable {
     /// Sequences that the engine works on.
-    package var running: Int?
+    public var running: Int?
     /// Requests that it has accepted and not begun, or pushed out again.
-    package var waiting: Int?
+    public var waiting: Int?
     /// Share of the KV cache that running sequences hold, 0 ... 1; the fullest rank's where there
     /// are several. Cached prefixes that nobody uses count as free.
-    package var kvUsage: Double?
+    public var kvUsage: Double?
     /// Tokens that running sequences hold.
-    package var kvUsedTokens: Tokens?
+    public var kvUsedTokens: Tokens?
     /// Tokens that the cache can hold.
-    package var kvCapacityTokens: Tokens?
+    public var kvCapacityTokens: Tokens?
     /// Prompt tokens since its start, cached ones included.
-    package var promptTokensTotal: Int?
+    public var promptTokensTotal: Int?
     /// Generated tokens since its start.
-    package var generationTokensTotal: Int?
+    public var generationTokensTotal: Int?
     /// Sequences pushed out of the KV cache since its start.
-    package var preemptionsTotal: Int?
+    public var preemptionsTotal: Int?
     /// It answers, but will not generate; nil when it cannot sleep or does not say.
-    package var isSleeping: Bool?
+    public var isSleeping: Bool?
 
     /// Nothing known.
-    package init() {}
+    public init() {}
 
     /// Reads a scrape in the Prometheus text format.
     ///
     /// Malformed lines, and values that are negative or no numbers, are passed over: half a scrape
     /// is better than none. A text without any known metric gives nil.
-    package init?(scrape text: RawSpan, of family: EngineFamily, limits: PrometheusLimits = .init())
+    public init?(scrape text: RawSpan, of family: EngineFamily, limits: PrometheusLimits = .init())
     {
         var tally = MetricTally(family)
         var reader = PrometheusText(limits: limits)

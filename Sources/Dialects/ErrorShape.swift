@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 import Wire
 
 /// What an error body says.
-package struct ErrorDetail: Sendable, Equatable {
+public struct ErrorDetail: Sendable, Equatable {
     /// For people: what was wrong, with the numbers compared.
-    package var message: String
+    public var message: String
     /// The kind of the error in the words of the dialect.
-    package var type: String
+    public var type: String
     /// The member that was wrong.
-    package var param: String?
+    public var param: String?
     /// The reason as programs read it.
-    package var code: String
+    public var code: String
 
     /// `param` is nil when the fault is not about one member.
-    package init(message: String, type: String, param: String? = nil, code: String) {
+    public init(message: String, type: String, param: String? = nil, code: String) {
         self.message = message
         self.type = type
         self.param = param
@@ -24,13 +24,13 @@ package struct ErrorDetail: Sendable, Equatable {
 }
 
 /// How a family of dialects spells an error.
-package enum ErrorShape: Sendable {
+public enum ErrorShape: Sendable {
     /// `{"error": {"message", "type", "param", "code"}}`, all four always there: SDKs read them by
     /// name.
     case openAI
 
     /// Appends the body of an error answer; as the data of an event it says the same in a stream.
-    package func write(_ detail: ErrorDetail, into buffer: inout ByteBuffer) {
+    public func write(_ detail: ErrorDetail, into buffer: inout ByteBuffer) {
         switch self {
         case .openAI:
             JSONWriter.write(into: &buffer) { json in

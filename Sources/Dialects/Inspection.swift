@@ -1,64 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
-package import Wire
+public import Units
+public import Wire
 
 /// How much of a body the inspection puts up with.
-package struct InspectionLimits: Sendable {
+public struct InspectionLimits: Sendable {
     /// Nested containers, 1 ... 64.
-    package var maxDepth: Int
+    public var maxDepth: Int
 
     /// Out of range, the depth is clamped.
-    package init(maxDepth: Int = 64) { self.maxDepth = maxDepth }
+    public init(maxDepth: Int = 64) { self.maxDepth = maxDepth }
 }
 
 /// What a body asks for, and where the members stand that an edit may touch.
 ///
 /// One value serves request after request; it allocates only until its memory has the size it
 /// needs. Offsets are those of the body that was inspected.
-package struct Inspection: Sendable {
+public struct Inspection: Sendable {
     /// The largest bound of an answer that is let through: beyond, engines wrap around.
-    package static let maxBound = Int(Int32.max)
+    public static let maxBound = Int(Int32.max)
     /// The most choices of one prompt.
-    package static let maxChoices = 128
+    public static let maxChoices = 128
     /// How often a member whose last occurrence counts may occur: it bounds the places kept.
     static let maxOccurrences = 8
 
     /// The dialect that the body was read in.
-    package internal(set) var dialect = Dialect.chatCompletions
+    public internal(set) var dialect = Dialect.chatCompletions
     /// The name as the client spelled it, between its quotes.
-    package internal(set) var model = JSONString(range: 0..<0, isEscaped: false)
+    public internal(set) var model = JSONString(range: 0..<0, isEscaped: false)
     /// Whether the answer is to come in pieces.
-    package internal(set) var stream = false
+    public internal(set) var stream = false
     /// Whether `stream_options` is an object.
-    package internal(set) var hasStreamOptions = false
+    public internal(set) var hasStreamOptions = false
     /// The client asked for the usage at the end of its stream.
-    package internal(set) var includeUsage = false
+    public internal(set) var includeUsage = false
     /// The client asked for the usage in every chunk of its stream.
-    package internal(set) var continuousUsage = false
+    public internal(set) var continuousUsage = false
     /// The most tokens of one choice: the largest of all spellings; nil without any.
-    package internal(set) var bound: Tokens?
+    public internal(set) var bound: Tokens?
     /// The fewest tokens of one choice.
-    package internal(set) var minTokens = Tokens.zero
+    public internal(set) var minTokens = Tokens.zero
     /// The engine is to go on to the bound, whatever the model says.
-    package internal(set) var ignoreEOS = false
+    public internal(set) var ignoreEOS = false
     /// Choices of each prompt: the larger of `n` and `best_of`.
-    package internal(set) var choicesPerPrompt = 1
+    public internal(set) var choicesPerPrompt = 1
     /// Prompts of one body; 1 for a chat.
-    package internal(set) var prompts = 1
+    public internal(set) var prompts = 1
     /// Messages of a chat, 0 without one.
-    package internal(set) var messages = 0
+    public internal(set) var messages = 0
     /// Whether functions are declared.
-    package internal(set) var tools = false
+    public internal(set) var tools = false
     /// Parts with an image.
-    package internal(set) var images = 0
+    public internal(set) var images = 0
     /// Parts with audio, video or files.
-    package internal(set) var otherMedia = 0
+    public internal(set) var otherMedia = 0
     /// Prompt tokens that were given as ids: exact.
-    package internal(set) var promptTokenIDs = 0
+    public internal(set) var promptTokenIDs = 0
 
     /// Answers that the engine will generate.
-    package var choices: Int { choicesPerPrompt * prompts }
+    public var choices: Int { choicesPerPrompt * prompts }
 
     var maxTokens: Int?
     var maxCompletionTokens: Int?
@@ -77,7 +77,7 @@ package struct Inspection: Sendable {
     var includeUsageValue: Range<Int>?
 
     /// Empty, for `inspect` to fill.
-    package init() {}
+    public init() {}
 
     /// Forgets all but its memory.
     mutating func begin(_ dialect: Dialect) {

@@ -4,7 +4,7 @@ import Wire
 
 /// A member of a request's body that decides what the request costs, or that must not reach an
 /// engine.
-package enum Member: UInt8, Sendable, CaseIterable {
+public enum Member: UInt8, Sendable, CaseIterable {
     case model
     case messages
     case prompt
@@ -56,7 +56,7 @@ package enum Member: UInt8, Sendable, CaseIterable {
     case extraKVTransfer
 
     /// As bodies spell it; a nested one with the names that lead to it.
-    package var name: StaticString {
+    public var name: StaticString {
         switch self {
         case .model: return "model"
         case .messages: return "messages"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Wire
+public import Wire
 
 /// What a request's target asks for. Whatever is not listed here does not exist.
-package enum Route: Sendable, Equatable {
+public enum Route: Sendable, Equatable {
     case generate(Dialect)
     case models
     /// One model: where its name stands in the target, still percent-encoded.
@@ -12,12 +12,12 @@ package enum Route: Sendable, Equatable {
     case methodNotAllowed(AllowedMethods)
 
     /// Which methods a path takes.
-    package enum AllowedMethods: Sendable, Equatable {
+    public enum AllowedMethods: Sendable, Equatable {
         case post
         case getAndHead
 
         /// The value of `Allow` (RFC 9110 section 10.2.1).
-        package var field: StaticString {
+        public var field: StaticString {
             switch self {
             case .post: return "POST"
             case .getAndHead: return "GET, HEAD"
@@ -29,7 +29,7 @@ package enum Route: Sendable, Equatable {
     ///
     /// The path is compared decoded, as engines decode it, and whole: encoded slashes, dot
     /// segments, doubled or final slashes match nothing. The query counts for nothing.
-    package static func route(method: Method, target: RawSpan) -> Route? {
+    public static func route(method: Method, target: RawSpan) -> Route? {
         let path = pathRange(target)
         var candidate: UInt8 = 0
         while let dialect = Dialect(rawValue: candidate) {
@@ -47,7 +47,7 @@ package enum Route: Sendable, Equatable {
     }
 
     /// The model's name that `.model` points at, decoded; nil when its encoding is broken.
-    package static func modelName(_ range: Range<Int>, in target: RawSpan) -> String? {
+    public static func modelName(_ range: Range<Int>, in target: RawSpan) -> String? {
         Path.decoded(target, range)
     }
 

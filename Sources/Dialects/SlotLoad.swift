@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 import Wire
 
 /// What llama-server's `/slots` shows: its metrics have no gauge of the KV cache.
-package struct SlotLoad: Sendable, Equatable {
+public struct SlotLoad: Sendable, Equatable {
     /// Sequences that can run at once.
-    package private(set) var slots = 0
+    public private(set) var slots = 0
     /// Slots with a request.
-    package private(set) var processing = 0
+    public private(set) var processing = 0
     /// Prompt and generated tokens of the slots that work. An idle slot keeps its prompt until
     /// another one needs the room: it counts as free, as it does with other engines.
-    package private(set) var usedTokens = Tokens.zero
+    public private(set) var usedTokens = Tokens.zero
     /// The contexts of all slots.
-    package private(set) var capacityTokens = Tokens.zero
+    public private(set) var capacityTokens = Tokens.zero
 
     /// Reads the JSON answer; nil when it is none, or of a version that does not tell.
-    package init?(answer body: RawSpan) {
+    public init?(answer body: RawSpan) {
         do {
             guard try read(body), slots > 0, capacityTokens > .zero else { return nil }
         } catch { return nil }
@@ -24,7 +24,7 @@ package struct SlotLoad: Sendable, Equatable {
 
     /// Completes what the metrics lack. `unifiedContext` is the context that all slots share under
     /// `--kv-unified`, where each of them claims all of it.
-    package func complete(_ metrics: inout EngineMetrics, unifiedContext: Tokens? = nil) {
+    public func complete(_ metrics: inout EngineMetrics, unifiedContext: Tokens? = nil) {
         let capacity = unifiedContext ?? capacityTokens
         metrics.running = metrics.running ?? processing
         metrics.kvUsedTokens = usedTokens

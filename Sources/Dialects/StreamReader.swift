@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 import Wire
 
 /// Which usage the client asked the stream for.
-package struct AskedUsage: OptionSet, Sendable {
-    package let rawValue: UInt8
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+public struct AskedUsage: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// `include_usage`: the chunk at the end.
-    package static let atEnd = AskedUsage(rawValue: 1)
+    public static let atEnd = AskedUsage(rawValue: 1)
     /// `continuous_usage_stats`: in every chunk.
-    package static let continuous = AskedUsage(rawValue: 2)
+    public static let continuous = AskedUsage(rawValue: 2)
 }
 
 /// What one event of a stream is, and what to do with it.
-package struct StreamEvent: Sendable, Equatable {
+public struct StreamEvent: Sendable, Equatable {
     /// The most telling thing that an event holds.
-    package enum Kind: UInt8, Sendable {
+    public enum Kind: UInt8, Sendable {
         /// Something for the client to read; it may finish as well.
         case content
         /// Who speaks, without a word.
@@ -33,7 +33,7 @@ package struct StreamEvent: Sendable, Equatable {
         case other
     }
     /// How the event goes on to the client.
-    package enum Action: Sendable, Equatable {
+    public enum Action: Sendable, Equatable {
         case pass
         /// The client did not ask for it.
         case drop
@@ -42,16 +42,16 @@ package struct StreamEvent: Sendable, Equatable {
     }
 
     /// What it is.
-    package var kind: Kind
+    public var kind: Kind
     /// Choices that got something: tokens, as far as can be seen without usage.
-    package var pieces = 0
+    public var pieces = 0
     /// What to do with it.
-    package var action = Action.pass
+    public var action = Action.pass
 }
 
 /// Follows one stream of a generating dialect, event by event: what it is worth, where it ends, and
 /// what the client must not see of it because only the gateway asked.
-package struct StreamReader: Sendable {
+public struct StreamReader: Sendable {
     private let dialect: Dialect
     private let asked: AskedUsage
     private let scope: UsageScope
@@ -61,23 +61,23 @@ package struct StreamReader: Sendable {
     private var isInterim = false
 
     /// Choices that got something, over all events: a stand-in for the output tokens.
-    package private(set) var counted = Tokens.zero
+    public private(set) var counted = Tokens.zero
     /// The terminator has come.
-    package private(set) var sawDone = false
+    public private(set) var sawDone = false
     /// An error has come: what follows is no success, terminator or not.
-    package private(set) var sawError = false
+    public private(set) var sawError = false
     /// Some choice has said why it ends.
-    package private(set) var sawFinish = false
+    public private(set) var sawFinish = false
 
     /// At the start of a stream.
-    package init(_ dialect: Dialect, asked: AskedUsage, scope: UsageScope) {
+    public init(_ dialect: Dialect, asked: AskedUsage, scope: UsageScope) {
         self.dialect = dialect
         self.asked = asked
         self.scope = scope
     }
 
     /// The usage as far as the engine has reported it.
-    package var usage: Usage? {
+    public var usage: Usage? {
         guard var usage = reported else { return nil }
         if case .choice(let perPrompt) = scope {
             // Each choice brought its prompt along.
@@ -91,7 +91,7 @@ package struct StreamReader: Sendable {
     }
 
     /// Takes the data of one event: the joined values of its `data` fields.
-    package mutating func read(_ data: RawSpan) -> StreamEvent {
+    public mutating func read(_ data: RawSpan) -> StreamEvent {
         switch dialect {
         case .chatCompletions, .completions, .embeddings: return readOpenAI(data)
         }

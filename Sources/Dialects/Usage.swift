@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 import Wire
 
 /// What an engine says that an answer took.
-package struct Usage: Sendable, Equatable {
+public struct Usage: Sendable, Equatable {
     /// All prompt tokens, cached ones included.
-    package var input: Tokens
+    public var input: Tokens
     /// The part of `input` that a prefix cache had; at most all of it.
-    package var cachedInput: Tokens
+    public var cachedInput: Tokens
     /// All generated tokens, reasoning included.
-    package var output: Tokens
+    public var output: Tokens
     /// The part of `output` that was thought, not said; at most all of it.
-    package var reasoning: Tokens
+    public var reasoning: Tokens
 
     /// Parts that are not given are nothing.
-    package init(
+    public init(
         input: Tokens, cachedInput: Tokens = .zero, output: Tokens, reasoning: Tokens = .zero
     ) {
         self.input = input
@@ -26,7 +26,7 @@ package struct Usage: Sendable, Equatable {
 }
 
 /// What one usage object speaks of.
-package enum UsageScope: Sendable, Equatable {
+public enum UsageScope: Sendable, Equatable {
     /// All choices of the request.
     case answer
     /// One choice: llama.cpp gives the first one's in an answer, and one object a choice in a
@@ -37,7 +37,7 @@ package enum UsageScope: Sendable, Equatable {
 /// The usage in a complete JSON answer; nil when it has none that makes sense, or is not JSON.
 ///
 /// Where the object speaks of the first choice alone, it is taken for each of them.
-package func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
+public func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
     var chunk = AnswerChunk()
     do { try chunk.read(body) } catch { return nil }
     guard var usage = chunk.usage else { return nil }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
+public import EventLoop
 import Units
 
 /// What an engine's thread is told.
@@ -9,13 +9,13 @@ enum EngineMessage: Sendable {
 }
 
 /// Why engines did not start.
-package enum EngineStartFault: Error, Sendable, Equatable, CustomStringConvertible {
+public enum EngineStartFault: Error, Sendable, Equatable, CustomStringConvertible {
     case listen(SocketAddress, SystemFault)
     case system(SystemFault)
     /// Its speed is not above zero, or its context holds nothing.
     case setup(String)
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .listen(let address, let fault): "cannot listen on \(address): \(fault)"
         case .system(let fault): "\(fault)"
@@ -25,16 +25,16 @@ package enum EngineStartFault: Error, Sendable, Equatable, CustomStringConvertib
 }
 
 /// Simulated engines in this process, each on a thread of its own.
-package final class EngineServer: Sendable {
+public final class EngineServer: Sendable {
     /// Where each engine listens, with the real ports, in the order of the setups.
-    package let addresses: [SocketAddress]
+    public let addresses: [SocketAddress]
     private let mailboxes: [Mailbox<EngineMessage>]
     /// Gets one message for each engine that has ended.
     private let ends: Mailbox<Void>
     private let threads: [LoopThread]
 
     /// Binds every door before any thread starts, so that a taken port is a fault of the start.
-    package static func start(
+    public static func start(
         _ setups: [EngineSetup]
     ) throws(EngineStartFault) -> EngineServer {
         var doors: [Door] = []
@@ -85,19 +85,19 @@ package final class EngineServer: Sendable {
     }
 
     /// Cuts all connections and returns when every thread has ended.
-    package func stop() {
+    public func stop() {
         for mailbox in mailboxes { mailbox.post(.stop) }
         wait()
     }
 
     /// Returns when every engine has ended by itself: by dying, or because it could not go on.
-    package func wait() {
+    public func wait() {
         for thread in threads { thread.join() }
     }
 
     /// Returns when every engine has ended by itself, or cuts all connections when a signal asks
     /// for the end. SIGHUP changes nothing: there is no configuration to read again.
-    package func wait(until signals: borrowing SignalSource) throws(SystemFault) {
+    public func wait(until signals: borrowing SignalSource) throws(SystemFault) {
         let poller = try Poller()
         let none = Token(kind: 0, key: SlabKey(raw: 0))
         try poller.add(signals.descriptor, .read, none)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Estimates the tokens of texts from the transitions between the classes of their bytes.
 ///
@@ -8,9 +8,9 @@ package import Units
 /// twelfth of its bytes and at most all of them. A text may come in pieces of any size: the result
 /// is the same. It is off by 4.5 % at the median; scripts that the fit has not seen are under-
 /// counted by up to 40 %.
-package struct BigramMeter: TextMeter, Sendable {
+public struct BigramMeter: TextMeter, Sendable {
     /// Sums are exact in this part of a token: the least common multiple of 4,096 and 12.
-    package static let unitsPerToken = 12_288
+    public static let unitsPerToken = 12_288
 
     private let table: BigramTable
     private var previous = Int(ByteClass.start)
@@ -22,10 +22,10 @@ package struct BigramMeter: TextMeter, Sendable {
     private var settled = 0
 
     /// Nothing fed yet.
-    package init(_ table: BigramTable = .llama3) { self.table = table }
+    public init(_ table: BigramTable = .llama3) { self.table = table }
 
     /// Takes the next piece; the cost is linear, about half a nanosecond a byte.
-    package mutating func feed(_ text: RawSpan) {
+    public mutating func feed(_ text: RawSpan) {
         var last = previous
         var cost = 0
         unsafe table.entries.withUnsafeBufferPointer { entries in
@@ -46,7 +46,7 @@ package struct BigramMeter: TextMeter, Sendable {
     }
 
     /// Ends the present text.
-    package mutating func boundary() {
+    public mutating func boundary() {
         settled = units
         previous = Int(ByteClass.start)
         sum = 0
@@ -54,7 +54,7 @@ package struct BigramMeter: TextMeter, Sendable {
     }
 
     /// Begins anew, as if nothing had been fed.
-    package mutating func reset() {
+    public mutating func reset() {
         settled = 0
         previous = Int(ByteClass.start)
         sum = 0
@@ -62,10 +62,10 @@ package struct BigramMeter: TextMeter, Sendable {
     }
 
     /// Of all texts fed, in `unitsPerToken`ths of a token.
-    package var units: Int { settled + min(bytes * 12_288, max(bytes * 1024, sum * 3)) }
+    public var units: Int { settled + min(bytes * 12_288, max(bytes * 1024, sum * 3)) }
 
     /// Of all texts fed, rounded up to whole tokens.
-    package var tokens: Tokens {
+    public var tokens: Tokens {
         Tokens((units + BigramMeter.unitsPerToken - 1) / BigramMeter.unitsPerToken)
     }
 }

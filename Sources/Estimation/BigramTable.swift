@@ -3,14 +3,14 @@
 import Units
 
 /// What a transition between two byte classes costs in one family of tokenizers, in 1/4096 token.
-package struct BigramTable: Sendable {
+public struct BigramTable: Sendable {
     /// 4,096 entries: 64 × the class before + the class.
     let entries: [Int16]
     /// The class of each byte, 0 ..< 64.
     let classes: [UInt8]
 
     /// Stands in for every tokenizer that has no table of its own.
-    package static let llama3 = BigramTable(base64: llama3Base64)
+    public static let llama3 = BigramTable(base64: llama3Base64)
 
     /// `base64` is one of our own literals: 8,192 bytes, little-endian.
     init(base64: StaticString) {

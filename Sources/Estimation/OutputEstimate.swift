@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What an answer will take before it is there: learnt per model, tenant and size of the bound.
 ///
@@ -8,9 +8,9 @@ package import Units
 /// model's is blended with the prior in the same way. Means forget: an answer weighs at least
 /// 1/1024. The table never grows over `limit` cells: a tenant that finds no room gets the model's
 /// mean.
-package struct OutputEstimate: Sendable {
+public struct OutputEstimate: Sendable {
     /// Expected where nothing was learnt.
-    package static let prior = 256.0
+    public static let prior = 256.0
     private static let trusted = 30.0
     private static let memory = 1024.0
     private static let largest = 1 << 31
@@ -42,10 +42,10 @@ package struct OutputEstimate: Sendable {
     private var models: [Mean] = []
 
     /// `limit` bounds the cells, and the models that have a mean of their own.
-    package init(limit: Int) { self.limit = limit }
+    public init(limit: Int) { self.limit = limit }
 
     /// Takes note of an answer that came to its own end.
-    package mutating func learn(
+    public mutating func learn(
         model: ModelID, tenant: TenantID, bound: Tokens?, produced: Tokens
     ) {
         let sample = Double(min(max(produced.count, 0), OutputEstimate.largest))
@@ -60,7 +60,7 @@ package struct OutputEstimate: Sendable {
     }
 
     /// The tokens expected of one choice: at least 1, at most the bound.
-    package func expected(model: ModelID, tenant: TenantID, bound: Tokens?) -> Tokens {
+    public func expected(model: ModelID, tenant: TenantID, bound: Tokens?) -> Tokens {
         var expected = OutputEstimate.prior
         if model.index < models.count {
             expected = models[model.index].blended(with: expected)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What a prompt will cost before the engine has said: its texts and what the template puts around
 /// them.
@@ -8,29 +8,29 @@ package import Units
 /// The constants are those of vendors' chat templates: about 5 tokens a message and 8 once, about
 /// 80 once where tools are declared, and for an image of unknown size what Qwen-type models take at
 /// most.
-package struct PromptEstimate: Sendable, Equatable {
+public struct PromptEstimate: Sendable, Equatable {
     /// Tokens that a template puts around each message.
-    package static let perMessage = 5
+    public static let perMessage = 5
     /// Tokens that a template puts around the whole chat.
-    package static let base = 8
+    public static let base = 8
     /// Tokens of the instructions that come with declared tools.
-    package static let toolsOnce = 80
+    public static let toolsOnce = 80
     /// Tokens of an image whose size is not known.
-    package static let perImage = 1_280
+    public static let perImage = 1_280
 
     /// The contents.
-    package var text: Tokens
+    public var text: Tokens
     /// Messages of a chat; 0 for a bare prompt, which has no template.
-    package var messages: Int
+    public var messages: Int
     /// The compact JSON of the declared tools; nil without any.
-    package var tools: Tokens?
+    public var tools: Tokens?
     /// Images and other media whose size is not known.
-    package var images: Int
+    public var images: Int
     /// Tokens that the client sent as ids: exact.
-    package var ids: Int
+    public var ids: Int
 
     /// Parts that are not given are not there.
-    package init(
+    public init(
         text: Tokens, messages: Int = 0, tools: Tokens? = nil, images: Int = 0, ids: Int = 0
     ) {
         self.text = text
@@ -41,7 +41,7 @@ package struct PromptEstimate: Sendable, Equatable {
     }
 
     /// All of it, at least 1.
-    package var tokens: Tokens {
+    public var tokens: Tokens {
         var count = text.count + ids + images * PromptEstimate.perImage
         if messages > 0 { count += messages * PromptEstimate.perMessage + PromptEstimate.base }
         if let tools { count += tools.count + PromptEstimate.toolsOnce }

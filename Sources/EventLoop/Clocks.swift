@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-package import Units
+public import Units
 
 /// The clock to measure and to wait by.
-package enum MonotonicClock {
+public enum MonotonicClock {
     /// About 20 ns: a loop reads it once a turn.
-    package static func now() -> Instant {
+    public static func now() -> Instant {
         Instant(nanoseconds: UInt64(nanoseconds(of: CLOCK_MONOTONIC)))
     }
 }
 
 /// The clock of people, stores and calendars: it may jump.
-package enum WallClock {
-    package static func now() -> WallTime {
+public enum WallClock {
+    public static func now() -> WallTime {
         WallTime(nanoseconds: nanoseconds(of: CLOCK_REALTIME))
     }
 }

@@ -3,16 +3,16 @@ import Glibc
 import Units
 
 /// A fault of reading or writing a file.
-package enum FileFault: Error, Sendable, Equatable {
+public enum FileFault: Error, Sendable, Equatable {
     case system(SystemFault)
     /// It has more bytes than the caller accepts.
     case tooLarge(limit: Int)
 }
 
 /// Small files, for the control thread: these calls block.
-package enum Files {
+public enum Files {
     /// All bytes of a file of at most `limit`.
-    package static func readFile(_ path: String, limit: Int) throws(FileFault) -> [UInt8] {
+    public static func readFile(_ path: String, limit: Int) throws(FileFault) -> [UInt8] {
         do {
             let handle = try open(path, O_RDONLY)
             let bytes = try read(handle, past: limit)
@@ -26,7 +26,7 @@ package enum Files {
     /// Puts a file with these bytes at the path, readable for its owner only (0600). Whatever
     /// happens, the path leads to the old bytes or to the new, and to the new for good once this
     /// returns.
-    package static func replaceFile(_ path: String, _ bytes: [UInt8]) throws(FileFault) {
+    public static func replaceFile(_ path: String, _ bytes: [UInt8]) throws(FileFault) {
         // Beside it, because a rename does not cross file systems.
         let fresh = "\(path).\(String(randomSeed(), radix: 36)).new"
         do {

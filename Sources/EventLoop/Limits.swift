@@ -3,10 +3,10 @@ import CPlatform
 import Glibc
 
 /// What the system grants the process.
-package enum Limits {
+public enum Limits {
     /// Lifts the soft limit of open files to the hard one, where that is allowed; both as they are
     /// then.
-    package static func raiseOpenFiles() -> (soft: Int, hard: Int) {
+    public static func raiseOpenFiles() -> (soft: Int, hard: Int) {
         var soft: UInt64 = 0
         var hard: UInt64 = 0
         System.expect(System.once { unsafe penstock_raise_open_files(&soft, &hard) })
@@ -15,7 +15,7 @@ package enum Limits {
 
     /// Processors that the process can keep busy, at least 1: those it may run on, or what its
     /// control group grants it in time, rounded up, if that is less. Reads files.
-    package static var processors: Int {
+    public static var processors: Int {
         let allowed = max(1, Int(penstock_processors()))
         guard let groups = text(of: "/proc/self/cgroup"),
             let group = controlGroup(in: groups),
@@ -26,7 +26,7 @@ package enum Limits {
 
     /// The path in `/proc/self/cgroup` of the unified hierarchy, without a slash at its end; nil
     /// without one (cgroups(7)).
-    package static func controlGroup(in groups: String) -> Substring? {
+    public static func controlGroup(in groups: String) -> Substring? {
         for line in groups.split(separator: "\n") where line.hasPrefix("0::/") {
             let path = line.dropFirst(3)
             return path.hasSuffix("/") ? path.dropLast() : path
@@ -35,7 +35,7 @@ package enum Limits {
     }
 
     /// Of a `cpu.max`: microseconds granted in each period, and the period. Nil for `max`.
-    package static func processors(inQuota quota: String) -> Int? {
+    public static func processors(inQuota quota: String) -> Int? {
         let numbers = quota.split { $0 == " " || $0 == "\n" }.map { Int($0) }
         guard numbers.count == 2, let granted = numbers[0], let period = numbers[1],
             granted > 0, period > 0
@@ -50,7 +50,7 @@ package enum Limits {
 }
 
 /// Randomness of the operating system, for seeding a generator only.
-package func randomSeed() -> UInt64 {
+public func randomSeed() -> UInt64 {
     var seed: UInt64 = 0
     System.expect(System.retrying { unsafe penstock_random(&seed) })
     return seed

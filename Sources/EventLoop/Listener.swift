@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPlatform
 import Glibc
-package import Units
+public import Units
 
 /// What `Listener.accept` found.
-package enum Accepted: ~Copyable {
+public enum Accepted: ~Copyable {
     /// A connection and its other end.
     case socket(Socket, SocketAddress)
     /// No connection waits now.
@@ -19,16 +19,16 @@ package enum Accepted: ~Copyable {
 /// TCP listeners share their port (SO_REUSEPORT), so that every worker binds one of its own and the
 /// kernel spreads connections over them. A Unix path is bound once and `duplicate`d for the other
 /// workers.
-package struct Listener: ~Copyable, Sendable {
+public struct Listener: ~Copyable, Sendable {
     /// Bytes that the kernel takes for a TCP peer beyond those that are under way to it, or little
     /// more: more would only wait there, ahead of a client that does not read. What is under way
     /// has the window that the path needs, so that distance costs no throughput, as a send buffer
     /// of fixed size would. Unix sockets have one, of 208 KiB (`net.core.wmem_default`).
-    package static let unsentLimit = Bytes.kibi(256)
+    public static let unsentLimit = Bytes.kibi(256)
 
     private let handle: Descriptor
     /// After binding to port 0: with the port that the kernel chose.
-    package let address: SocketAddress
+    public let address: SocketAddress
     /// The file that this listener made and removes; nil for TCP and for duplicates.
     private let file: UnixFile?
 
@@ -43,12 +43,12 @@ package struct Listener: ~Copyable, Sendable {
     deinit { file?.remove() }
 
     /// For registration with a `Poller` only.
-    package var descriptor: Int32 { handle.raw }
+    public var descriptor: Int32 { handle.raw }
 
     /// Binds and listens; `backlog` connections wait at most, cut at `net.core.somaxconn`.
     ///
     /// A Unix socket file whose owner is gone is replaced; a live one is `addressInUse`.
-    package static func bind(
+    public static func bind(
         _ address: SocketAddress, backlog: Int
     ) throws(SystemFault) -> Listener {
         let handle = try Descriptor(
@@ -69,7 +69,7 @@ package struct Listener: ~Copyable, Sendable {
 
     /// Listens no more: from here on connections are refused, and those that still wait are cut.
     /// Its address is free once it is dropped. Duplicates stop with it.
-    package borrowing func stop() {
+    public borrowing func stop() {
         let raw = handle.raw
         _ = System.once { shutdown(raw, Int32(SHUT_RDWR)) }
     }
@@ -77,7 +77,7 @@ package struct Listener: ~Copyable, Sendable {
     /// Takes one waiting connection.
     ///
     /// A connection that failed while it waited counts as none: a listener with more stays ready.
-    package borrowing func accept() -> Accepted {
+    public borrowing func accept() -> Accepted {
         let raw = handle.raw
         var peer: SocketAddress?
         let result = unsafe SocketAddress.filled(
@@ -99,13 +99,13 @@ package struct Listener: ~Copyable, Sendable {
     }
 
     /// A second listener on the same queue of connections, for another worker.
-    package borrowing func duplicate() throws(SystemFault) -> Listener {
+    public borrowing func duplicate() throws(SystemFault) -> Listener {
         Listener(handle: try handle.duplicate(), address: address, file: nil)
     }
 
     /// Whether another process already listens there. Sharing a port (SO_REUSEPORT) would otherwise
     /// let two gateways of one user take turns at the same door without knowing of each other.
-    package static func isTaken(_ address: SocketAddress) throws(SystemFault) -> Bool {
+    public static func isTaken(_ address: SocketAddress) throws(SystemFault) -> Bool {
         guard let port = address.port, port != 0 else { return false }
         let handle = try Descriptor(
             checking: System.once { penstock_stream_socket(address.family) })

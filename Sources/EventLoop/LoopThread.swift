@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 
 /// A named thread that runs one body, with the state that the body makes or was sent.
-package final class LoopThread: Sendable {
+public final class LoopThread: Sendable {
     private final class Start {
         let name: String
         let processor: Int?
@@ -21,7 +21,7 @@ package final class LoopThread: Sendable {
 
     /// Starts the thread. Its name is cut at 15 bytes; with `processor` it stays on that one, if
     /// the process may run there.
-    package init(
+    public init(
         name: String, processor: Int? = nil, _ body: sending @escaping () -> Void
     ) throws(SystemFault) {
         let start = unsafe Unmanaged.passRetained(
@@ -47,7 +47,7 @@ package final class LoopThread: Sendable {
 
     /// Waits until the body has returned; a second call returns at once. Without it the thread ends
     /// by itself.
-    package func join() {
+    public func join() {
         guard let running = thread.withLock({ $0.take() }) else { return }
         pthread_join(running, nil)
     }

@@ -9,7 +9,7 @@ import Units
 ///
 /// Only the first message since the last `drain` costs a system call: for the others the owner is
 /// already called.
-package final class Mailbox<Message: Sendable>: Sendable {
+public final class Mailbox<Message: Sendable>: Sendable {
     private struct State {
         var messages: [Message] = []
         /// Whether the descriptor is readable; changed together with it, under the lock.
@@ -20,17 +20,17 @@ package final class Mailbox<Message: Sendable>: Sendable {
     private let state = Mutex(State())
 
     /// Holds at most `limit` messages at once.
-    package init(limit: Int) throws(SystemFault) {
+    public init(limit: Int) throws(SystemFault) {
         handle = try Descriptor(checking: System.once { penstock_event_descriptor() })
         self.limit = limit
     }
 
     /// For registration with the owner's `Poller`, for reading.
-    package var descriptor: Int32 { handle.raw }
+    public var descriptor: Int32 { handle.raw }
 
     /// Leaves a message; false when the box is full, and the message is not in it then.
     @discardableResult
-    package func post(_ message: Message) -> Bool {
+    public func post(_ message: Message) -> Bool {
         state.withLock { state in
             guard state.messages.count < limit else { return false }
             state.messages.append(message)
@@ -44,7 +44,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
 
     /// Takes all messages, oldest first, behind those in `messages`. With an empty array the two
     /// change places, and the memory of both is kept.
-    package func drain(into messages: inout [Message]) {
+    public func drain(into messages: inout [Message]) {
         state.withLock { state in
             if messages.isEmpty {
                 swap(&state.messages, &messages)

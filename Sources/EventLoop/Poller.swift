@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPlatform
 import Glibc
-package import Units
+public import Units
 
 /// What a descriptor is ready for. A hang-up and a failure are reported whether asked for or not.
 ///
@@ -55,15 +55,16 @@ public struct Interest: OptionSet, Sendable {
 /// A descriptor is removed before it is closed. An event of the same batch that was taken before
 /// still comes, with a token whose key finds nothing.
 @safe
-package final class Poller {
+public final class Poller {
     private let descriptor: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>
-    private let batch: Int
+    /// Events that one wait gives at most.
+    public let batch: Int
     private var ready = 0
     private var timeouts: Timeouts
 
     /// How exactly the kernel can wait.
-    package enum Timeouts: Sendable {
+    public enum Timeouts: Sendable {
         /// epoll_pwait2, Linux 5.11: nanoseconds. Where it is missing, `coarse` takes its place.
         case precise
         /// epoll_wait: milliseconds, rounded up.
@@ -71,7 +72,7 @@ package final class Poller {
     }
 
     /// Takes at most `batch` events in one wait; the rest come with the next.
-    package init(batch: Int = 512, timeouts: Timeouts = .precise) throws(SystemFault) {
+    public init(batch: Int = 512, timeouts: Timeouts = .precise) throws(SystemFault) {
         invariant(batch > 0, "a poller takes at least one event")
         descriptor = try Descriptor(checking: System.once { penstock_epoll_create() })
         self.batch = batch
@@ -84,7 +85,7 @@ package final class Poller {
 
     /// Registers a descriptor that is not registered yet. Fails when the user's quota of watches
     /// (`fs.epoll.max_user_watches`) or the kernel's memory is used up.
-    package func add(
+    public func add(
         _ descriptor: Int32, _ interest: Interest, _ token: Token
     ) throws(SystemFault) {
         let poller = self.descriptor.raw
@@ -96,7 +97,7 @@ package final class Poller {
     }
 
     /// Replaces interest and token of a registered descriptor.
-    package func change(
+    public func change(
         _ descriptor: Int32, _ interest: Interest, _ token: Token
     ) throws(SystemFault) {
         let poller = self.descriptor.raw
@@ -108,7 +109,7 @@ package final class Poller {
     }
 
     /// Ends a registration; the descriptor must still be open.
-    package func remove(_ descriptor: Int32) {
+    public func remove(_ descriptor: Int32) {
         let poller = self.descriptor.raw
         let result = System.once { penstock_epoll_remove(poller, descriptor) }
         invariant(result >= 0, "only a registered descriptor is removed")
@@ -118,7 +119,7 @@ package final class Poller {
     ///
     /// Without a deadline it waits for ever; one that is not after `now` polls. It may give 0
     /// before the deadline: when interrupted, and without epoll_pwait2 after 24 days.
-    package func wait(until deadline: Instant?, now: Instant) throws(SystemFault) -> Int {
+    public func wait(until deadline: Instant?, now: Instant) throws(SystemFault) -> Int {
         ready = 0
         let result = waitOnce(Poller.timeout(until: deadline, now: now))
         if result == -Int(EINTR) { return 0 }
@@ -127,7 +128,7 @@ package final class Poller {
     }
 
     /// The event at `index` below what `wait` returned last.
-    package func event(_ index: Int) -> (token: Token, readiness: Readiness) {
+    public func event(_ index: Int) -> (token: Token, readiness: Readiness) {
         invariant(index >= 0 && index < ready, "an event of the last wait")
         let event = unsafe events + index
         return unsafe (

@@ -2,7 +2,7 @@
 import Units
 
 /// What became of a question to the `Resolver`.
-package enum ResolveOutcome: Sendable, Equatable {
+public enum ResolveOutcome: Sendable, Equatable {
     /// At least one, in the order to try them (RFC 6724), at most `Resolver.mostAddresses`.
     case addresses([SocketAddress])
     /// The name does not exist, or has no address.
@@ -15,15 +15,15 @@ package enum ResolveOutcome: Sendable, Equatable {
 
 /// Host names to addresses, off the loops: one thread asks the system, which may block it for
 /// seconds.
-package final class Resolver: Sendable {
+public final class Resolver: Sendable {
     /// Addresses of one name beyond this are left out.
-    package static let mostAddresses = 64
+    public static let mostAddresses = 64
 
     private let questions: ResolveQueue
     private let thread: LoopThread
 
     /// At most `limit` questions are open at once. The thread ends after `stop`, or when this goes.
-    package init(limit: Int) throws(SystemFault) {
+    public init(limit: Int) throws(SystemFault) {
         let questions = try ResolveQueue(limit: limit)
         let poller = try Poller(batch: 1)
         let token = Token(kind: 0, key: SlabKey(raw: 0))
@@ -39,7 +39,7 @@ package final class Resolver: Sendable {
     /// Asks for the addresses of a name or a literal, each with `port`. `deliver` gets the answer,
     /// exactly once, on the resolver's thread. False when the queue is full or stopped; then it is
     /// not called.
-    package func resolve(
+    public func resolve(
         _ host: String, port: UInt16, _ deliver: @escaping @Sendable (ResolveOutcome) -> Void
     ) -> Bool {
         questions.add(Question(host: host, port: port, deliver: deliver))
@@ -47,10 +47,10 @@ package final class Resolver: Sendable {
 
     /// Takes no more questions and answers the open ones with `stopped`, except the one that the
     /// system is busy with. Does not wait for that.
-    package func stop() { questions.stop() }
+    public func stop() { questions.stop() }
 
     /// After `stop`: waits until the last question is answered and the thread has ended.
-    package func join() { thread.join() }
+    public func join() { thread.join() }
 
     private static func run(_ questions: ResolveQueue, _ poller: Poller) {
         var batch: [ResolveQueue.Message] = []

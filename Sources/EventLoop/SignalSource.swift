@@ -4,7 +4,7 @@ import Glibc
 import Units
 
 /// What the process is told by signal.
-package enum ProcessSignal: Sendable, Equatable {
+public enum ProcessSignal: Sendable, Equatable {
     /// SIGHUP.
     case reload
     /// SIGTERM.
@@ -17,10 +17,10 @@ package enum ProcessSignal: Sendable, Equatable {
 ///
 /// It blocks them in the calling thread and so in every thread started from there later: made in
 /// `main` before any other thread. It also has SIGPIPE ignored.
-package struct SignalSource: ~Copyable {
+public struct SignalSource: ~Copyable {
     private let handle: Descriptor
 
-    package init() throws(SystemFault) {
+    public init() throws(SystemFault) {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)
         for signal in [SIGHUP, SIGTERM, SIGINT] { unsafe sigaddset(&signals, signal) }
@@ -32,10 +32,10 @@ package struct SignalSource: ~Copyable {
     }
 
     /// For registration with a `Poller`, for reading.
-    package var descriptor: Int32 { handle.raw }
+    public var descriptor: Int32 { handle.raw }
 
     /// The next signal that has come; nil when none waits. Several of a kind may count as one.
-    package borrowing func next() -> ProcessSignal? {
+    public borrowing func next() -> ProcessSignal? {
         let raw = handle.raw
         let result = System.retrying { penstock_take_signal(raw) }
         switch Int32(result) {

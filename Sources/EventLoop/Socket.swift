@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPlatform
 import Glibc
-package import Units
+public import Units
 
 /// A connected or connecting stream socket: non-blocking, close-on-exec, without Nagle's delay;
 /// closed when it goes.
-package struct Socket: ~Copyable {
+public struct Socket: ~Copyable {
     private let handle: Descriptor
 
     /// Takes over a descriptor that is already non-blocking and close-on-exec.
     init(taking handle: consuming Descriptor) { self.handle = handle }
 
     /// Stays the same for the life of the socket; for registration with a `Poller` only.
-    package var descriptor: Int32 { handle.raw }
+    public var descriptor: Int32 { handle.raw }
 
     /// Begins to connect. The outcome is known when the socket turns writable: see
     /// `connectOutcome`.
     ///
     /// Throws what is known at once: a refusal on the same machine, no route, no descriptor left. A
     /// Unix listener whose backlog is full is `other(errno: EAGAIN)`.
-    package static func connect(to address: SocketAddress) throws(SystemFault) -> Socket {
+    public static func connect(to address: SocketAddress) throws(SystemFault) -> Socket {
         let handle = try Descriptor(
             checking: System.once { penstock_stream_socket(address.family) })
         let raw = handle.raw
@@ -33,22 +33,22 @@ package struct Socket: ~Copyable {
     }
 
     /// Reads what is there into a buffer that must not be empty.
-    package borrowing func receive(_ into: UnsafeMutableRawBufferPointer) -> Transfer {
+    public borrowing func receive(_ into: UnsafeMutableRawBufferPointer) -> Transfer {
         invariant(into.count > 0, "a receive has room")
         let raw = handle.raw
-        let result = System.retrying { unsafe recv(raw, into.baseAddress, into.count, 0) }
+        let result = System.retrying { unsafe penstock_receive(raw, into.baseAddress, into.count) }
         return result == 0 ? .closed : System.transfer(result)
     }
 
     /// Sends as much as the kernel takes now.
-    package borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    public borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
         let raw = handle.raw
         return System.transfer(
             System.retrying { unsafe penstock_send(raw, bytes.baseAddress, bytes.count) })
     }
 
     /// Sends two pieces as if they were one, in one system call.
-    package borrowing func send(
+    public borrowing func send(
         _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
     ) -> Transfer {
         let raw = handle.raw
@@ -61,7 +61,7 @@ package struct Socket: ~Copyable {
 
     /// Once writable after `connect`: nil when connected, the fault otherwise. Also the fault
     /// behind a readiness of `failed`. Reading it clears it (SO_ERROR).
-    package borrowing func connectOutcome() -> SystemFault? {
+    public borrowing func connectOutcome() -> SystemFault? {
         let raw = handle.raw
         var outcome: Int32 = 0
         System.expect(System.once { unsafe penstock_socket_error(raw, &outcome) })
@@ -69,7 +69,7 @@ package struct Socket: ~Copyable {
     }
 
     /// Sends the end of the stream after what was sent; receiving goes on.
-    package borrowing func shutdownWrite() {
+    public borrowing func shutdownWrite() {
         let raw = handle.raw
         // ENOTCONN: the peer was faster and there is no connection left to end.
         let result = System.once { shutdown(raw, Int32(SHUT_WR)) }
@@ -77,27 +77,27 @@ package struct Socket: ~Copyable {
     }
 
     /// From now on closing discards what is unsent and resets the connection.
-    package borrowing func resetOnClose() {
+    public borrowing func resetOnClose() {
         let raw = handle.raw
         System.expect(System.once { penstock_set_reset_on_close(raw) })
     }
 
     /// Asks for a receive buffer; the kernel doubles it and cuts it at `net.core.rmem_max`.
-    package borrowing func setReceiveBuffer(_ size: Bytes) {
+    public borrowing func setReceiveBuffer(_ size: Bytes) {
         let raw = handle.raw
         let bytes = Int32(clamping: size.count)
         System.expect(System.once { penstock_set_receive_buffer(raw, bytes) })
     }
 
     /// Asks for a send buffer; the kernel doubles it and cuts it at `net.core.wmem_max`.
-    package borrowing func setSendBuffer(_ size: Bytes) {
+    public borrowing func setSendBuffer(_ size: Bytes) {
         let raw = handle.raw
         let bytes = Int32(clamping: size.count)
         System.expect(System.once { penstock_set_send_buffer(raw, bytes) })
     }
 
     /// Bytes sent that the peer has not acknowledged; nil when there is no connection (SIOCOUTQ).
-    package borrowing func unsentBytes() -> Int? {
+    public borrowing func unsentBytes() -> Int? {
         let raw = handle.raw
         var bytes: Int32 = 0
         let result = System.once { unsafe penstock_unsent(raw, &bytes) }

@@ -4,7 +4,7 @@ import Units
 
 /// Where a socket is bound or connected: IPv4, IPv6 or a Unix path. Holds no memory for the first
 /// two.
-package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     private enum Form: Hashable, Sendable {
         /// Address in host order.
         case v4(UInt32, port: UInt16)
@@ -16,7 +16,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     private let form: Form
 
     /// Of an address literal: `127.0.0.1`, `::1` (without brackets); nil for anything else.
-    package init?(ip: String, port: UInt16) {
+    public init?(ip: String, port: UInt16) {
         // The system would see the part before it.
         if ip.utf8.contains(0) { return nil }
         var v4 = in_addr()
@@ -31,7 +31,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Of a path of 1 to 107 bytes; nil for another length or one with a zero byte.
-    package init?(unixPath: String) {
+    public init?(unixPath: String) {
         let bytes = unixPath.utf8
         guard !bytes.isEmpty, bytes.count < SocketAddress.pathCapacity, !bytes.contains(0) else {
             return nil
@@ -63,7 +63,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Nil for a Unix path.
-    package var port: UInt16? {
+    public var port: UInt16? {
         switch form {
         case .v4(_, let port): port
         case .v6(_, _, let port, _): port
@@ -72,13 +72,13 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Nil for an IP address, and for the unnamed end of a connection.
-    package var unixPath: String? {
+    public var unixPath: String? {
         guard case .unix(let path) = form, !path.isEmpty else { return nil }
         return path
     }
 
     /// Whether the other end is on this machine: 127.0.0.0/8, ::1, and every Unix path.
-    package var isLoopback: Bool {
+    public var isLoopback: Bool {
         switch form {
         case .v4(let address, _): address >> 24 == 127
         case .v6(0, 1, _, _): true
@@ -90,7 +90,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The address without its port, for logs: `127.0.0.1`, `::1`, `unix:/run/x.sock`.
-    package var host: String {
+    public var host: String {
         switch form {
         case .v4(let address, _):
             return "\(address >> 24).\(address >> 16 & 255).\(address >> 8 & 255).\(address & 255)"
@@ -102,7 +102,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`.
-    package var description: String {
+    public var description: String {
         switch form {
         case .v4(_, let port): "\(host):\(port)"
         case .v6(_, _, let port, _): "[\(host)]:\(port)"

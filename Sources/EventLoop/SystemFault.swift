@@ -3,7 +3,7 @@ import CPlatform
 import Glibc
 
 /// A fault of the operating system or the network, as far as callers tell them apart.
-package enum SystemFault: Error, Sendable, Equatable, CustomStringConvertible {
+public enum SystemFault: Error, Sendable, Equatable, CustomStringConvertible {
     case connectRefused
     /// No route, or the network or host is down.
     case unreachable
@@ -40,7 +40,7 @@ package enum SystemFault: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The error number of the case; where a case stands for several, the most common one.
-    package var code: Int32 {
+    public var code: Int32 {
         switch self {
         case .connectRefused: ECONNREFUSED
         case .unreachable: EHOSTUNREACH
@@ -58,7 +58,7 @@ package enum SystemFault: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The system's own words for it.
-    package var description: String {
+    public var description: String {
         unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
             guard let start = text.baseAddress else { return "error \(code)" }
             unsafe penstock_error_text(code, start, text.count)

@@ -4,15 +4,15 @@ import Glibc
 
 /// Standard output and standard error, for commands and for the log's own thread: these calls may
 /// block.
-package enum Terminal {
-    package enum Stream: Int32, Sendable {
+public enum Terminal {
+    public enum Stream: Int32, Sendable {
         case output = 1
         case error = 2
     }
 
     /// Writes all of `text`; false when nobody reads it any more.
     @discardableResult
-    package static func write(_ text: String, to stream: Stream) -> Bool {
+    public static func write(_ text: String, to stream: Stream) -> Bool {
         var text = text
         return text.withUTF8 { bytes in
             var start = 0
@@ -30,7 +30,7 @@ package enum Terminal {
     }
 
     /// A variable of the environment.
-    package static func environment(_ name: String) -> String? {
+    public static func environment(_ name: String) -> String? {
         unsafe getenv(name).map { unsafe String(cString: $0) }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Units
+public import Units
 
 /// A scheduled timer, to cancel it by. One that has fired or was cancelled cancels nothing.
-package struct TimerKey: Hashable, Sendable {
+public struct TimerKey: Hashable, Sendable {
     fileprivate let index: Int32
     fileprivate let generation: UInt32
 }
@@ -15,7 +15,7 @@ package struct TimerKey: Hashable, Sendable {
 /// which its tick differs from the present one; when the present reaches its slot it moves down. So
 /// the slots of a level never wrap, the first slot taken on the lowest level taken is the next
 /// thing to happen, and eight levels cover every `Instant`: nothing is too far away.
-package struct TimerWheel {
+public struct TimerWheel {
     private struct Node {
         var token: Token
         var tick: UInt64
@@ -44,10 +44,10 @@ package struct TimerWheel {
     /// One bit a level that has timers.
     private var takenLevels: UInt8 = 0
     /// Timers scheduled and not yet fired or cancelled.
-    package private(set) var count = 0
+    public private(set) var count = 0
 
     /// Holds at most `limit` timers at once.
-    package init(now: Instant, limit: Int) {
+    public init(now: Instant, limit: Int) {
         invariant(limit >= 0 && limit < Int(Int32.max), "a wheel's limit fits its links")
         start = now
         self.limit = limit
@@ -57,7 +57,7 @@ package struct TimerWheel {
 
     /// Fires `token` once `time` has come; at a time that has passed, with the next `expire`. Nil
     /// when the wheel is full.
-    package mutating func schedule(_ token: Token, at time: Instant) -> TimerKey? {
+    public mutating func schedule(_ token: Token, at time: Instant) -> TimerKey? {
         guard count < limit else { return nil }
         let index = takeNode(token, max(tickNotBefore(time), present))
         link(index)
@@ -66,7 +66,7 @@ package struct TimerWheel {
     }
 
     /// Forgets a timer, unless it has fired or was cancelled before.
-    package mutating func cancel(_ key: TimerKey) {
+    public mutating func cancel(_ key: TimerKey) {
         let index = Int(key.index)
         guard nodes[index].generation == key.generation,
             nodes[index].slot != TimerWheel.unscheduled
@@ -76,7 +76,7 @@ package struct TimerWheel {
     }
 
     /// Appends the token of every timer that is due, each once, and forgets them.
-    package mutating func expire(now: Instant, into fired: inout [Token]) {
+    public mutating func expire(now: Instant, into fired: inout [Token]) {
         let target = tickReached(now)
         while let next = nextSlot(), next.tick <= target {
             present = next.tick
@@ -88,7 +88,7 @@ package struct TimerWheel {
     /// When to call `expire` next; nil without timers. Never later than the earliest timer, and
     /// exact for one less than 64 ms away; a farther one may be announced up to a few times on its
     /// way down.
-    package var nextDeadline: Instant? {
+    public var nextDeadline: Instant? {
         guard let next = nextSlot() else { return nil }
         return start
             + Duration(nanoseconds: Int64(clamping: next.tick * TimerWheel.tickNanoseconds))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How a non-blocking read or write went.
-package enum Transfer: Sendable, Equatable {
+public enum Transfer: Sendable, Equatable {
     /// That many went through, possibly fewer than were offered.
     case bytes(Int)
     /// Nothing now: wait for readiness.

@@ -3,7 +3,7 @@
 import Decision
 import Dialects
 import EventLoop
-package import Policy
+public import Policy
 import Store
 import Synchronization
 import Telemetry
@@ -12,7 +12,7 @@ import Units
 import Wire
 
 /// What a reload came to.
-package enum ReloadOutcome: Sendable {
+public enum ReloadOutcome: Sendable {
     case loaded(Policy, effective: String)
     /// Every mistake with its place; nothing was changed.
     case rejected([String])

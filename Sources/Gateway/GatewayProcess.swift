@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Decision
-package import EventLoop
-package import Policy
+public import EventLoop
+public import Policy
 import Store
 import Units
 
 /// All that a gateway is started with.
-package struct GatewaySetup: Sendable {
-    package var fixed: FixedPolicy
-    package var policy: Policy
+public struct GatewaySetup: Sendable {
+    public var fixed: FixedPolicy
+    public var policy: Policy
     /// The effective configuration as JSON, secrets masked.
-    package var effective: String
+    public var effective: String
     /// Loads the configuration anew; called on the control thread.
-    package var reload: @Sendable (Policy) -> ReloadOutcome
+    public var reload: @Sendable (Policy) -> ReloadOutcome
 
-    package init(
+    public init(
         fixed: FixedPolicy, policy: Policy, effective: String,
         reload: @escaping @Sendable (Policy) -> ReloadOutcome
     ) {
@@ -27,12 +27,12 @@ package struct GatewaySetup: Sendable {
 }
 
 /// Why a gateway did not start.
-package enum GatewayFault: Error, Sendable, CustomStringConvertible {
+public enum GatewayFault: Error, Sendable, CustomStringConvertible {
     case listen(Address, SystemFault)
     case system(SystemFault)
     case thread(SystemFault)
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .listen(let address, let fault): "cannot listen on \(address): \(fault)"
         case .system(let fault): "\(fault)"
@@ -42,18 +42,18 @@ package enum GatewayFault: Error, Sendable, CustomStringConvertible {
 }
 
 /// A gateway in this process: starts its threads, and runs the control loop on the calling one.
-package final class GatewayProcess {
+public final class GatewayProcess {
     private let control: Control
     /// Held to the end: with it goes the socket's file.
     private let sharedDoors: [BoundDoor?]
     private let threads: [LoopThread]
     /// Where clients are taken, with the real ports.
-    package let addresses: [SocketAddress]
-    package let adminAddress: SocketAddress
+    public let addresses: [SocketAddress]
+    public let adminAddress: SocketAddress
 
     /// Binds every door, so that a taken port is an error of the start. `signals` were blocked
     /// before the first thread of the process began: another one would die of them.
-    package init(
+    public init(
         _ setup: GatewaySetup, log: LogSink, signals: consuming SignalSource
     ) throws(GatewayFault) {
         let admin = try BoundDoor(setup.fixed.admin.address)
@@ -94,7 +94,7 @@ package final class GatewayProcess {
     }
 
     /// Runs until the end; says how many requests were cut.
-    package func run() throws(GatewayFault) -> Int {
+    public func run() throws(GatewayFault) -> Int {
         do throws(SystemFault) {
             let cut = try control.run()
             for thread in threads { thread.join() }

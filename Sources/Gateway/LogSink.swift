@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Logging
+public import EventLoop
+public import Logging
 import Synchronization
 import Units
 
 /// Lines on their way to standard error: written by a thread of its own, so that no loop ever waits
 /// for a slow terminal or disk. What exceeds the queue is dropped and counted.
-package final class LogSink: Sendable {
+public final class LogSink: Sendable {
     private enum Record: Sendable {
         case line(String)
         case end
@@ -17,21 +17,21 @@ package final class LogSink: Sendable {
     private let thread: LoopThread
     private let dropped = Atomic<Int>(0)
 
-    package init() throws(SystemFault) {
+    public init() throws(SystemFault) {
         let records = try Mailbox<Record>(limit: 4_096)
         self.records = records
         thread = try LoopThread(name: "penstock-log") { Self.run(records) }
     }
 
     /// Lines that found the queue full.
-    package var droppedLines: Int { dropped.load(ordering: .relaxed) }
+    public var droppedLines: Int { dropped.load(ordering: .relaxed) }
 
-    package func write(_ line: String) {
+    public func write(_ line: String) {
         if !records.post(.line(line)) { dropped.add(1, ordering: .relaxed) }
     }
 
     /// Writes out what is queued and ends the thread.
-    package func close() {
+    public func close() {
         records.post(.end)
         thread.join()
     }
@@ -60,19 +60,19 @@ package final class LogSink: Sendable {
 }
 
 /// Writes swift-log records as one line each: time, level, message, then sorted `key=value` pairs.
-package struct LineHandler: LogHandler {
-    package var metadata: Logger.Metadata = [:]
-    package var logLevel = Logger.Level.info
+public struct LineHandler: LogHandler {
+    public var metadata: Logger.Metadata = [:]
+    public var logLevel = Logger.Level.info
     private let sink: LogSink
 
-    package init(sink: LogSink) { self.sink = sink }
+    public init(sink: LogSink) { self.sink = sink }
 
-    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    package func log(event: LogEvent) {
+    public func log(event: LogEvent) {
         var line = "\(LogTime.text(WallClock.now())) \(event.level) \(event.message)"
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
         for (key, value) in all.sorted(by: { $0.key < $1.key }) {

@@ -31,8 +31,6 @@ extension ClientLimits {
         self.init()
         head = HeadLimits(maxTarget: 8_192, maxHead: upstream.maxHead.count, maxFields: 256)
         connectTimeout = upstream.connectTimeout
-        // Within a turn engines speak first (Worker.turn), so the poller has told by then.
-        quietFor = .milliseconds(1)
     }
 }
 

@@ -204,20 +204,26 @@ extension Worker {
         }
         text.removeAll()
         AnswerFields.write(client, to: &text)
-        exchange.keepFields(text)
         exchange.status = client.status
         exchange.answerLength = client.announcedLength
-        if exchange.body != .events { respond(exchange) }
+        guard exchange.body == .events else { return unsafe respond(exchange, text.readable) }
+        exchange.keepFields(text)
+    }
+
+    /// Passes on the head that was kept, unless that was done.
+    private func respond(_ exchange: Exchange) {
+        guard exchange.state == .sending else { return }
+        unsafe respond(exchange, exchange.keptFields)
+        exchange.dropFields()
     }
 
     /// Passes the head on: from here on there is no way back to another engine.
-    private func respond(_ exchange: Exchange) {
+    private func respond(_ exchange: Exchange, _ answerFields: UnsafeRawBufferPointer) {
         guard exchange.state == .sending, let server = exchange.server else { return }
         exchange.state = .answering
         releaseBody(exchange)
         fields.removeAll()
-        unsafe fields.append(exchange.keptFields)
-        exchange.dropFields()
+        unsafe fields.append(answerFields)
         decisionFields(exchange)
         let length: AnswerLength =
             exchange.body == .events
@@ -230,7 +236,10 @@ extension Worker {
         case .events: unsafe takeEvents(exchange, bytes)
         case .whole:
             noteToken(exchange)
-            if exchange.heldCount + bytes.count <= policy.upstream.maxBufferedAnswer.count {
+            if bytes.count == exchange.answerLength {
+                // All of it at once: nothing need be kept.
+                exchange.usage = unsafe usage(inAnswer: bytes.bytes, scope: usageScope(exchange))
+            } else if exchange.heldCount + bytes.count <= policy.upstream.maxBufferedAnswer.count {
                 unsafe exchange.hold(bytes)
             }
             unsafe exchange.server?.write(bytes)
@@ -385,7 +394,7 @@ extension Worker {
         if exchange.body == .events {
             endLastEvent(exchange)
             exchange.usage = exchange.reader?.usage
-        } else if exchange.body == .whole {
+        } else if exchange.body == .whole, exchange.heldCount > 0 {
             exchange.usage = unsafe usage(
                 inAnswer: exchange.held.bytes, scope: usageScope(exchange))
         }

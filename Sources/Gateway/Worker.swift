@@ -126,12 +126,7 @@ final class Worker {
         let ready = try loop.wait(atMost: storePatience)
         // Engines first: what a kept connection has brought unasked, or that it has ended, is known
         // before a client's request of the same turn is sent over it.
-        for place in 0..<ready {
-            let (token, readiness) = loop.poller.event(place)
-            guard token.kind == Kind.client, let client = clients[token.key] else { continue }
-            client.ready(readiness)
-            pump(client)
-        }
+        hearEngines(ready)
         for place in 0..<ready {
             let (token, readiness) = loop.poller.event(place)
             switch token.kind {
@@ -152,13 +147,23 @@ final class Worker {
         }
         for token in loop.dueTimers() { fire(token) }
         driveStore()
-        write()
+        try write()
+    }
+
+    private func hearEngines(_ ready: Int) {
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            guard token.kind == Kind.client, let client = clients[token.key] else { continue }
+            client.ready(readiness)
+            pump(client)
+        }
     }
 
     /// What this turn has brought leaves now, each connection's in one piece. Driving a connection
     /// that has written may bring more to write.
-    private func write() {
+    private func write() throws(SystemFault) {
         while true {
+            if loop.mustLook { hearEngines(try loop.look()) }
             if let client = loop.nextUnwrittenClient() {
                 pump(client)
             } else if let server = loop.nextUnwrittenServer() {

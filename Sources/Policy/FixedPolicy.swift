@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// The part of the configuration that holds from start to end of the process: a reload that changes
 /// it is refused.
-package struct FixedPolicy: Sendable, Equatable {
+public struct FixedPolicy: Sendable, Equatable {
     /// Worker threads, each with a loop of its own; 1 to 64.
-    package var workers: Int
-    package var listeners: [ListenerPolicy]
-    package var admin: AdminPolicy
-    package var store: StorePolicy
+    public var workers: Int
+    public var listeners: [ListenerPolicy]
+    public var admin: AdminPolicy
+    public var store: StorePolicy
 
-    package init(
+    public init(
         workers: Int, listeners: [ListenerPolicy], admin: AdminPolicy, store: StorePolicy
     ) {
         self.workers = workers
@@ -22,7 +22,7 @@ package struct FixedPolicy: Sendable, Equatable {
 }
 
 /// Where to listen or to connect.
-package enum Address: Sendable, Hashable, CustomStringConvertible {
+public enum Address: Sendable, Hashable, CustomStringConvertible {
     /// An IPv4 or IPv6 literal without brackets, and a port; port 0 lets the kernel choose.
     case ip(host: String, port: UInt16)
     /// A host name that is to be resolved, and a port. Only for what we connect to.
@@ -30,7 +30,7 @@ package enum Address: Sendable, Hashable, CustomStringConvertible {
     /// A Unix socket's path, at most 107 bytes.
     case unix(path: String)
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .ip(let host, let port):
             host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -41,61 +41,61 @@ package enum Address: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// One door for clients.
-package struct ListenerPolicy: Sendable, Equatable {
-    package var address: Address
+public struct ListenerPolicy: Sendable, Equatable {
+    public var address: Address
     /// Every request that comes in here is this tenant's, and keys are ignored.
-    package var tenant: String?
+    public var tenant: String?
 
-    package init(address: Address, tenant: String? = nil) {
+    public init(address: Address, tenant: String? = nil) {
         self.address = address
         self.tenant = tenant
     }
 }
 
 /// The operators' door.
-package struct AdminPolicy: Sendable, Equatable {
-    package var address: Address
+public struct AdminPolicy: Sendable, Equatable {
+    public var address: Address
     /// Required when the address is neither loopback nor a Unix socket.
-    package var token: Secret?
+    public var token: Secret?
 
-    package init(address: Address, token: Secret?) {
+    public init(address: Address, token: Secret?) {
         self.address = address
         self.token = token
     }
 }
 
 /// Where budgets are kept.
-package enum StorePolicy: Sendable, Equatable {
+public enum StorePolicy: Sendable, Equatable {
     case memory(MemoryStorePolicy)
     case redis(RedisStorePolicy)
 }
 
-package struct MemoryStorePolicy: Sendable, Equatable {
+public struct MemoryStorePolicy: Sendable, Equatable {
     /// The file that budgets are saved to and restored from; nil keeps them in memory only.
-    package var snapshot: String?
+    public var snapshot: String?
     /// How often it is written, and so what a crash may lose.
-    package var snapshotInterval: Duration
+    public var snapshotInterval: Duration
 
-    package init(snapshot: String?, snapshotInterval: Duration) {
+    public init(snapshot: String?, snapshotInterval: Duration) {
         self.snapshot = snapshot
         self.snapshotInterval = snapshotInterval
     }
 }
 
-package struct RedisStorePolicy: Sendable, Equatable {
-    package var addresses: [Address]
-    package var username: String?
-    package var password: Secret?
-    package var database: Int
+public struct RedisStorePolicy: Sendable, Equatable {
+    public var addresses: [Address]
+    public var username: String?
+    public var password: Secret?
+    public var database: Int
     /// How long one command may take.
-    package var timeout: Duration
-    package var onFailure: StoreFailureMode
+    public var timeout: Duration
+    public var onFailure: StoreFailureMode
     /// What all keys begin with.
-    package var keyPrefix: String
+    public var keyPrefix: String
     /// After this long without a sign of life a request's concurrency place returns.
-    package var reservationLease: Duration
+    public var reservationLease: Duration
 
-    package init(
+    public init(
         addresses: [Address], username: String?, password: Secret?, database: Int,
         timeout: Duration, onFailure: StoreFailureMode, keyPrefix: String,
         reservationLease: Duration
@@ -112,7 +112,7 @@ package struct RedisStorePolicy: Sendable, Equatable {
 }
 
 /// What happens to requests while the budget store is away.
-package enum StoreFailureMode: String, Sendable, CaseIterable {
+public enum StoreFailureMode: String, Sendable, CaseIterable {
     /// This replica enforces the limits from its own memory.
     case local
     /// Requests are admitted without a budget.
@@ -122,15 +122,15 @@ package enum StoreFailureMode: String, Sendable, CaseIterable {
 }
 
 /// A text that no description ever shows.
-package struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible,
+public struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {
     /// The text itself, for the one place that needs it.
-    package let revealed: String
+    public let revealed: String
 
-    package init(_ text: String) { revealed = text }
+    public init(_ text: String) { revealed = text }
 
-    package var description: String { "********" }
-    package var debugDescription: String { description }
-    package var customMirror: Mirror { Mirror(self, children: []) }
+    public var description: String { "********" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// From the bytes of a name to its place in a table of the policy: built once, read on the request
 /// path without allocating.
@@ -145,19 +145,19 @@ struct PolicyIndex: Sendable {
 extension Policy {
     /// The model of this name or alias, compared byte for byte; nil for one that is not, or no
     /// longer, served.
-    package func model(_ name: RawSpan) -> ModelID? {
+    public func model(_ name: RawSpan) -> ModelID? {
         index.models.place(name).map { ModelID($0) }
     }
     /// The class of this name; nil for one that is not, or no longer, there.
-    package func trafficClass(_ name: RawSpan) -> ClassID? {
+    public func trafficClass(_ name: RawSpan) -> ClassID? {
         index.classes.place(name).map { ClassID($0) }
     }
     /// The tenant whose key has this hash. All 32 bytes are compared, in constant time.
-    package func tenant(_ key: KeyHash) -> TenantID? {
+    public func tenant(_ key: KeyHash) -> TenantID? {
         index.keys.tenant(key)
     }
     /// The tenant of this name, for a listener that names one and for the admin endpoint.
-    package func tenant(named name: RawSpan) -> TenantID? {
+    public func tenant(named name: RawSpan) -> TenantID? {
         index.tenants.place(name).map { TenantID($0) }
     }
 }

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// The replaceable part of the configuration, validated: a reload swaps it as a whole, and a
 /// request keeps the one that admitted it.
 ///
 /// Tables are indexed by the dense identifiers; the tables of a later policy contain all earlier
 /// names at the same places, with `removed` set on those that left.
-package final class Policy: Sendable {
+public final class Policy: Sendable {
     /// Counts up with every reload.
-    package let generation: Int
-    package let http: HTTPPolicy
-    package let upstream: UpstreamPolicy
-    package let models: [ModelPolicy]
-    package let pools: [PoolPolicy]
-    package let endpoints: [EndpointPolicy]
-    package let classes: [ClassPolicy]
-    package let tenants: [TenantPolicy]
+    public let generation: Int
+    public let http: HTTPPolicy
+    public let upstream: UpstreamPolicy
+    public let models: [ModelPolicy]
+    public let pools: [PoolPolicy]
+    public let endpoints: [EndpointPolicy]
+    public let classes: [ClassPolicy]
+    public let tenants: [TenantPolicy]
     /// The tenant of requests without a key, where there is one.
-    package let anonymous: TenantID?
+    public let anonymous: TenantID?
     /// Recent refusals kept for the admin endpoint.
-    package let throttleHistory: Int
+    public let throttleHistory: Int
     /// What `Lookup.swift` reads.
     let index: PolicyIndex
 
-    package init(
+    public init(
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy, models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], classes: [ClassPolicy],
         tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int
@@ -43,15 +43,15 @@ package final class Policy: Sendable {
     }
 }
 
-package struct ModelPolicy: Sendable, Equatable {
-    package var id: ModelID
-    package var name: String
-    package var aliases: [String]
-    package var contextLength: Tokens
-    package var price: Price?
-    package var removed: Bool
+public struct ModelPolicy: Sendable, Equatable {
+    public var id: ModelID
+    public var name: String
+    public var aliases: [String]
+    public var contextLength: Tokens
+    public var price: Price?
+    public var removed: Bool
 
-    package init(
+    public init(
         id: ModelID, name: String, aliases: [String] = [], contextLength: Tokens,
         price: Price? = nil, removed: Bool = false
     ) {
@@ -65,13 +65,13 @@ package struct ModelPolicy: Sendable, Equatable {
 }
 
 /// Money for a million tokens, in `currency`.
-package struct Price: Sendable, Equatable {
-    package var inputPerMillion: Double
-    package var cachedInputPerMillion: Double
-    package var outputPerMillion: Double
-    package var currency: String
+public struct Price: Sendable, Equatable {
+    public var inputPerMillion: Double
+    public var cachedInputPerMillion: Double
+    public var outputPerMillion: Double
+    public var currency: String
 
-    package init(
+    public init(
         inputPerMillion: Double, cachedInputPerMillion: Double, outputPerMillion: Double,
         currency: String
     ) {
@@ -83,28 +83,28 @@ package struct Price: Sendable, Equatable {
 }
 
 /// Whose HTTP dialect, metrics and manners an endpoint has.
-package enum EngineKind: String, Sendable, CaseIterable {
+public enum EngineKind: String, Sendable, CaseIterable {
     case vllm, sglang, trtllm, triton, llamacpp, tgi, openai
 }
 
-package struct PoolPolicy: Sendable, Equatable {
-    package var id: PoolID
-    package var name: String
-    package var engine: EngineKind
-    package var endpoints: [EndpointID]
-    package var models: [ModelID]
+public struct PoolPolicy: Sendable, Equatable {
+    public var id: PoolID
+    public var name: String
+    public var engine: EngineKind
+    public var endpoints: [EndpointID]
+    public var models: [ModelID]
     /// Sent to the engine in place of the client's key.
-    package var key: Secret?
+    public var key: Secret?
     /// Per endpoint, where an operator has measured it.
-    package var prefillTokensPerSecond: Double?
-    package var decodeTokensPerSecond: Double?
+    public var prefillTokensPerSecond: Double?
+    public var decodeTokensPerSecond: Double?
     /// KV tokens of an endpoint whose metrics do not tell.
-    package var kvTokens: Tokens?
+    public var kvTokens: Tokens?
     /// Bytes that one token takes in the KV cache; without it KV is told in tokens alone.
-    package var kvBytesPerToken: Int?
-    package var removed: Bool
+    public var kvBytesPerToken: Int?
+    public var removed: Bool
 
-    package init(
+    public init(
         id: PoolID, name: String, engine: EngineKind, endpoints: [EndpointID], models: [ModelID],
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
@@ -124,15 +124,15 @@ package struct PoolPolicy: Sendable, Equatable {
     }
 }
 
-package struct EndpointPolicy: Sendable, Equatable {
-    package var id: EndpointID
-    package var pool: PoolID
-    package var address: Address
+public struct EndpointPolicy: Sendable, Equatable {
+    public var id: EndpointID
+    public var pool: PoolID
+    public var address: Address
     /// The `Host` that the engine is sent, and the name that people see: `10.0.0.11:8000`.
-    package var authority: String
-    package var removed: Bool
+    public var authority: String
+    public var removed: Bool
 
-    package init(
+    public init(
         id: EndpointID, pool: PoolID, address: Address, authority: String, removed: Bool = false
     ) {
         self.id = id
@@ -143,19 +143,19 @@ package struct EndpointPolicy: Sendable, Equatable {
     }
 }
 
-package struct ClassPolicy: Sendable, Equatable {
-    package var id: ClassID
-    package var name: String
-    package var pool: PoolID
+public struct ClassPolicy: Sendable, Equatable {
+    public var id: ClassID
+    public var name: String
+    public var pool: PoolID
     /// Share of an endpoint's KV capacity above which requests wait.
-    package var throttleAt: Double
+    public var throttleAt: Double
     /// Share above which they are refused.
-    package var rejectAt: Double
-    package var queue: QueuePolicy
-    package var timeouts: TimeoutPolicy
-    package var removed: Bool
+    public var rejectAt: Double
+    public var queue: QueuePolicy
+    public var timeouts: TimeoutPolicy
+    public var removed: Bool
 
-    package init(
+    public init(
         id: ClassID, name: String, pool: PoolID, throttleAt: Double = 0.85,
         rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), removed: Bool = false
@@ -171,21 +171,21 @@ package struct ClassPolicy: Sendable, Equatable {
     }
 }
 
-package struct QueuePolicy: Sendable, Equatable {
-    package var maxRequests = 1_000
+public struct QueuePolicy: Sendable, Equatable {
+    public var maxRequests = 1_000
     /// Estimated tokens, input and expected output.
-    package var maxTokens = Tokens(2_000_000)
-    package var maxWait = Duration.seconds(2)
+    public var maxTokens = Tokens(2_000_000)
+    public var maxWait = Duration.seconds(2)
 
-    package init() {}
+    public init() {}
 }
 
-package struct TimeoutPolicy: Sendable, Equatable {
+public struct TimeoutPolicy: Sendable, Equatable {
     /// From forwarding to the first token.
-    package var firstToken = Duration.seconds(30)
-    package var betweenTokens = Duration.seconds(30)
+    public var firstToken = Duration.seconds(30)
+    public var betweenTokens = Duration.seconds(30)
     /// From arrival to the last byte.
-    package var total = Duration.seconds(600)
+    public var total = Duration.seconds(600)
 
-    package init() {}
+    public init() {}
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
-package struct TenantPolicy: Sendable, Equatable {
-    package var id: TenantID
+public struct TenantPolicy: Sendable, Equatable {
+    public var id: TenantID
     /// Also the tenant's name in metrics, in the store and for people.
-    package var name: String
-    package var keys: [KeyHash]
+    public var name: String
+    public var keys: [KeyHash]
     /// The first is the default when `X-Traffic-Class` is absent.
-    package var classes: [ClassID]
-    package var models: [ModelID]
-    package var weight: Double
-    package var limits: TenantLimits
-    package var removed: Bool
+    public var classes: [ClassID]
+    public var models: [ModelID]
+    public var weight: Double
+    public var limits: TenantLimits
+    public var removed: Bool
 
-    package init(
+    public init(
         id: TenantID, name: String, keys: [KeyHash], classes: [ClassID], models: [ModelID],
         weight: Double = 1, limits: TenantLimits = TenantLimits(), removed: Bool = false
     ) {
@@ -30,14 +30,14 @@ package struct TenantPolicy: Sendable, Equatable {
 }
 
 /// The SHA-256 of an API key: all that the gateway knows of it.
-package struct KeyHash: Sendable, Hashable {
+public struct KeyHash: Sendable, Hashable {
     /// Four words, big-endian.
-    package let words: [4 of UInt64]
+    public let words: [4 of UInt64]
 
-    package init(words: [4 of UInt64]) { self.words = words }
+    public init(words: [4 of UInt64]) { self.words = words }
 
     /// From 64 hexadecimal digits; nil otherwise.
-    package init?(hexadecimal text: Substring) {
+    public init?(hexadecimal text: Substring) {
         let digits = Array(text.utf8)
         guard digits.count == 64 else { return nil }
         var words: [4 of UInt64] = [0, 0, 0, 0]
@@ -55,18 +55,18 @@ package struct KeyHash: Sendable, Hashable {
     }
 
     /// Takes the same time wherever the difference lies.
-    package static func == (left: KeyHash, right: KeyHash) -> Bool {
+    public static func == (left: KeyHash, right: KeyHash) -> Bool {
         let difference =
             (left.words[0] ^ right.words[0]) | (left.words[1] ^ right.words[1])
             | (left.words[2] ^ right.words[2]) | (left.words[3] ^ right.words[3])
         return difference == 0
     }
-    package func hash(into hasher: inout Hasher) { hasher.combine(words[0]) }
+    public func hash(into hasher: inout Hasher) { hasher.combine(words[0]) }
 }
 
 /// Which quantity a limit counts, and over which time. The raw value is its name in configuration,
 /// headers, metrics and store.
-package enum LimitKind: String, Sendable, CaseIterable {
+public enum LimitKind: String, Sendable, CaseIterable {
     case tokensPerMinute = "tokens_per_minute"
     case inputTokensPerMinute = "input_tokens_per_minute"
     case outputTokensPerMinute = "output_tokens_per_minute"
@@ -77,16 +77,16 @@ package enum LimitKind: String, Sendable, CaseIterable {
 }
 
 /// What a tenant may use. A limit that is absent does not exist.
-package struct TenantLimits: Sendable, Equatable {
+public struct TenantLimits: Sendable, Equatable {
     /// In the order of `LimitKind.allCases`, at most one of a kind, each above zero. Tokens,
     /// requests, or currency units for `costPerMonth`.
-    package var rates: [Limit]
+    public var rates: [Limit]
     /// A longer prompt is refused, whatever the model could take.
-    package var maxPromptTokens: Tokens?
+    public var maxPromptTokens: Tokens?
     /// A larger output bound is lowered to this one, and an absent one is set to it.
-    package var maxCompletionTokens: Tokens?
+    public var maxCompletionTokens: Tokens?
 
-    package init(
+    public init(
         rates: [Limit] = [], maxPromptTokens: Tokens? = nil, maxCompletionTokens: Tokens? = nil
     ) {
         self.rates = rates
@@ -95,11 +95,11 @@ package struct TenantLimits: Sendable, Equatable {
     }
 }
 
-package struct Limit: Sendable, Equatable {
-    package var kind: LimitKind
-    package var amount: Double
+public struct Limit: Sendable, Equatable {
+    public var kind: LimitKind
+    public var amount: Double
 
-    package init(kind: LimitKind, amount: Double) {
+    public init(kind: LimitKind, amount: Double) {
         self.kind = kind
         self.amount = amount
     }

@@ -3,7 +3,7 @@
 import CZlib
 
 /// Why compressed bytes cannot be read.
-package enum GunzipFault: Error, Sendable, Equatable {
+public enum GunzipFault: Error, Sendable, Equatable {
     case damaged
     case endsEarly
     case tooLarge(limit: Int)

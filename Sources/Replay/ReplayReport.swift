@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Simulation
-package import Units
+public import Units
 import Wire
 
 /// What a replay has counted so far.
@@ -41,10 +41,10 @@ struct ReplayTally {
 }
 
 /// Percentiles of times, in milliseconds; not numbers without samples.
-package struct ReplayTimes: Sendable {
-    package let p50: Double
-    package let p95: Double
-    package let p99: Double
+public struct ReplayTimes: Sendable {
+    public let p50: Double
+    public let p95: Double
+    public let p99: Double
 
     init(_ samples: [Double]) {
         let sorted = samples.sorted()
@@ -55,26 +55,26 @@ package struct ReplayTimes: Sendable {
 }
 
 /// What a replay gave.
-package struct ReplayReport: Sendable {
-    package let requests: Int
+public struct ReplayReport: Sendable {
+    public let requests: Int
     /// Final answers by status, ascending.
-    package let byStatus: [(status: Int, count: Int)]
-    package let errors: Int
-    package let firstToken: ReplayTimes
-    package let perToken: ReplayTimes
+    public let byStatus: [(status: Int, count: Int)]
+    public let errors: Int
+    public let firstToken: ReplayTimes
+    public let perToken: ReplayTimes
     /// How late requests were sent: what the replaying machine could not keep up with.
-    package let sendDelay: ReplayTimes
-    package let tokensIn: Tokens
-    package let tokensOut: Tokens
-    package let span: Duration
+    public let sendDelay: ReplayTimes
+    public let tokensIn: Tokens
+    public let tokensOut: Tokens
+    public let span: Duration
     /// Requests that met both latency targets.
-    package let good: Int
-    package let goodTokens: Tokens
+    public let good: Int
+    public let goodTokens: Tokens
     /// Requests that were refused with a time to return.
-    package let refused: Int
+    public let refused: Int
     /// Of these, those that returned.
-    package let obeyed: Int
-    package let admittedAtFirstReturn: Int
+    public let obeyed: Int
+    public let admittedAtFirstReturn: Int
 
     init(_ tally: ReplayTally, span: Duration) {
         requests = tally.sent + tally.unsent
@@ -94,14 +94,14 @@ package struct ReplayReport: Sendable {
     }
 
     /// Good requests a second of the replay.
-    package var goodput: Double { perSecond(good) }
+    public var goodput: Double { perSecond(good) }
 
     private func perSecond(_ count: Int) -> Double {
         span > .zero ? Double(count) / span.seconds : 0
     }
 
     /// The document that `--json` prints.
-    package var json: String {
+    public var json: String {
         var buffer = ByteBuffer()
         JSONWriter.write(into: &buffer) { json in
             json.beginObject()
@@ -144,7 +144,7 @@ package struct ReplayReport: Sendable {
     }
 
     /// The same for people, a line each.
-    package var lines: [String] {
+    public var lines: [String] {
         let statuses = byStatus.map { "\($0.status): \($0.count)" }.joined(separator: ", ")
         return [
             "requests      \(requests) in \(rounded(span.seconds)) s",

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dialects
-package import EventLoop
-package import Simulation
+public import EventLoop
+public import Simulation
 import Transport
 import Units
 import Wire
 
 /// Why a replay did not start.
-package enum ReplayFault: Error, Sendable, Equatable, CustomStringConvertible {
+public enum ReplayFault: Error, Sendable, Equatable, CustomStringConvertible {
     /// The target's name has no address, or none was found in time.
     case unknownHost(String)
     case system(SystemFault)
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .unknownHost(let host): "\(host) has no address"
         case .system(let fault): "\(fault)"
@@ -23,7 +23,7 @@ package enum ReplayFault: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// Replays a trace over sockets: every request is sent at its time, whatever became of those before
 /// it.
-package final class ReplayRun {
+public final class ReplayRun {
     private enum Kind {
         static let client: UInt8 = 1
         static let call: UInt8 = 2
@@ -53,7 +53,7 @@ package final class ReplayRun {
 
     /// Finds the target's addresses, which may take ten seconds. With `signals` a termination ends
     /// the replay early, with a report of what there is.
-    package init(
+    public init(
         _ setup: ReplaySetup, _ trace: Trace, signals: ReplaySignals? = nil
     ) throws(ReplayFault) {
         self.setup = setup
@@ -73,7 +73,7 @@ package final class ReplayRun {
     }
 
     /// Returns when everything sent has been answered, has failed or was cut by a signal.
-    package func run() throws(ReplayFault) -> ReplayReport {
+    public func run() throws(ReplayFault) -> ReplayReport {
         do throws(SystemFault) {
             if let descriptor = signals?.descriptor {
                 try loop.poller.add(

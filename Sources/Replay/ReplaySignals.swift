@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
+public import EventLoop
 
 /// The process's signals, for a replay that people end from the terminal.
-package final class ReplaySignals {
+public final class ReplaySignals {
     private let source: SignalSource
 
     /// To be made before any other thread is: it blocks the signals for those that follow.
-    package init() throws(SystemFault) { source = try SignalSource() }
+    public init() throws(SystemFault) { source = try SignalSource() }
 
     var descriptor: Int32 { source.descriptor }
 

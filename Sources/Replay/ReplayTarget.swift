@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where a replay sends its requests: `http://host[:port][/base]`.
-package struct ReplayTarget: Sendable, Equatable {
+public struct ReplayTarget: Sendable, Equatable {
     /// Without the brackets of an IPv6 literal.
-    package let host: String
-    package let port: UInt16
+    public let host: String
+    public let port: UInt16
     /// What the `Host` field says.
-    package let authority: String
+    public let authority: String
     /// In front of `/v1/chat/completions`; a base that ends in `/v1` is taken for what it means.
-    package let base: String
+    public let base: String
 
     /// Nil for anything else.
-    package init?(url: String) {
+    public init?(url: String) {
         guard url.hasPrefix("http://") else { return nil }
         let rest = url.dropFirst(7)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Simulation
+public import EventLoop
+public import Simulation
 import Units
 
 /// Why a trace's file cannot be used.
-package enum TraceFileFault: Error, Sendable, Equatable, CustomStringConvertible {
+public enum TraceFileFault: Error, Sendable, Equatable, CustomStringConvertible {
     case file(FileFault)
     case gzip(GunzipFault)
     case trace(TraceFault)
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .file(.system(let fault)): "\(fault)"
         case .file(.tooLarge(let limit)), .gzip(.tooLarge(let limit)):
@@ -23,10 +23,10 @@ package enum TraceFileFault: Error, Sendable, Equatable, CustomStringConvertible
 }
 
 /// A trace in a file, plain or gzip'd, whatever its name.
-package enum TraceFile {
+public enum TraceFile {
     private static let limit = 1 << 30
 
-    package static func read(_ path: String) throws(TraceFileFault) -> Trace {
+    public static func read(_ path: String) throws(TraceFileFault) -> Trace {
         var bytes: [UInt8]
         do throws(FileFault) {
             bytes = try Files.readFile(path, limit: limit)

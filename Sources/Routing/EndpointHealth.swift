@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Whether an endpoint is in rotation: by probes, by what requests meet there, and by the operator.
 ///
@@ -9,15 +9,15 @@ package import Units
 /// end. A stream that still runs on an engine whose port is closed must not hide that new requests
 /// cannot get there, and an engine that answers probes but breaks what it begins is tried again
 /// after a good probe, and is out again with the first stream that breaks.
-package struct EndpointHealth: Sendable, Equatable {
+public struct EndpointHealth: Sendable, Equatable {
     /// Probes say that it works.
-    package private(set) var isHealthy = true
+    public private(set) var isHealthy = true
     /// The operator has taken it out.
-    package private(set) var isDraining = false
+    public private(set) var isDraining = false
     /// It answers probes but takes no work.
-    package private(set) var isSleeping = false
+    public private(set) var isSleeping = false
     /// When it last changed between healthy and not.
-    package private(set) var changedAt: Instant?
+    public private(set) var changedAt: Instant?
     private var failures = 0
     private var breaks = 0
     private var successes = 0
@@ -26,36 +26,36 @@ package struct EndpointHealth: Sendable, Equatable {
 
     /// An endpoint begins healthy: a gateway that starts refuses nobody because it has not asked
     /// yet.
-    package init(unhealthyAfter: Int, healthyAfter: Int) {
+    public init(unhealthyAfter: Int, healthyAfter: Int) {
         self.unhealthyAfter = unhealthyAfter
         self.healthyAfter = healthyAfter
     }
 
     /// The configuration has changed; it counts from the next event on.
-    package mutating func configure(unhealthyAfter: Int, healthyAfter: Int) {
+    public mutating func configure(unhealthyAfter: Int, healthyAfter: Int) {
         self.unhealthyAfter = unhealthyAfter
         self.healthyAfter = healthyAfter
     }
 
     /// It was out of sight and is back: as at the start, but for the operator's word.
-    package mutating func restart() {
+    public mutating func restart() {
         let draining = isDraining
         self = EndpointHealth(unhealthyAfter: unhealthyAfter, healthyAfter: healthyAfter)
         isDraining = draining
     }
 
     /// New requests may go there.
-    package var isAvailable: Bool { isHealthy && !isDraining && !isSleeping }
+    public var isAvailable: Bool { isHealthy && !isDraining && !isSleeping }
 
     /// A probe or a connection failed.
-    package mutating func failed(now: Instant) {
+    public mutating func failed(now: Instant) {
         successes = 0
         failures += 1
         if failures >= unhealthyAfter { leave(now) }
     }
 
     /// A stream ended early, or did not begin in time.
-    package mutating func broke(now: Instant) {
+    public mutating func broke(now: Instant) {
         breaks += 1
         if breaks >= unhealthyAfter {
             successes = 0
@@ -64,10 +64,10 @@ package struct EndpointHealth: Sendable, Equatable {
     }
 
     /// A request was served to its end.
-    package mutating func delivered() { breaks = 0 }
+    public mutating func delivered() { breaks = 0 }
 
     /// A probe was answered well. `sleeping` is nil when the answer does not say.
-    package mutating func succeeded(sleeping: Bool?, now: Instant) {
+    public mutating func succeeded(sleeping: Bool?, now: Instant) {
         failures = 0
         successes += 1
         isSleeping = sleeping ?? isSleeping
@@ -78,7 +78,7 @@ package struct EndpointHealth: Sendable, Equatable {
     }
 
     /// The operator takes it out of rotation, or puts it back.
-    package mutating func drain(_ draining: Bool) { isDraining = draining }
+    public mutating func drain(_ draining: Bool) { isDraining = draining }
 
     private mutating func leave(_ now: Instant) {
         guard isHealthy else { return }

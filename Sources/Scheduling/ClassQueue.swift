@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
-package import Units
+public import Policy
+public import Units
 
 /// The requests of one class that wait for room, first come first served, within the class's
 /// bounds.
 ///
 /// A doubly linked list over a slab: a client that leaves is taken out from the middle in constant
 /// time.
-package struct ClassQueue: Sendable {
+public struct ClassQueue: Sendable {
     /// One waiting request.
-    package struct Entry: Sendable, Equatable {
+    public struct Entry: Sendable, Equatable {
         /// Whose it is in the machine.
-        package var ticket: SlabKey
+        public var ticket: SlabKey
         /// Whose it is.
-        package var tenant: TenantID
+        public var tenant: TenantID
         /// Estimated input and expected output: what the class's bound counts.
-        package var tokens: Tokens
+        public var tokens: Tokens
         /// What it will add to an endpoint's projection.
-        package var need: Tokens
+        public var need: Tokens
         /// Since when it waits.
-        package var arrivedAt: Instant
+        public var arrivedAt: Instant
         /// When it is refused if it still waits.
-        package var expiresAt: Instant
+        public var expiresAt: Instant
 
         /// One that waits from `arrivedAt` to `expiresAt` at most.
-        package init(
+        public init(
             ticket: SlabKey, tenant: TenantID, tokens: Tokens, need: Tokens,
             arrivedAt: Instant, expiresAt: Instant
         ) {
@@ -50,27 +50,27 @@ package struct ClassQueue: Sendable {
     /// No entry expires before it. Entries that leave may leave it too early, never too late.
     private var nothingExpiresBefore = Instant.distantFuture
     /// Sum over the entries.
-    package private(set) var tokens = Tokens.zero
+    public private(set) var tokens = Tokens.zero
     /// Sum over the entries.
-    package private(set) var needs = Tokens.zero
+    public private(set) var needs = Tokens.zero
 
     /// Never more than `capacity` entries, whatever the policy allows.
-    package init(capacity: Int) { nodes = Slab(limit: capacity) }
+    public init(capacity: Int) { nodes = Slab(limit: capacity) }
 
     /// Entries that wait.
-    package var count: Int { nodes.count }
+    public var count: Int { nodes.count }
     /// Nobody waits.
-    package var isEmpty: Bool { first == nil }
+    public var isEmpty: Bool { first == nil }
 
     /// The entry that waits longest.
-    package var head: (place: SlabKey, entry: Entry)? {
+    public var head: (place: SlabKey, entry: Entry)? {
         guard let first, let node = nodes[first] else { return nil }
         return (first, node.entry)
     }
 
     /// The place of the entry from now on, behind all others; nil when one more exceeds a bound of
     /// `policy`.
-    package mutating func append(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
+    public mutating func append(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
         guard let place = insert(entry, within: policy, previous: last, next: nil) else {
             return nil
         }
@@ -80,7 +80,7 @@ package struct ClassQueue: Sendable {
     }
 
     /// The same before all others: for one that had its turn already.
-    package mutating func prepend(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
+    public mutating func prepend(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
         guard let place = insert(entry, within: policy, previous: nil, next: first) else {
             return nil
         }
@@ -103,7 +103,7 @@ package struct ClassQueue: Sendable {
 
     /// Takes the entry out, wherever it stands; nil when it is not there any more.
     @discardableResult
-    package mutating func remove(_ place: SlabKey) -> Entry? {
+    public mutating func remove(_ place: SlabKey) -> Entry? {
         guard let node = nodes.remove(place) else { return nil }
         if let previous = node.previous {
             nodes.update(previous) { $0.next = node.next }
@@ -122,7 +122,7 @@ package struct ClassQueue: Sendable {
 
     /// Takes out every entry that has expired at `now` and adds it to `late`, the longest waiting
     /// first. Costs nothing as long as none has.
-    package mutating func removeExpired(_ now: Instant, into late: inout [Entry]) {
+    public mutating func removeExpired(_ now: Instant, into late: inout [Entry]) {
         guard nothingExpiresBefore <= now else { return }
         var earliest = Instant.distantFuture
         removeAll(into: &late) { entry in
@@ -134,7 +134,7 @@ package struct ClassQueue: Sendable {
     }
 
     /// Takes out every entry that `isMeant`, and adds it to `removed`, the longest waiting first.
-    package mutating func removeAll(
+    public mutating func removeAll(
         into removed: inout [Entry], where isMeant: (Entry) -> Bool
     ) {
         var at = first
@@ -147,7 +147,7 @@ package struct ClassQueue: Sendable {
     }
 
     /// Calls `body` from the longest waiting to the last, until it returns false.
-    package func each(_ body: (SlabKey, Entry) -> Bool) {
+    public func each(_ body: (SlabKey, Entry) -> Bool) {
         var at = first
         while let place = at, let node = nodes[place] {
             guard body(place, node.entry) else { return }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// One generation inside an engine. Its slot is below the engine's `maxHeld`, for tables beside it.
-package struct SequenceID: Hashable, Sendable {
+public struct SequenceID: Hashable, Sendable {
     let key: SlabKey
 
-    package var slot: Int { key.slot }
+    public var slot: Int { key.slot }
 }
 
 /// What an engine reports, with the end of the step that caused it.
-package enum EngineEvent: Sendable, Equatable {
+public enum EngineEvent: Sendable, Equatable {
     /// Its prompt began to be computed; `cached` tokens of it were found in the prefix cache. Comes
     /// again after a preemption.
     case admitted(SequenceID, cached: Tokens, at: Instant)
@@ -26,7 +26,7 @@ package enum EngineEvent: Sendable, Equatable {
 }
 
 /// Why an engine does not take a sequence.
-package enum EngineRefusal: Error, Sendable, Equatable {
+public enum EngineRefusal: Error, Sendable, Equatable {
     /// Prompt and output together can never fit.
     case exceedsCapacity(kvTokens: Tokens)
     /// It already holds this many sequences, waiting ones included.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DequeModule
-package import Units
+public import Units
 
 /// A continuous-batching engine in virtual time, after vLLM V1 0.21: chunked prefill, first come
 /// first served, preemption by recompute, prefix cache.
@@ -21,12 +21,12 @@ package import Units
 /// `nextStepEnd` it reports every step; driven at `nextChange` it finishes runs of decode-only
 /// steps at once. Both give the same times, since a run's step ends have one closed form. Being
 /// late is harmless too: what was due is done as of its own time.
-package struct EngineModel {
-    package let profile: EngineProfile
+public struct EngineModel {
+    public let profile: EngineProfile
     /// Prompt tokens that one prefix hash covers; a multiple of a block.
-    package let prefixUnit: Tokens
+    public let prefixUnit: Tokens
     /// Sequences that it holds at most, waiting ones included.
-    package let maxHeld: Int
+    public let maxHeld: Int
 
     // The stored state is the model's own: only its extensions in this room touch it.
     var sequences: Slab<EngineSequence>
@@ -59,7 +59,7 @@ package struct EngineModel {
     var counted = EngineCounters()
 
     /// An empty engine. `prefixUnit` is rounded up to whole blocks.
-    package init(
+    public init(
         _ profile: EngineProfile, prefixUnit: Tokens = Tokens(512), maxHeld: Int = 65_536
     ) {
         self.profile = profile
@@ -75,30 +75,30 @@ package struct EngineModel {
 
 extension EngineModel {
     /// When the step under way ends; nil when idle. The engine wants `advance` then.
-    package var nextStepEnd: Instant? {
+    public var nextStepEnd: Instant? {
         step.map { $0.endInstant(after: $0.finished + 1) }
     }
 
     /// When something else than one more token per decoding sequence happens, if nothing is
     /// submitted or cancelled before; nil when idle. Never before `nextStepEnd`.
-    package var nextChange: Instant? { step.map { $0.endInstant(after: $0.planned) } }
+    public var nextChange: Instant? { step.map { $0.endInstant(after: $0.planned) } }
 
-    package var counters: EngineCounters { counted }
+    public var counters: EngineCounters { counted }
 
-    package var gauges: EngineGauges {
+    public var gauges: EngineGauges {
         EngineGauges(
             running: prefilling.count + decoding.count, waiting: waiting.count,
             usedBlocks: profile.blocks - availableBlocks, totalBlocks: profile.blocks + 1)
     }
 
     /// Tokens of everyone here: decode contexts, prompts begun, prompts waiting.
-    package var outstanding: Tokens { Tokens(context + prefillingTokens + waitingPrompt) }
+    public var outstanding: Tokens { Tokens(context + prefillingTokens + waitingPrompt) }
 
     /// Blocks that nobody uses, cached ones included.
-    package var availableBlocks: Int { freeBlocks + unitBlocks * prefixes.unused }
+    public var availableBlocks: Int { freeBlocks + unitBlocks * prefixes.unused }
 
     /// The tokens that a sequence has made as of the steps finished; nil when it is not here.
-    package func made(by id: SequenceID) -> Int? {
+    public func made(by id: SequenceID) -> Int? {
         guard let sequence = sequences[id.key] else { return nil }
         guard case .decoding(let lastTick) = sequence.state else { return sequence.made }
         return sequence.output - (lastTick - tick)
@@ -106,13 +106,13 @@ extension EngineModel {
 
     /// How much of a prompt with these prefix hashes would be found in the cache now; never the
     /// whole.
-    package func cached(prompt: Tokens, prefixes hashes: [UInt64]) -> Tokens {
+    public func cached(prompt: Tokens, prefixes hashes: [UInt64]) -> Tokens {
         Tokens(cachedUnits(prompt: prompt.count, hashes) * prefixUnit.count)
     }
 
     /// Whether every block is accounted for: free, cached, or held by a sequence that is here. For
     /// tests, in time linear in the sequences.
-    package var blocksAreConserved: Bool {
+    public var blocksAreConserved: Bool {
         var own = 0
         for id in decoding.map(\.id) + prefilling {
             own += sequences[id.key].map(heldBlocks) ?? 0
@@ -130,7 +130,7 @@ extension EngineModel {
     ///
     /// `prefixHashes`: one per leading `prefixUnit` of the prompt, each standing for all text up to
     /// its end; surplus ones are ignored. Prompt and output count as one token at least.
-    package mutating func submit(
+    public mutating func submit(
         prompt: Tokens, output: Tokens, prefixHashes: [UInt64] = [], now: Instant,
         into events: inout [EngineEvent]
     ) throws(EngineRefusal) -> SequenceID {
@@ -153,7 +153,7 @@ extension EngineModel {
 
     /// Takes a sequence out, in whatever state, and frees its blocks at once; the step under way is
     /// not shortened. False when it is not here any more.
-    package mutating func cancel(
+    public mutating func cancel(
         _ id: SequenceID, now: Instant, into events: inout [EngineEvent]
     ) -> Bool {
         finishSteps(endingBefore: now, into: &events)
@@ -177,7 +177,7 @@ extension EngineModel {
     }
 
     /// Finishes every step that is over at `now`, and begins the next one if there is work.
-    package mutating func advance(to now: Instant, into events: inout [EngineEvent]) {
+    public mutating func advance(to now: Instant, into events: inout [EngineEvent]) {
         finishSteps(by: now, into: &events)
         guard step == nil else { return }
         clock = max(clock, now.engineSeconds)

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// One engine replica as a cost model: how long its steps take and how much it can hold.
-package struct EngineProfile: Sendable, Equatable {
+public struct EngineProfile: Sendable, Equatable {
     /// Tokens in one KV block: vLLM's default (vllm/config/cache.py, `block_size`).
-    package static let blockTokens = 16
+    public static let blockTokens = 16
 
-    package var name: String
-    package var cost: StepCost
+    public var name: String
+    public var cost: StepCost
     /// Added once to the time to first token: HTTP and tokenizing, beside the engine's steps.
-    package var requestOverhead: Duration
+    public var requestOverhead: Duration
     /// KV blocks that sequences can use; the engine's own null block is not among them.
-    package var blocks: Int
+    public var blocks: Int
     /// Tokens that one step may compute (vLLM: `max_num_batched_tokens`).
-    package var stepBudget: Tokens
+    public var stepBudget: Tokens
     /// Sequences that run at once (vLLM: `max_num_seqs`).
-    package var maxSequences: Int
+    public var maxSequences: Int
 
     /// `blocks`, `stepBudget` and `maxSequences` above zero.
-    package init(
+    public init(
         name: String, cost: StepCost, requestOverhead: Duration, blocks: Int,
         stepBudget: Tokens = Tokens(8192), maxSequences: Int = 1024
     ) {
@@ -34,7 +34,7 @@ package struct EngineProfile: Sendable, Equatable {
     }
 
     /// What the KV cache holds.
-    package var kvTokens: Tokens { Tokens(blocks * Self.blockTokens) }
+    public var kvTokens: Tokens { Tokens(blocks * Self.blockTokens) }
 
     /// The blocks that hold `tokens`.
     static func blocks(for tokens: Int) -> Int { (tokens + blockTokens - 1) / blockTokens }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// A model's shape, as its published configuration gives it.
-package enum CatalogModel: String, Sendable, CaseIterable {
+public enum CatalogModel: String, Sendable, CaseIterable {
     case llama8b, llama70b, qwen32b
 
     var parameters: Double {
@@ -38,7 +38,7 @@ package enum CatalogModel: String, Sendable, CaseIterable {
 }
 
 /// A GPU, from its data sheet: H100 SXM and H200 SXM (NVIDIA).
-package enum CatalogGPU: String, Sendable, CaseIterable {
+public enum CatalogGPU: String, Sendable, CaseIterable {
     case h100, h200
 
     /// HBM, bytes a second.
@@ -62,7 +62,7 @@ package enum CatalogGPU: String, Sendable, CaseIterable {
 }
 
 /// Bytes of one weight and of one KV value.
-package enum CatalogPrecision: String, Sendable, CaseIterable {
+public enum CatalogPrecision: String, Sendable, CaseIterable {
     case fp8, bf16
 
     var bytes: Double {
@@ -108,7 +108,7 @@ extension EngineProfile {
     ///
     /// Memory is vLLM's 0.9 of the GPU less 4 GB a GPU for activations, less the weights. Nil when
     /// the weights leave no room.
-    package static func derived(
+    public static func derived(
         _ model: CatalogModel, on gpu: CatalogGPU, gpus: Int, _ precision: CatalogPrecision
     ) -> EngineProfile? {
         guard gpus > 0 else { return nil }
@@ -147,7 +147,7 @@ extension EngineProfile {
 
     /// The engine of the KV fixture: 60,000 KV tokens, 15 ms + 47 µs per prefill token + 0.1 ms per
     /// decoding sequence + 60 ns per resident token, 8,192 tokens a step.
-    package static let fixtureA = EngineProfile(
+    public static let fixtureA = EngineProfile(
         name: "fixture-a",
         cost: .linear(
             StepCost.Linear(
@@ -157,7 +157,7 @@ extension EngineProfile {
 
     /// The fairness fixture's engine, Llama-2-7B on an A10G with 10,000 KV tokens, fitted to the
     /// profile in the artifact of VTC (OSDI'24; Ying1123/VTC-artifact, Apache-2.0).
-    package static let fixtureB = EngineProfile(
+    public static let fixtureB = EngineProfile(
         name: "fixture-b",
         cost: .linear(
             StepCost.Linear(
@@ -167,7 +167,7 @@ extension EngineProfile {
 
     /// An engine for demonstrations, not fitted to anything: a prompt of 1,000 tokens takes 50 ms,
     /// a decode step 15 to 25 ms, and a few dozen chats fill the cache.
-    package static func small(kvTokens: Tokens, name: String) -> EngineProfile {
+    public static func small(kvTokens: Tokens, name: String) -> EngineProfile {
         EngineProfile(
             name: name,
             cost: .linear(
@@ -179,7 +179,7 @@ extension EngineProfile {
     }
 
     /// The profile of a name that `catalogNames` lists; nil for any other.
-    package static func named(_ name: String) -> EngineProfile? {
+    public static func named(_ name: String) -> EngineProfile? {
         switch name {
         case "small", "small-8k": return small(kvTokens: Tokens(8_192), name: name)
         case "small-4k": return small(kvTokens: Tokens(4_096), name: name)
@@ -191,7 +191,7 @@ extension EngineProfile {
     }
 
     /// Every name that `named` knows, in a fixed order.
-    package static var catalogNames: [String] {
+    public static var catalogNames: [String] {
         var names = ["small", "small-4k", "small-8k", "small-16k", "fixture-a", "fixture-b"]
         for model in CatalogModel.allCases {
             for gpu in CatalogGPU.allCases {

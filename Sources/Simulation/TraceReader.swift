@@ -7,7 +7,7 @@ extension Trace {
     /// (numbers, `a-b` for a run, between spaces), `image_tokens` (one number per image, added to
     /// `in`) and `reason_ratio`. Other columns are passed over. No quoting; lines end with LF or
     /// CRLF.
-    package init(csv bytes: Span<UInt8>, limits: TraceLimits = TraceLimits()) throws(TraceFault) {
+    public init(csv bytes: Span<UInt8>, limits: TraceLimits = TraceLimits()) throws(TraceFault) {
         var reader = TraceReader(limits: limits)
         var start = 0
         while start < bytes.count {

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What a request has to meet to count as good.
-package struct LatencyTargets: Sendable, Equatable {
-    package var firstToken: Duration
+public struct LatencyTargets: Sendable, Equatable {
+    public var firstToken: Duration
     /// Mean time per output token after the first.
-    package var perToken: Duration
+    public var perToken: Duration
 
-    package init(firstToken: Duration, perToken: Duration) {
+    public init(firstToken: Duration, perToken: Duration) {
         self.firstToken = firstToken
         self.perToken = perToken
     }
 }
 
 /// Three percentiles of the same samples.
-package struct Percentiles: Sendable, Equatable {
-    package var p50: Double
-    package var p90: Double
-    package var p99: Double
+public struct Percentiles: Sendable, Equatable {
+    public var p50: Double
+    public var p90: Double
+    public var p99: Double
 
-    package init(of samples: [Double]) {
+    public init(of samples: [Double]) {
         let sorted = samples.sorted()
         p50 = Self.percentile(50, ofSorted: sorted)
         p90 = Self.percentile(90, ofSorted: sorted)
@@ -29,7 +29,7 @@ package struct Percentiles: Sendable, Equatable {
 
     /// The smallest sample that `share` percent do not exceed (nearest rank); not a number without
     /// samples.
-    package static func percentile(_ share: Double, ofSorted samples: [Double]) -> Double {
+    public static func percentile(_ share: Double, ofSorted samples: [Double]) -> Double {
         guard !samples.isEmpty else { return .nan }
         let rank = Int((share / 100 * Double(samples.count)).rounded(.up)) - 1
         return samples[min(samples.count - 1, max(0, rank))]
@@ -37,49 +37,49 @@ package struct Percentiles: Sendable, Equatable {
 }
 
 /// What a virtual run gave.
-package struct VirtualResult: Sendable {
-    package let profile: EngineProfile
+public struct VirtualResult: Sendable {
+    public let profile: EngineProfile
     /// To the last arrival.
-    package let span: Duration
+    public let span: Duration
     /// In the order of the trace.
-    package let outcomes: [VirtualOutcome]
+    public let outcomes: [VirtualOutcome]
     /// Per engine.
-    package let engines: [EngineCounters]
+    public let engines: [EngineCounters]
     /// When the last request ended.
-    package let end: Instant
+    public let end: Instant
     /// Whether all engines had all their blocks back at the end.
-    package let blocksAreConserved: Bool
+    public let blocksAreConserved: Bool
 
     /// The report on it under `targets`.
-    package func report(_ targets: LatencyTargets) -> VirtualReport {
+    public func report(_ targets: LatencyTargets) -> VirtualReport {
         VirtualReport(self, targets)
     }
 }
 
 /// Percentiles and rates of a virtual run.
-package struct VirtualReport: Sendable, Equatable {
-    package var requests: Int
-    package var done: Int
-    package var dropped: Int
+public struct VirtualReport: Sendable, Equatable {
+    public var requests: Int
+    public var done: Int
+    public var dropped: Int
     /// Requests that arrived a second.
-    package var ratePerSecond: Double
+    public var ratePerSecond: Double
     /// Milliseconds, the profile's request overhead included.
-    package var ttft: Percentiles
+    public var ttft: Percentiles
     /// Milliseconds per output token after the first, of requests with more than one.
-    package var tpot: Percentiles
-    package var preemptions: Int
+    public var tpot: Percentiles
+    public var preemptions: Int
     /// Cached share of the prompt tokens looked up.
-    package var hitRatio: Double
+    public var hitRatio: Double
     /// Mean KV usage while a step ran.
-    package var usage: Double
+    public var usage: Double
     /// Share of the time in which a step ran.
-    package var busy: Double
-    package var outputTokensPerSecond: Double
+    public var busy: Double
+    public var outputTokensPerSecond: Double
     /// Share of all requests that met both targets.
-    package var good: Double
-    package var goodPerSecond: Double
+    public var good: Double
+    public var goodPerSecond: Double
     /// Output tokens of the good ones, a second of arrivals.
-    package var goodTokensPerSecond: Double
+    public var goodTokensPerSecond: Double
 
     fileprivate init(_ result: VirtualResult, _ targets: LatencyTargets) {
         var ttft: [Double] = []

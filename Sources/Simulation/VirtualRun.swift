@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// How the plain baselines choose an engine; ties go to the first.
-package enum VirtualRouter: String, Sendable, CaseIterable {
+public enum VirtualRouter: String, Sendable, CaseIterable {
     case roundRobin = "round_robin"
     case leastRequests = "least_requests"
     /// Fewest outstanding tokens.
@@ -11,25 +11,25 @@ package enum VirtualRouter: String, Sendable, CaseIterable {
 }
 
 /// What became of one request of a virtual run.
-package struct VirtualOutcome: Sendable, Equatable {
-    package enum Fate: Sendable, Equatable {
+public struct VirtualOutcome: Sendable, Equatable {
+    public enum Fate: Sendable, Equatable {
         case done
         /// It could never fit an engine.
         case dropped
     }
-    package var arrival: Instant
-    package var output: Tokens
-    package var fate: Fate
+    public var arrival: Instant
+    public var output: Tokens
+    public var fate: Fate
     /// Without the profile's request overhead.
-    package var firstToken: Instant
-    package var end: Instant
+    public var firstToken: Instant
+    public var end: Instant
 }
 
 /// A trace replayed against like engines behind a router, in virtual time, open loop.
 ///
 /// Nothing is random: trace, profile and router decide everything. This is the yardstick without a
 /// gateway; it finishes runs of decode-only steps at once.
-package struct VirtualRun {
+public struct VirtualRun {
     private let trace: Trace
     private let router: VirtualRouter
     private var engines: [EngineModel]
@@ -41,7 +41,7 @@ package struct VirtualRun {
     private var end = Instant(nanoseconds: 0)
 
     /// Replays the whole trace. `engines` above zero.
-    package static func replay(
+    public static func replay(
         _ trace: Trace, on profile: EngineProfile, engines: Int, router: VirtualRouter
     ) -> VirtualResult {
         var run = VirtualRun(trace, profile, engines, router)
@@ -57,7 +57,7 @@ package struct VirtualRun {
     /// Requests a second that the engines sustain on this mix: all requests wait at time 0, spread
     /// by tokens; measured between the 10th and the 80th percent of completions. Zero when too few
     /// complete to tell.
-    package static func capacity(
+    public static func capacity(
         of trace: Trace, on profile: EngineProfile, engines: Int
     ) -> Double {
         var waiting = trace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// The simulated engine's tokenizer: a run of bytes between white space is one token for every
 /// started twelve.
@@ -8,11 +8,11 @@ package import Units
 /// It counts, and it hashes the text up to every 16th token, as an engine hashes full blocks:
 /// prompts with the same leading hashes share that text. It makes no claim to any model's
 /// tokenizer; its use is that a client can write a text of an exact number of tokens.
-package struct WordTokenizer: TextMeter {
+public struct WordTokenizer: TextMeter {
     /// A longer run is cut.
-    package static let bytesPerToken = 12
+    public static let bytesPerToken = 12
     /// What one hash covers.
-    package static let hashUnit = Tokens(16)
+    public static let hashUnit = Tokens(16)
 
     private var tokens = 0
     private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -22,20 +22,20 @@ package struct WordTokenizer: TextMeter {
     private let maxHashes: Int
 
     /// Keeps the first `maxHashes` hashes.
-    package init(maxHashes: Int) { self.maxHashes = maxHashes }
+    public init(maxHashes: Int) { self.maxHashes = maxHashes }
 
-    package var count: Tokens { Tokens(tokens) }
+    public var count: Tokens { Tokens(tokens) }
     /// Stands for the whole text so far.
-    package var digest: UInt64 { hash }
+    public var digest: UInt64 { hash }
 
     /// One for each full unit so far.
-    package var hashes: [UInt64] {
+    public var hashes: [UInt64] {
         var all = found
         if isUnitFull, all.count < maxHashes { all.append(hash) }
         return all
     }
 
-    package mutating func feed(_ text: RawSpan) {
+    public mutating func feed(_ text: RawSpan) {
         for at in text.byteOffsets {
             let byte = unsafe text.unsafeLoad(fromByteOffset: at, as: UInt8.self)
             switch byte {
@@ -45,10 +45,10 @@ package struct WordTokenizer: TextMeter {
         }
     }
 
-    package mutating func boundary() { bytes = 0 }
+    public mutating func boundary() { bytes = 0 }
 
     /// A token that the client gave as a number.
-    package mutating func feed(tokenNumber: Int) {
+    public mutating func feed(tokenNumber: Int) {
         bytes = 0
         beginToken()
         mix(UInt64(bitPattern: Int64(tokenNumber)))
@@ -77,21 +77,21 @@ package struct WordTokenizer: TextMeter {
 
 /// Endless text of whole tokens, the same for the same seed: what simulated engines answer and what
 /// replays ask.
-package struct WordText: Sendable {
-    package let seed: UInt64
+public struct WordText: Sendable {
+    public let seed: UInt64
 
-    package init(seed: UInt64) { self.seed = seed }
+    public init(seed: UInt64) { self.seed = seed }
 
     /// Appends a space and the token's word. The first of a text goes without a space: it counts
     /// the same.
-    package func append(token number: Int, to buffer: inout ByteBuffer) {
+    public func append(token number: Int, to buffer: inout ByteBuffer) {
         if number > 0 { buffer.append(byte: 0x20) }
         var random = SplitMix64(seed: seed &+ UInt64(truncatingIfNeeded: number) &* 0x9E37)
         buffer.append(Self.words[Int(random.next() & 63)])
     }
 
     /// Appends tokens `range` of the text.
-    package func append(tokens range: Range<Int>, to buffer: inout ByteBuffer) {
+    public func append(tokens range: Range<Int>, to buffer: inout ByteBuffer) {
         for number in range { append(token: number, to: &buffer) }
     }
 

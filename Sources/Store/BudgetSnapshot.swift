@@ -4,7 +4,7 @@ import Budget
 import Policy
 
 /// Why saved budgets could not be read.
-package enum SnapshotFault: Error, Sendable, Equatable {
+public enum SnapshotFault: Error, Sendable, Equatable {
     case tooLarge(limitBytes: Int)
     /// Not made by us, or by a later version.
     case unknownVersion

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Policy
-package import Units
+public import EventLoop
+public import Policy
+public import Units
 
 /// One worker's way to the budgets: the process's own memory, or the worker's link to Redis.
-package enum BudgetStore {
+public enum BudgetStore {
     case memory(MemoryStore)
     case redis(RedisStore)
 }
 
 extension BudgetStore: BudgetStoring {
-    package func reserve(
+    public func reserve(
         _ request: ReserveRequest, now: Instant, wall: WallTime
     ) -> ReserveAnswer? {
         switch self {
@@ -20,21 +20,21 @@ extension BudgetStore: BudgetStoring {
         }
     }
 
-    package func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
+    public func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
         switch self {
         case .memory(let store): store.settle(settlement, now: now, wall: wall)
         case .redis(let store): store.settle(settlement, now: now, wall: wall)
         }
     }
 
-    package func drain(into answers: inout [StoreAnswer]) {
+    public func drain(into answers: inout [StoreAnswer]) {
         switch self {
         case .memory: break
         case .redis(let store): store.drain(into: &answers)
         }
     }
 
-    package func usage(
+    public func usage(
         of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
         switch self {
@@ -47,7 +47,7 @@ extension BudgetStore: BudgetStoring {
 /// What a loop does for a store that has a connection. For memory nothing of it does anything.
 extension BudgetStore {
     /// When `tick` wants to be called at the latest; nil: not at all.
-    package var nextDeadline: Instant? {
+    public var nextDeadline: Instant? {
         switch self {
         case .memory: nil
         case .redis(let store): store.nextDeadline
@@ -55,29 +55,29 @@ extension BudgetStore {
     }
 
     /// Does what time brings. The first call, right after the start, begins to connect.
-    package func tick(now: Instant, wall: WallTime) {
+    public func tick(now: Instant, wall: WallTime) {
         if case .redis(let store) = self { store.tick(now: now, wall: wall) }
     }
 
     /// Takes an event of the poller whose token has the store's kind.
-    package func ready(_ token: Token, _ readiness: Readiness, now: Instant, wall: WallTime) {
+    public func ready(_ token: Token, _ readiness: Readiness, now: Instant, wall: WallTime) {
         if case .redis(let store) = self { store.ready(token, readiness, now: now, wall: wall) }
     }
 
     /// Sends what a turn of the loop has asked: once, at its end.
-    package func flush(now: Instant, wall: WallTime) {
+    public func flush(now: Instant, wall: WallTime) {
         if case .redis(let store) = self { store.flush(now: now, wall: wall) }
     }
 
     /// Whether decisions come from the configured store, and why not.
-    package var state: StoreState {
+    public var state: StoreState {
         switch self {
         case .memory: .up
         case .redis(let store): store.state
         }
     }
 
-    package var counters: StoreCounters {
+    public var counters: StoreCounters {
         switch self {
         case .memory: StoreCounters()
         case .redis(let store): store.counters

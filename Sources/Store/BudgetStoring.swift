@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Policy
-package import Units
+public import Policy
+public import Units
 
 /// What the gateway asks of a budget store. Nothing here blocks.
-package protocol BudgetStoring {
+public protocol BudgetStoring {
     /// Charges all limits of the tenant or none. Nil: the answer comes through `drain`, exactly
     /// once, unless the reservation is settled before. With the default timeout of 50 ms it comes
     /// within 100 ms: one timeout to wait for a turn, one for the reply; one more where the server

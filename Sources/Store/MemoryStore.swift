@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Budget
-package import Policy
+public import Budget
+public import Policy
 import Synchronization
-package import Units
+public import Units
 
 /// The budgets of all tenants in this process's memory, shared by its workers.
-package final class MemoryStore: Sendable {
+public final class MemoryStore: Sendable {
     /// No lease runs out while the process lives: requests settle, and nobody else's are in here.
-    package static let lease = Duration.seconds(30 * 86_400)
+    public static let lease = Duration.seconds(30 * 86_400)
     /// Open reservations of all workers; about 200 bytes each. Over it, requests are refused for a
     /// second.
-    package static let maxReservations = 262_144
+    public static let maxReservations = 262_144
 
     private let budgets: Mutex<Budgets>
 
-    package init(
+    public init(
         lease: Duration = MemoryStore.lease, maxReservations: Int = MemoryStore.maxReservations
     ) {
         budgets = Mutex(Budgets(lease: lease, maxReservations: maxReservations))
     }
 
     /// Charges all limits of the order's tenant or none.
-    package func reserve(_ order: BudgetOrder, wall: WallTime) -> BudgetOutcome {
+    public func reserve(_ order: BudgetOrder, wall: WallTime) -> BudgetOutcome {
         budgets.withLock { $0.reserve(order, wall: wall) }
     }
 
     /// Replaces a reservation by what was used, once.
     @discardableResult
-    package func settle(_ settlement: Settlement, wall: WallTime) -> SettlementOutcome {
+    public func settle(_ settlement: Settlement, wall: WallTime) -> SettlementOutcome {
         budgets.withLock {
             $0.settle(
                 settlement.reservation, tenant: settlement.tenant, use: settlement.use,
@@ -38,14 +38,14 @@ package final class MemoryStore: Sendable {
 
     /// Starts a reservation's lease anew.
     @discardableResult
-    package func renew(
+    public func renew(
         _ reservation: ReservationID, tenant: TenantID, wall: WallTime
     ) -> SettlementOutcome {
         budgets.withLock { $0.renew(reservation, tenant: tenant, wall: wall) }
     }
 
     /// How the limits of `tenants` stand, in that order.
-    package func standings(of tenants: [TenantPolicy], wall: WallTime) -> [LimitsSnapshot] {
+    public func standings(of tenants: [TenantPolicy], wall: WallTime) -> [LimitsSnapshot] {
         budgets.withLock { budgets in
             tenants.map { tenant in
                 budgets.standing(of: tenant.id, limits: LimitSet(tenant.limits), wall: wall)
@@ -54,11 +54,11 @@ package final class MemoryStore: Sendable {
     }
 
     /// Reservations that have not been settled.
-    package var openCount: Int { budgets.withLock { $0.openCount } }
+    public var openCount: Int { budgets.withLock { $0.openCount } }
 
     /// What `tenants` have used, to be kept over a restart. Open reservations count as used: nobody
     /// will settle them.
-    package func snapshot(of tenants: [TenantPolicy]) -> [UInt8] {
+    public func snapshot(of tenants: [TenantPolicy]) -> [UInt8] {
         var saved: [SavedAccount] = []
         budgets.withLock { budgets in
             for tenant in tenants where !tenant.removed {
@@ -71,7 +71,7 @@ package final class MemoryStore: Sendable {
 
     /// Takes over what `tenants` had used when `bytes` were made; a tenant that is not among them
     /// is forgotten. Meant for the start. After a fault all is as before.
-    package func restore(
+    public func restore(
         _ bytes: [UInt8], for tenants: [TenantPolicy]
     ) throws(SnapshotFault) {
         let saved = try BudgetSnapshot.decode(bytes)
@@ -88,20 +88,20 @@ package final class MemoryStore: Sendable {
 }
 
 extension MemoryStore: BudgetStoring {
-    package func reserve(
+    public func reserve(
         _ request: ReserveRequest, now: Instant, wall: WallTime
     ) -> ReserveAnswer? {
         ReserveAnswer(reserve(request.order, wall: wall), holder: .store)
     }
 
-    package func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
+    public func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
         settle(settlement, wall: wall)
     }
 
     /// Nothing ever waits here.
-    package func drain(into answers: inout [StoreAnswer]) {}
+    public func drain(into answers: inout [StoreAnswer]) {}
 
-    package func usage(
+    public func usage(
         of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
         .usage(standings(of: tenants, wall: wall), .store)

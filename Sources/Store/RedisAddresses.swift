@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Policy
+public import EventLoop
+public import Policy
 import Synchronization
 
 /// Where Redis may be: the configured addresses, host names resolved anew with every attempt.
-package final class RedisAddresses: Sendable {
+public final class RedisAddresses: Sendable {
     private struct Entry {
         let address: Address
         var found: [SocketAddress]
@@ -16,7 +16,7 @@ package final class RedisAddresses: Sendable {
     private let resolver: Resolver?
 
     /// Without `resolver` host names are never found.
-    package init(_ addresses: [Address], resolver: Resolver?) {
+    public init(_ addresses: [Address], resolver: Resolver?) {
         entries = Mutex(
             addresses.map { Entry(address: $0, found: Self.literal($0).map { [$0] } ?? []) })
         self.resolver = resolver

@@ -4,7 +4,7 @@ import CHiredis
 import Units
 
 /// One reply of Redis. Nothing that we ask is answered by an array.
-package enum RedisReply: Sendable, Equatable {
+public enum RedisReply: Sendable, Equatable {
     case status(String)
     case error(String)
     case integer(Int)
@@ -19,18 +19,18 @@ package enum RedisReply: Sendable, Equatable {
 /// stay ours. The parser itself has none: it waits for 2 GB if a server announces them. So what it
 /// holds is measured after every feed, and an array is a fault before memory is asked for.
 @safe
-package final class RedisReplyReader {
+public final class RedisReplyReader {
     /// The most bytes of one reply; our own replies have less than 400.
-    package static let limitBytes = 64 << 10
+    public static let limitBytes = 64 << 10
     /// The most bytes of one `feed`.
-    package static let feedBytes = 16 << 10
+    public static let feedBytes = 16 << 10
 
     private let reader: UnsafeMutablePointer<redisReader>
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
     /// Where the parser leaves a reply.
     private let slot: UnsafeMutablePointer<RedisReply>
 
-    package init() {
+    public init() {
         // Field by field: hiredis 1 has more of them. Without a function it makes up a reply, which
         // `next` tells by its address.
         var made = redisReplyObjectFunctions()
@@ -58,7 +58,7 @@ package final class RedisReplyReader {
     }
 
     /// Takes at most `feedBytes` bytes. Take all replies out before the next feed.
-    package func feed(_ bytes: UnsafeRawBufferPointer) throws(StoreFault) {
+    public func feed(_ bytes: UnsafeRawBufferPointer) throws(StoreFault) {
         invariant(bytes.count <= Self.feedBytes, "replies are fed in pieces")
         let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
         guard unsafe redisReaderFeed(reader, start, bytes.count) == REDIS_OK else {
@@ -67,7 +67,7 @@ package final class RedisReplyReader {
     }
 
     /// The next complete reply, or nil when more bytes are needed.
-    package func next() throws(StoreFault) -> RedisReply? {
+    public func next() throws(StoreFault) -> RedisReply? {
         var complete: UnsafeMutableRawPointer?
         guard unsafe redisReaderGetReply(reader, &complete) == REDIS_OK else {
             throw .malformedReply

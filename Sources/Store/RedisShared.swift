@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Policy
+public import EventLoop
+public import Policy
 import Synchronization
 import Units
 
 /// What the Redis stores of a process's workers have in common.
-package final class RedisShared: Sendable {
-    package let policy: RedisStorePolicy
+public final class RedisShared: Sendable {
+    public let policy: RedisStorePolicy
     /// This replica's own budgets for the time that Redis is away: one for all workers, so that a
     /// replica grants each budget at most once more. It is never emptied: what was used in one
     /// outage still counts in the next, as far as it has not drained.
-    package let fallback = MemoryStore()
+    public let fallback = MemoryStore()
     let addresses: RedisAddresses
     private let gate = Mutex(AttemptGate())
 
     /// `resolver` may be left out when no address is a host name.
-    package init(policy: RedisStorePolicy, resolver: Resolver? = nil) {
+    public init(policy: RedisStorePolicy, resolver: Resolver? = nil) {
         self.policy = policy
         addresses = RedisAddresses(policy.addresses, resolver: resolver)
     }

@@ -2,9 +2,9 @@
 
 import Budget
 import DequeModule
-package import EventLoop
-package import Policy
-package import Units
+public import EventLoop
+public import Policy
+public import Units
 
 /// One worker's budgets in a Redis that all replicas share.
 ///
@@ -16,7 +16,7 @@ package import Units
 /// When Redis fails in the middle, a reservation that was sent and not answered may have been made:
 /// a settlement with nothing used follows it once Redis is back. Settlements wait and are sent
 /// again. Both are known to the script by name and count once.
-package final class RedisStore {
+public final class RedisStore {
     /// Tasks without a reply: what Redis does in about 10 ms. More wait here, so that a burst of
     /// ours is not taken for a server that is late.
     static let window = 512
@@ -47,19 +47,19 @@ package final class RedisStore {
 
     /// `tokenKind`: the worker's kind for this store's events. `seed`: for the jitter between
     /// attempts, one for each worker.
-    package init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
+    public init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
         self.shared = shared
         link = RedisLink(shared: shared, poller: poller, tokenKind: tokenKind, seed: seed)
         renewals = RenewalQueue(lease: shared.policy.reservationLease, limit: Self.mostLeases)
     }
 
     /// For tests: from now on the script takes this time for Redis's own.
-    package func replaceClock(by time: WallTime) { link.replaceClock(by: time) }
+    public func replaceClock(by time: WallTime) { link.replaceClock(by: time) }
 
     /// Whether decisions come from Redis, and why not.
-    package var state: StoreState { current }
+    public var state: StoreState { current }
 
-    package var counters: StoreCounters {
+    public var counters: StoreCounters {
         var counters = counted
         counters.attempts = link.attempts
         counters.settlementsLost = settlements.lost
@@ -67,10 +67,10 @@ package final class RedisStore {
     }
 
     /// Settlements that have not been sent.
-    package var settlementsWaiting: Int { settlements.count }
+    public var settlementsWaiting: Int { settlements.count }
 
     /// When `tick` wants to be called at the latest.
-    package var nextDeadline: Instant? {
+    public var nextDeadline: Instant? {
         var next = Instant.distantFuture
         if let deadline = link.nextDeadline { next = min(next, deadline) }
         if let first = waiting.first { next = min(next, first.deadline) }
@@ -79,13 +79,13 @@ package final class RedisStore {
     }
 
     /// Takes an event of the poller with this store's kind of token.
-    package func ready(_ token: Token, _ readiness: Readiness, now: Instant, wall: WallTime) {
+    public func ready(_ token: Token, _ readiness: Readiness, now: Instant, wall: WallTime) {
         link.ready(token, readiness, now: now)
         handleEvents(now: now, wall: wall)
     }
 
     /// Does what time brings. Call it first right after the start: it begins the first connection.
-    package func tick(now: Instant, wall: WallTime) {
+    public func tick(now: Instant, wall: WallTime) {
         link.tick(now: now)
         handleEvents(now: now, wall: wall)
         while let first = waiting.first, first.deadline <= now {
@@ -96,7 +96,7 @@ package final class RedisStore {
     }
 
     /// Sends what this turn has written: once a turn, at its end.
-    package func flush(now: Instant, wall: WallTime) {
+    public func flush(now: Instant, wall: WallTime) {
         link.flush(now: now)
         handleEvents(now: now, wall: wall)
     }
@@ -106,7 +106,7 @@ package final class RedisStore {
 extension RedisStore: Sendable {}
 
 extension RedisStore: BudgetStoring {
-    package func reserve(
+    public func reserve(
         _ request: ReserveRequest, now: Instant, wall: WallTime
     ) -> ReserveAnswer? {
         if link.isUp, link.tasksInFlight < Self.window, waiting.isEmpty {
@@ -120,7 +120,7 @@ extension RedisStore: BudgetStoring {
         return nil
     }
 
-    package func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
+    public func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
         switch settlement.holder {
         case .nobody: break
         case .replica: shared.fallback.settle(settlement, wall: wall)
@@ -132,12 +132,12 @@ extension RedisStore: BudgetStoring {
         }
     }
 
-    package func drain(into answers: inout [StoreAnswer]) {
+    public func drain(into answers: inout [StoreAnswer]) {
         answers.append(contentsOf: self.answers)
         self.answers.removeAll(keepingCapacity: true)
     }
 
-    package func usage(
+    public func usage(
         of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
         if tenants.isEmpty { return .usage([], .store) }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Budget
-package import Policy
-package import Units
+public import Budget
+public import Policy
+public import Units
 
 /// Whose budget is meant, and what its limits are: made once for a tenant and a configuration.
-package struct BudgetAccount: Sendable {
-    package let tenant: TenantID
+public struct BudgetAccount: Sendable {
+    public let tenant: TenantID
     /// The tenant's name in the store.
-    package let name: String
-    package let limits: LimitSet
+    public let name: String
+    public let limits: LimitSet
 
-    package init(_ tenant: TenantPolicy) {
+    public init(_ tenant: TenantPolicy) {
         self.tenant = tenant.id
         name = tenant.name
         limits = LimitSet(tenant.limits)
@@ -19,16 +19,16 @@ package struct BudgetAccount: Sendable {
 }
 
 /// One request's question to the budget store.
-package struct ReserveRequest: Sendable {
+public struct ReserveRequest: Sendable {
     /// Where the answer belongs.
-    package let request: RequestID
+    public let request: RequestID
     /// The tenant's name in the store.
-    package let tenantName: String
-    package let order: BudgetOrder
+    public let tenantName: String
+    public let order: BudgetOrder
 
     /// `serviceTime`: how long such requests take in the mean; zero when unknown. See
     /// `BudgetOrder`.
-    package init(
+    public init(
         request: RequestID, reservation: ReservationID, account: BudgetAccount, demand: Demand,
         serviceTime: Duration = .zero
     ) {
@@ -40,7 +40,7 @@ package struct ReserveRequest: Sendable {
     }
 
     /// The same for a tenant whose account is not at hand.
-    package init(
+    public init(
         request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
         serviceTime: Duration = .zero
     ) {
@@ -49,20 +49,20 @@ package struct ReserveRequest: Sendable {
             demand: demand, serviceTime: serviceTime)
     }
 
-    package var reservation: ReservationID { order.id }
+    public var reservation: ReservationID { order.id }
 }
 
 /// The end of a reservation.
-package struct Settlement: Sendable {
-    package let reservation: ReservationID
-    package let tenant: TenantID
-    package let tenantName: String
-    package let limits: LimitSet
-    package let holder: ReservationHolder
-    package let use: SettledUse
+public struct Settlement: Sendable {
+    public let reservation: ReservationID
+    public let tenant: TenantID
+    public let tenantName: String
+    public let limits: LimitSet
+    public let holder: ReservationHolder
+    public let use: SettledUse
 
     /// `holder`: as the answer to the reservation said; `.outstanding` while it has not come.
-    package init(
+    public init(
         reservation: ReservationID, account: BudgetAccount, holder: ReservationHolder,
         use: SettledUse
     ) {
@@ -75,7 +75,7 @@ package struct Settlement: Sendable {
     }
 
     /// The same for a tenant whose account is not at hand.
-    package init(
+    public init(
         reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
         use: SettledUse
     ) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Budget
-package import Policy
+public import Budget
+public import Policy
 import Units
 
 /// What the script said.
-package enum ScriptReply: Sendable, Equatable {
+public enum ScriptReply: Sendable, Equatable {
     case reserved(LimitsSnapshot)
     case refused(BudgetRefusal)
     case neverFits(kind: LimitKind, limit: Double, requested: Double)
@@ -17,7 +17,7 @@ package enum ScriptReply: Sendable, Equatable {
 
     /// Of the script's words: answer, kind from 1, wait, now, clock, seven used. Nil for anything
     /// else.
-    package init?(_ text: String, limits: LimitSet, demand: Demand) {
+    public init?(_ text: String, limits: LimitSet, demand: Demand) {
         switch text {
         case "done": self = .done
         case "unknown": self = .unknown

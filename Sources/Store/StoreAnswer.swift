@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Budget
-package import Policy
-package import Units
+public import Budget
+public import Policy
+public import Units
 
 /// Who holds a reservation, and so who has to hear of its settlement.
-package enum ReservationHolder: UInt8, Sendable {
+public enum ReservationHolder: UInt8, Sendable {
     /// The store that all replicas share, or the only one.
     case store
     /// This replica's own memory, while the shared store is away.
@@ -17,7 +17,7 @@ package enum ReservationHolder: UInt8, Sendable {
 }
 
 /// What the budget store says to one request.
-package enum ReserveAnswer: Sendable, Equatable {
+public enum ReserveAnswer: Sendable, Equatable {
     case reserved(LimitsSnapshot, ReservationHolder)
     /// At least one limit has no room at present.
     case refused(BudgetRefusal)
@@ -38,7 +38,7 @@ package enum ReserveAnswer: Sendable, Equatable {
 }
 
 /// An answer that could not be given at once.
-package enum StoreAnswer: Sendable, Equatable {
+public enum StoreAnswer: Sendable, Equatable {
     case reserve(RequestID, ReservationID, ReserveAnswer)
     case usage(RequestID, UsageAnswer)
 
@@ -49,7 +49,7 @@ package enum StoreAnswer: Sendable, Equatable {
 }
 
 /// How tenants' limits stand in the store.
-package enum UsageAnswer: Sendable, Equatable {
+public enum UsageAnswer: Sendable, Equatable {
     /// One for each tenant asked for, in that order.
     case usage([LimitsSnapshot], ReservationHolder)
     case unavailable

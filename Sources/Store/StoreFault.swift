@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
+public import EventLoop
 
 /// Why a worker has no Redis at present.
-package enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
+public enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
     /// The host name has no address yet.
     case unresolved
     /// The connection could not be made, or broke.
@@ -20,7 +20,7 @@ package enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
     case refused(ServerRefusal)
 
     /// One line, for people.
-    package var description: String {
+    public var description: String {
         switch self {
         case .unresolved: "the host name has no address"
         case .connection(let fault): fault.description
@@ -35,7 +35,7 @@ package enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// What a server says that cannot decide for anybody at present. The raw value is Redis's own word.
-package enum ServerRefusal: String, Sendable, CaseIterable {
+public enum ServerRefusal: String, Sendable, CaseIterable {
     case loading = "LOADING"
     case readOnly = "READONLY"
     case busy = "BUSY"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Whether a worker's decisions come from the shared store.
-package enum StoreState: Sendable, Equatable {
+public enum StoreState: Sendable, Equatable {
     /// The first connection is being made; requests wait for it.
     case opening
     case up
@@ -12,19 +12,19 @@ package enum StoreState: Sendable, Equatable {
 }
 
 /// What a worker's store has done since the start; every number only grows.
-package struct StoreCounters: Sendable, Equatable {
+public struct StoreCounters: Sendable, Equatable {
     /// Reservations that the shared store answered.
-    package var decided = 0
+    public var decided = 0
     /// Reservations that `on_failure` answered.
-    package var decidedWithoutStore = 0
+    public var decidedWithoutStore = 0
     /// Connections that broke or were given up, and attempts that failed.
-    package var faults = 0
+    public var faults = 0
     /// Connections begun.
-    package var attempts = 0
+    public var attempts = 0
     /// Settlements that were given up because too many waited.
-    package var settlementsLost = 0
+    public var settlementsLost = 0
     /// Commands that the server refused for a reason that concerns only them.
-    package var commandsRefused = 0
+    public var commandsRefused = 0
 
-    package init() {}
+    public init() {}
 }

@@ -3,25 +3,25 @@
 import Units
 
 /// A histogram of fixed buckets in seconds or ratios, as Prometheus has them.
-package struct Histogram: Sendable, Equatable {
+public struct Histogram: Sendable, Equatable {
     /// Upper bounds, ascending; one more bucket holds what is above the last.
-    package let bounds: [Double]
+    public let bounds: [Double]
     /// Observations by bucket, not cumulated.
-    package private(set) var counts: [UInt64]
+    public private(set) var counts: [UInt64]
     /// Of all observations.
-    package private(set) var sum = 0.0
+    public private(set) var sum = 0.0
     /// Observations in all.
-    package private(set) var count: UInt64 = 0
+    public private(set) var count: UInt64 = 0
 
     /// `bounds` in ascending order.
-    package init(bounds: [Double]) {
+    public init(bounds: [Double]) {
         self.bounds = bounds
         counts = Array(repeating: 0, count: bounds.count + 1)
     }
 
     /// Counts one value, in the first bucket whose bound it does not exceed. What is no finite
     /// number counts nowhere: it would spoil the sum for good.
-    package mutating func observe(_ value: Double) {
+    public mutating func observe(_ value: Double) {
         guard value.isFinite else { return }
         var low = 0
         var high = bounds.count
@@ -35,7 +35,7 @@ package struct Histogram: Sendable, Equatable {
     }
 
     /// Adds another histogram of the same buckets.
-    package mutating func add(_ other: Histogram) {
+    public mutating func add(_ other: Histogram) {
         invariant(bounds.count == other.bounds.count, "histograms of the same buckets are added")
         for bucket in counts.indices { counts[bucket] += other.counts[bucket] }
         sum += other.sum
@@ -43,19 +43,19 @@ package struct Histogram: Sendable, Equatable {
     }
 
     /// Seconds from a millisecond to ten minutes: queues, first tokens.
-    package static let waits: [Double] = [
+    public static let waits: [Double] = [
         0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 600,
     ]
     /// Seconds of one decode step as a client sees it.
-    package static let steps: [Double] = [
+    public static let steps: [Double] = [
         0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5,
     ]
     /// Seconds that the gateway itself takes.
-    package static let overheads: [Double] = [
+    public static let overheads: [Double] = [
         0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.1,
     ]
     /// Estimate over truth.
-    package static let ratios: [Double] = [
+    public static let ratios: [Double] = [
         0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.3, 1.5, 2, 4,
     ]
 }

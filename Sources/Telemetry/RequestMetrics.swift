@@ -3,19 +3,19 @@
 import Synchronization
 
 /// One worker's totals: it writes them once per request, a scrape copies them.
-package final class RequestMetrics: Sendable {
+public final class RequestMetrics: Sendable {
     private let totals: Mutex<RequestTotals>
 
     /// As of `RequestTotals`.
-    package init(reasons: Int, limit: Int) {
+    public init(reasons: Int, limit: Int) {
         totals = Mutex(RequestTotals(reasons: reasons, limit: limit))
     }
 
     /// Counts the end of one request.
-    package func count(_ record: RequestRecord) {
+    public func count(_ record: RequestRecord) {
         totals.withLock { $0.count(record) }
     }
 
     /// What was counted so far.
-    package func snapshot() -> RequestTotals { totals.withLock { $0 } }
+    public func snapshot() -> RequestTotals { totals.withLock { $0 } }
 }

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What a set of counters is kept for.
-package struct RequestLabels: Hashable, Sendable, Comparable {
+public struct RequestLabels: Hashable, Sendable, Comparable {
     /// Stands for all tenants that found no place: no policy has a tenant of this place.
-    package static let otherTenants = TenantID(Int(UInt32.max))
+    public static let otherTenants = TenantID(Int(UInt32.max))
     /// Stands for the model of a request that was refused before it was known: no policy has a
     /// model of this place.
-    package static let noModel = ModelID(Int(UInt32.max))
+    public static let noModel = ModelID(Int(UInt32.max))
 
     /// Whose requests, or `otherTenants`.
-    package let tenant: TenantID
+    public let tenant: TenantID
     /// The class that they were served in.
-    package let trafficClass: ClassID
+    public let trafficClass: ClassID
     /// The model that they asked for, or `noModel`.
-    package let model: ModelID
+    public let model: ModelID
 
     /// Of three, each by its place in the policy.
-    package init(tenant: TenantID, trafficClass: ClassID, model: ModelID) {
+    public init(tenant: TenantID, trafficClass: ClassID, model: ModelID) {
         self.tenant = tenant
         self.trafficClass = trafficClass
         self.model = model
     }
 
     /// By tenant, then class, then model.
-    package static func < (left: RequestLabels, right: RequestLabels) -> Bool {
+    public static func < (left: RequestLabels, right: RequestLabels) -> Bool {
         (left.tenant, left.trafficClass, left.model)
             < (right.tenant, right.trafficClass, right.model)
     }
@@ -33,19 +33,19 @@ package struct RequestLabels: Hashable, Sendable, Comparable {
 
 /// The counters of one set of labels. They stay at their largest value rather than wrap: what
 /// engines report is summed here.
-package struct RequestCounters: Sendable {
+public struct RequestCounters: Sendable {
     /// By `Outcome.index`.
-    package private(set) var outcomes: [5 of UInt64] = [0, 0, 0, 0, 0]
+    public private(set) var outcomes: [5 of UInt64] = [0, 0, 0, 0, 0]
     /// By dense number of the reason.
-    package private(set) var refusals: [UInt64]
+    public private(set) var refusals: [UInt64]
     /// Prompt tokens, cached ones included.
-    package private(set) var input: UInt64 = 0
+    public private(set) var input: UInt64 = 0
     /// Of these, those that the engine had in its cache.
-    package private(set) var cachedInput: UInt64 = 0
+    public private(set) var cachedInput: UInt64 = 0
     /// Generated tokens.
-    package private(set) var output: UInt64 = 0
+    public private(set) var output: UInt64 = 0
     /// In the model's currency.
-    package private(set) var cost = 0.0
+    public private(set) var cost = 0.0
 
     init(reasons: Int) { refusals = Array(repeating: 0, count: reasons) }
 
@@ -78,15 +78,15 @@ package struct RequestCounters: Sendable {
 }
 
 /// The histograms of one class.
-package struct RequestHistograms: Sendable {
+public struct RequestHistograms: Sendable {
     /// Seconds until it was forwarded.
-    package private(set) var queueWait = Histogram(bounds: Histogram.waits)
+    public private(set) var queueWait = Histogram(bounds: Histogram.waits)
     /// Seconds to the first token of a stream.
-    package private(set) var timeToFirstToken = Histogram(bounds: Histogram.waits)
+    public private(set) var timeToFirstToken = Histogram(bounds: Histogram.waits)
     /// Mean seconds between the tokens of a stream.
-    package private(set) var timePerOutputToken = Histogram(bounds: Histogram.steps)
+    public private(set) var timePerOutputToken = Histogram(bounds: Histogram.steps)
     /// Estimated over reported prompt tokens.
-    package private(set) var estimateRatio = Histogram(bounds: Histogram.ratios)
+    public private(set) var estimateRatio = Histogram(bounds: Histogram.ratios)
 
     mutating func count(_ record: RequestRecord) {
         if let wait = record.queueWait { queueWait.observe(wait.seconds) }
@@ -108,15 +108,15 @@ package struct RequestHistograms: Sendable {
 /// Sets of labels are bounded: when there is no place for one more tenant, its requests are counted
 /// under `RequestLabels.otherTenants`, class and model as they are. So no tenant's figures ever
 /// hold another's, and the sums over all stay right.
-package struct RequestTotals: Sendable {
+public struct RequestTotals: Sendable {
     /// In the order in which they first occurred; `counters` stand at the same places.
-    package private(set) var labels: [RequestLabels] = []
+    public private(set) var labels: [RequestLabels] = []
     /// Of the labels at the same places.
-    package private(set) var counters: [RequestCounters] = []
+    public private(set) var counters: [RequestCounters] = []
     /// By class.
-    package private(set) var histograms: [RequestHistograms] = []
+    public private(set) var histograms: [RequestHistograms] = []
     /// Of all requests.
-    package private(set) var overhead = Histogram(bounds: Histogram.overheads)
+    public private(set) var overhead = Histogram(bounds: Histogram.overheads)
     /// Only ever asked for one set; nothing depends on its order.
     private var places: [RequestLabels: Int] = [:]
     private let reasons: Int
@@ -124,13 +124,13 @@ package struct RequestTotals: Sendable {
 
     /// `reasons`: how many reasons of refusal there are. `limit`: sets of labels kept for named
     /// tenants.
-    package init(reasons: Int, limit: Int) {
+    public init(reasons: Int, limit: Int) {
         self.reasons = reasons
         self.limit = max(1, limit)
     }
 
     /// Counts the end of one request.
-    package mutating func count(_ record: RequestRecord) {
+    public mutating func count(_ record: RequestRecord) {
         let labels = RequestLabels(
             tenant: record.tenant, trafficClass: record.trafficClass, model: record.model)
         counters[place(labels)].count(record)
@@ -141,7 +141,7 @@ package struct RequestTotals: Sendable {
     }
 
     /// Adds what another worker has counted, for the same reasons.
-    package mutating func add(_ other: RequestTotals) {
+    public mutating func add(_ other: RequestTotals) {
         for (place, labels) in other.labels.enumerated() {
             counters[self.place(labels)].add(other.counters[place])
         }

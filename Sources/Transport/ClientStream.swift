@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Units
-package import Wire
+public import EventLoop
+public import Units
+public import Wire
 
 /// How an engine failed us.
-package enum ClientFault: Error, Sendable, Equatable {
+public enum ClientFault: Error, Sendable, Equatable {
     case connect(SystemFault)
     /// The connection was not made in time.
     case connectTimeout
@@ -22,7 +22,7 @@ package enum ClientFault: Error, Sendable, Equatable {
 /// What an engine's stream has to say. Ask until `.none`, after it was driven and after the owner
 /// has done something to it from outside of its events.
 @unsafe
-package enum ClientEvent {
+public enum ClientEvent {
     case none
     case connected
     /// The answer's head is here.
@@ -38,17 +38,17 @@ package enum ClientEvent {
 }
 
 /// One request to an engine and its answer, whatever the protocol.
-package class ClientStream {
+public class ClientStream {
     private final var ownerTag: SlabKey?
     /// What the owner keeps for this stream.
-    package final var tag: SlabKey? {
+    public final var tag: SlabKey? {
         get { ownerTag }
         set { ownerTag = newValue }
     }
     /// Under which the owner has it.
-    package let key: SlabKey
+    public let key: SlabKey
     /// Which of the owner's destinations it leads to.
-    package let destination: Int
+    public let destination: Int
 
     init(key: SlabKey, destination: Int) {
         self.key = key
@@ -58,42 +58,42 @@ package class ClientStream {
     /// Sends a request; the one before was answered whole. `fields` holds complete lines `name:
     /// value CR LF` without `Host`, framing and connection fields. The body is copied as far as the
     /// kernel does not take it at once.
-    package func request(
+    public func request(
         method: Method, target: UnsafeRawBufferPointer, authority: String,
         fields: borrowing ByteBuffer, body: UnsafeRawBufferPointer
     ) { abstract() }
 
     /// The next thing that happened; `.none` when the stream waits.
-    package func next() -> ClientEvent { abstract() }
+    public func next() -> ClientEvent { abstract() }
 
     /// Of the present answer, from `.head` to the next request.
-    package var status: Int { abstract() }
+    public var status: Int { abstract() }
     /// The first field of that name; empty after the turn in which `.head` was told.
-    package func value(_ id: FieldName) -> UnsafeRawBufferPointer? { abstract() }
+    public func value(_ id: FieldName) -> UnsafeRawBufferPointer? { abstract() }
     /// Calls `body` with each field's identity, name as received, and value, like `value`.
-    package func forEachField(
+    public func forEachField(
         _ body: (FieldName, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) { abstract() }
     /// The length that the answer's body will have; nil when only its end will tell.
-    package var announcedLength: Int? { abstract() }
+    public var announcedLength: Int? { abstract() }
     /// The trailer section that followed the answer's body, as complete field lines; at `.end`.
-    package var trailers: [UInt8] { abstract() }
+    public var trailers: [UInt8] { abstract() }
     /// The answer has no body by its nature.
-    package var isBodiless: Bool { abstract() }
+    public var isBodiless: Bool { abstract() }
 
     /// Stops reading, for a client that is slower than its engine: after `next` gave `.none`. What
     /// the engine sends then waits in the kernel, and an end with it.
-    package func pauseReading() { abstract() }
+    public func pauseReading() { abstract() }
     /// Reads on.
-    package func resumeReading() { abstract() }
+    public func resumeReading() { abstract() }
     /// Another request may follow on the same connection.
-    package var isReusable: Bool { abstract() }
+    public var isReusable: Bool { abstract() }
     /// It had answered an earlier request before the present one.
-    package var wasReused: Bool { abstract() }
+    public var wasReused: Bool { abstract() }
     /// Not one byte of an answer to the present request has come.
-    package var isUnanswered: Bool { abstract() }
+    public var isUnanswered: Bool { abstract() }
     /// Ends the connection at once; the engine learns of it.
-    package func close() { abstract() }
+    public func close() { abstract() }
 }
 
 private func abstract(function: StaticString = #function) -> Never { broken(function) }

@@ -5,12 +5,12 @@ import Units
 
 /// SHA-256 through OpenSSL, its context made once.
 @safe
-package final class Digest {
+public final class Digest {
     private let context: OpaquePointer
     private let algorithm: OpaquePointer
 
     /// One per thread is enough.
-    package init() {
+    public init() {
         guard let context = unsafe EVP_MD_CTX_new(),
             let algorithm = unsafe EVP_MD_fetch(nil, "SHA256", nil)
         else { broken("OpenSSL has SHA-256") }
@@ -24,7 +24,7 @@ package final class Digest {
     }
 
     /// The digest of `bytes` as four big-endian words.
-    package func sha256(_ bytes: UnsafeRawBufferPointer) -> [4 of UInt64] {
+    public func sha256(_ bytes: UnsafeRawBufferPointer) -> [4 of UInt64] {
         var words: [4 of UInt64] = [0, 0, 0, 0]
         unsafe withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { digest in
             var length: UInt32 = 0

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Units
-package import Wire
+public import EventLoop
+public import Units
+public import Wire
 
 /// An HTTP/1.1 connection to an engine: one request at a time, kept for the next where both sides
 /// agree.
 ///
 /// The owner drives it as it does a client's connection. Answers are read into the loop's scratch
 /// and handed on in the same turn: of a long stream nothing is held.
-package final class HTTP1ClientConnection: ClientStream {
+public final class HTTP1ClientConnection: ClientStream {
     /// Where the connection stands.
     private enum Phase {
         /// The handshake is under way; → idle, awaiting, closed.
@@ -50,13 +50,11 @@ package final class HTTP1ClientConnection: ClientStream {
 
     private let loop: Loop
     private let token: Token
-    private let quietFor: Duration
     private let descriptor: Int32
     private var socket: Socket?
     private var interest = Interest.read + .write + .peerClosed
     private var phase = Phase.connecting
     private var intake: AnswerIntake
-    private var idleSince = Instant(nanoseconds: 0)
     private var method = Method.get
     /// What the kernel has not taken of the present request.
     private var output = ByteBuffer()
@@ -64,13 +62,12 @@ package final class HTTP1ClientConnection: ClientStream {
     private var state = Flags()
 
     /// Begins to connect, and registers with the loop's poller.
-    package init(
+    public init(
         key: SlabKey, destination: Int, token: Token, address: SocketAddress,
         limits: ClientLimits, loop: Loop
     ) throws(SystemFault) {
         self.loop = loop
         self.token = token
-        quietFor = limits.quietFor
         let socket = try Socket.connect(to: address)
         socket.setReceiveBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
@@ -86,7 +83,7 @@ package final class HTTP1ClientConnection: ClientStream {
     /// A body up to this size is copied behind its head; a longer one goes out from where it is.
     private static let copiedBody = 4_096
 
-    package override func request(
+    public override func request(
         method: Method, target: UnsafeRawBufferPointer, authority: String,
         fields: borrowing ByteBuffer, body: UnsafeRawBufferPointer
     ) {
@@ -98,7 +95,9 @@ package final class HTTP1ClientConnection: ClientStream {
         guard phase != .closed else { return }
         if phase == .idle {
             phase = .awaiting
-            guard loop.now - idleSince < quietFor || isQuiet else { return }
+            // At the turn's end the loop's owner looks.
+            let isDeferred = loop.defersWrites && body.count <= Self.copiedBody
+            guard isDeferred || isQuiet else { return }
         }
         output = loop.lend()
         output.append(method.name)
@@ -162,6 +161,16 @@ package final class HTTP1ClientConnection: ClientStream {
         loop.enqueue(self)
     }
 
+    /// Lets a request go that waited for the turn's end; where nobody has looked for what came
+    /// before it, that is done here.
+    func transmitFirst(checking: Bool) {
+        if checking, state.isUnwritten, state.wasReused, phase != .closed, !isQuiet {
+            state.isUnwritten = false
+            return
+        }
+        transmit()
+    }
+
     /// Hands to the kernel what it takes.
     func transmit() {
         state.isUnwritten = false
@@ -186,31 +195,31 @@ package final class HTTP1ClientConnection: ClientStream {
 
     // MARK: the answer
 
-    package override var status: Int { intake.head.status }
-    package override func value(_ id: FieldName) -> UnsafeRawBufferPointer? {
+    public override var status: Int { intake.head.status }
+    public override func value(_ id: FieldName) -> UnsafeRawBufferPointer? {
         unsafe intake.head.first(id).map { unsafe intake.bytes($0.value) }
     }
-    package override func forEachField(
+    public override func forEachField(
         _ body: (FieldName, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) {
         for field in intake.head.fields {
             unsafe body(field.id, intake.bytes(field.name), intake.bytes(field.value))
         }
     }
-    package override var announcedLength: Int? {
+    public override var announcedLength: Int? {
         switch intake.head.framing {
         case .length(let count): count
         case .none: 0
         case .chunked, .untilClose: nil
         }
     }
-    package override var trailers: [UInt8] { intake.trailers }
-    package override var isBodiless: Bool { intake.head.framing == .none }
+    public override var trailers: [UInt8] { intake.trailers }
+    public override var isBodiless: Bool { intake.head.framing == .none }
 
     // MARK: driving
 
     /// The descriptor is ready.
-    package func ready(_ readiness: Readiness) {
+    public func ready(_ readiness: Readiness) {
         if phase == .connecting { finishConnecting(readiness) }
         guard phase != .closed, phase != .connecting else { return }
         if readiness.has(.writable) { transmit() }
@@ -223,7 +232,7 @@ package final class HTTP1ClientConnection: ClientStream {
     }
 
     /// The wheel fired this connection's token.
-    package func timerFired() {
+    public func timerFired() {
         if deadline.fired(token, loop), phase == .connecting { state.isExpired = true }
     }
 
@@ -251,7 +260,7 @@ package final class HTTP1ClientConnection: ClientStream {
         }
     }
 
-    package override func next() -> ClientEvent {
+    public override func next() -> ClientEvent {
         switch phase {
         case .closed: return unsafe .none
         case .connecting:
@@ -317,7 +326,6 @@ package final class HTTP1ClientConnection: ClientStream {
             return unsafe .end
         }
         phase = .idle
-        idleSince = loop.now
         state.wasReused = true
         intake.discard()
         return unsafe .end
@@ -325,17 +333,17 @@ package final class HTTP1ClientConnection: ClientStream {
 
     // MARK: ends and leaves
 
-    package override var isReusable: Bool { phase == .idle }
-    package override var wasReused: Bool { state.wasReused }
-    package override var isUnanswered: Bool { !state.isAnswered }
+    public override var isReusable: Bool { phase == .idle }
+    public override var wasReused: Bool { state.wasReused }
+    public override var isUnanswered: Bool { !state.isAnswered }
 
-    package override func pauseReading() {
+    public override func pauseReading() {
         invariant(intake.isEmpty, "reading pauses after `next` gave none")
         state.isPaused = true
         settleInterest()
     }
 
-    package override func resumeReading() {
+    public override func resumeReading() {
         guard phase != .closed, state.isPaused else { return }
         state.isPaused = false
         if state.isDetached { attach() } else { settleInterest() }
@@ -361,7 +369,7 @@ package final class HTTP1ClientConnection: ClientStream {
         }
     }
 
-    package override func close() {
+    public override func close() {
         guard phase != .closed else { return }
         phase = .closed
         deadline.cancel(loop)

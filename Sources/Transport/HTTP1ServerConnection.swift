@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Units
-package import Wire
+public import EventLoop
+public import Units
+public import Wire
 
 /// A client's HTTP/1.1 connection: requests one after the other, answers in their order (RFC 9112).
 ///
@@ -10,7 +10,7 @@ package import Wire
 /// `next` until `.none`. After a fault or an early answer nothing of what the client sends is
 /// looked at again: it is read away, within bounds, so that the answer can be read, and then the
 /// connection closes.
-package final class HTTP1ServerConnection: ServerStream {
+public final class HTTP1ServerConnection: ServerStream {
     /// What a step came to.
     private enum Step {
         case again
@@ -34,7 +34,7 @@ package final class HTTP1ServerConnection: ServerStream {
     private var discarded = 0
 
     /// Registers the socket with the loop's poller.
-    package init(
+    public init(
         key: SlabKey, door: Int, token: Token, socket: consuming Socket, limits: ServerLimits,
         loop: Loop
     ) throws(SystemFault) {
@@ -52,40 +52,40 @@ package final class HTTP1ServerConnection: ServerStream {
 
     // MARK: the request
 
-    package override var method: Method { intake.head.method }
-    package override var methodName: UnsafeRawBufferPointer {
+    public override var method: Method { intake.head.method }
+    public override var methodName: UnsafeRawBufferPointer {
         unsafe intake.bytes(intake.head.methodName)
     }
-    package override var target: UnsafeRawBufferPointer {
+    public override var target: UnsafeRawBufferPointer {
         unsafe intake.bytes(intake.head.target)
     }
-    package override func value(_ id: FieldName) -> UnsafeRawBufferPointer? {
+    public override func value(_ id: FieldName) -> UnsafeRawBufferPointer? {
         unsafe intake.head.first(id).map { unsafe intake.bytes($0.value) }
     }
-    package override func count(_ id: FieldName) -> Int { intake.head.count(id) }
-    package override func forEachField(
+    public override func count(_ id: FieldName) -> Int { intake.head.count(id) }
+    public override func forEachField(
         _ body: (FieldName, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) {
         for field in intake.head.fields {
             unsafe body(field.id, intake.bytes(field.name), intake.bytes(field.value))
         }
     }
-    package override var announcedLength: Int? {
+    public override var announcedLength: Int? {
         switch intake.head.framing {
         case .length(let count): count
         case .none: 0
         case .chunked, .untilClose: nil
         }
     }
-    package override var body: UnsafeRawBufferPointer { unsafe intake.body }
-    package override var heldRequestBytes: Int { intake.capacity }
-    package override var heldAnswerBytes: Int { output.capacity }
+    public override var body: UnsafeRawBufferPointer { unsafe intake.body }
+    public override var heldRequestBytes: Int { intake.capacity }
+    public override var heldAnswerBytes: Int { output.capacity }
 
-    package override func dropRequest() {
+    public override func dropRequest() {
         if phase == .answering { intake.drop(loop) }
     }
 
-    package override func inviteBody() {
+    public override func inviteBody() {
         guard phase == .body, !state.isInvited, intake.head.expectsContinue, intake.isHeadOnly
         else { return }
         state.isInvited = true
@@ -96,7 +96,7 @@ package final class HTTP1ServerConnection: ServerStream {
     // MARK: driving
 
     /// The descriptor is ready.
-    package func ready(_ readiness: Readiness) {
+    public func ready(_ readiness: Readiness) {
         if readiness.has(.writable) {
             output.unblock()
             transmit()
@@ -116,11 +116,11 @@ package final class HTTP1ServerConnection: ServerStream {
     }
 
     /// The wheel fired this connection's token.
-    package func timerFired() {
+    public func timerFired() {
         if times.fired() { state.isExpired = true }
     }
 
-    package override func next() -> ServerEvent {
+    public override func next() -> ServerEvent {
         while true {
             switch step() {
             case .again: continue
@@ -272,7 +272,7 @@ package final class HTTP1ServerConnection: ServerStream {
 
     // MARK: answering
 
-    package override func respond(
+    public override func respond(
         status: Int, fields: borrowing ByteBuffer, length: AnswerLength
     ) {
         guard !phase.isOver else { return }
@@ -296,13 +296,13 @@ package final class HTTP1ServerConnection: ServerStream {
         awaitAnswer()
     }
 
-    package override func write(_ payload: UnsafeRawBufferPointer) {
+    public override func write(_ payload: UnsafeRawBufferPointer) {
         guard unsafe !payload.isEmpty, phase != .closed, !state.isBroken else { return }
         unsafe output.write(payload, loop)
         if output.count >= limits.streamBuffer { flush() }
     }
 
-    package override func end(trailers: [UInt8] = []) {
+    public override func end(trailers: [UInt8] = []) {
         guard !phase.isOver else { return }
         invariant(output.framing != .idle, "an answer begins before it ends")
         guard output.end(trailers: trailers, loop) else { return abort() }
@@ -319,7 +319,7 @@ package final class HTTP1ServerConnection: ServerStream {
         times.expectBytes(by: loop.now + limits.idleTimeout)
     }
 
-    package override func abort() {
+    public override func abort() {
         guard phase != .closed else { return }
         transmit()
         state.isOwed = false
@@ -332,7 +332,7 @@ package final class HTTP1ServerConnection: ServerStream {
         }
     }
 
-    package override func closeAfterAnswer() {
+    public override func closeAfterAnswer() {
         state.isLast = true
         guard phase == .head, intake.isEmpty, output.isEmpty else { return }
         // A request that has just come is still answered.
@@ -340,10 +340,10 @@ package final class HTTP1ServerConnection: ServerStream {
         if intake.isEmpty { _ = tearDown() }
     }
 
-    package override var isCongested: Bool { output.isCongested }
-    package override var hasResponded: Bool { output.framing != .idle }
+    public override var isCongested: Bool { output.isCongested }
+    public override var hasResponded: Bool { output.framing != .idle }
 
-    package override func flush() {
+    public override func flush() {
         guard loop.defersWrites, output.count < limits.streamBuffer else { return transmit() }
         guard !state.isUnwritten, phase != .closed else { return }
         state.isUnwritten = true

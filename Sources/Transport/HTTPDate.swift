@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// `Date` fields (RFC 9110 section 5.6.7), formatted once a second.
-package struct HTTPDate: ~Copyable {
+public struct HTTPDate: ~Copyable {
     private var line = ByteBuffer()
     private var second = Int64.min
 
     /// Nothing is formatted yet.
-    package init() {}
+    public init() {}
 
     /// `Date: Tue, 24 Nov 2026 15:41:20 GMT` with its line end; valid until the next call.
-    package mutating func line(_ time: WallTime) -> UnsafeRawBufferPointer {
+    public mutating func line(_ time: WallTime) -> UnsafeRawBufferPointer {
         let now = time.nanoseconds / 1_000_000_000
         if now != second {
             second = now

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Reason phrases (RFC 9110 section 15); clients ignore them, people do not.
-package enum StatusText {
+public enum StatusText {
     /// Of a status that nobody has named, its class.
-    package static func reason(_ status: Int) -> StaticString {
+    public static func reason(_ status: Int) -> StaticString {
         switch status {
         case 200: "OK"
         case 201: "Created"

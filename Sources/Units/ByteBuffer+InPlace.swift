@@ -6,7 +6,7 @@ extension ByteBuffer {
     ///
     /// `reserve` grows instead where the move would be long; this is for buffers whose size matters
     /// more than a move now and then.
-    package mutating func reserveInPlace(_ bytes: Int) {
+    public mutating func reserveInPlace(_ bytes: Int) {
         let present = end - start
         guard start > 0, capacityBytes - end < bytes, present + bytes <= capacityBytes,
             let base = unsafe base

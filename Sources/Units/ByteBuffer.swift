@@ -120,7 +120,9 @@ public struct ByteBuffer: ~Copyable {
         unsafe append(
             UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
+    /// Disfavored, so that a literal is a `StaticString`: that one takes no reference counting.
     @inlinable
+    @_disfavoredOverload
     public mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
@@ -144,24 +146,21 @@ public struct ByteBuffer: ~Copyable {
     }
     @usableFromInline
     mutating func append(magnitude: UInt) {
+        // From the last digit forwards into the end of the room, then to their place.
         reserve(20)
-        var digits = 1
-        var bound: UInt = 10
-        while digits < 20, magnitude >= bound {
-            digits += 1
-            let (next, overflow) = bound.multipliedReportingOverflow(by: 10)
-            if overflow { break }
-            bound = next
-        }
+        let place = unsafe base.unsafelyUnwrapped + end
         var rest = magnitude
-        var at = end + digits
-        end = at
+        var at = 20
         repeat {
             at -= 1
-            unsafe (base.unsafelyUnwrapped + at).storeBytes(
-                of: UInt8(0x30 + rest % 10), as: UInt8.self)
-            rest /= 10
-        } while at > end - digits
+            let tenth = rest / 10
+            unsafe place.storeBytes(
+                of: UInt8(truncatingIfNeeded: 0x30 &+ rest &- tenth &* 10), toByteOffset: at,
+                as: UInt8.self)
+            rest = tenth
+        } while rest > 0
+        unsafe place.copyMemory(from: place + at, byteCount: 20 - at)
+        end += 20 - at
     }
     /// Lowercase hexadecimal digits without leading zeros.
     @inlinable

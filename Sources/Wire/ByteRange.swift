@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Offsets into the buffer that a head was parsed from.
-package struct ByteRange: Sendable, Equatable {
+public struct ByteRange: Sendable, Equatable {
     /// The first byte.
-    package var start: UInt32
+    public var start: UInt32
     /// Behind the last byte.
-    package var end: UInt32
+    public var end: UInt32
 
     /// An empty range at the front.
-    package init() {
+    public init() {
         start = 0
         end = 0
     }
 
     /// `start` is not above `end`, and both fit 32 bits: heads are bounded far below that.
-    package init(_ start: Int, _ end: Int) {
+    public init(_ start: Int, _ end: Int) {
         self.start = UInt32(truncatingIfNeeded: start)
         self.end = UInt32(truncatingIfNeeded: end)
     }
 
     /// How many bytes.
-    package var count: Int { Int(end) - Int(start) }
+    public var count: Int { Int(end) - Int(start) }
     /// Whether there is no byte.
-    package var isEmpty: Bool { start == end }
+    public var isEmpty: Bool { start == end }
     /// The same as a range of `Int`.
-    package var range: Range<Int> { Int(start)..<Int(end) }
+    public var range: Range<Int> { Int(start)..<Int(end) }
 }

@@ -9,7 +9,25 @@ func word(_ text: StaticString) -> UInt64 {
     return word
 }
 
+/// Sixteen bytes as two words. Of the operations on vectors only `==` and the bitwise ones become
+/// single instructions; comparisons and operations on masks do not.
+@inline(__always)
+func lanes(_ bytes: SIMD16<UInt8>) -> SIMD2<UInt64> { unsafe unsafeBitCast(bytes, to: SIMD2.self) }
+/// All bits of each lane that is set.
+@inline(__always)
+func lanes(_ mask: SIMDMask<SIMD16<Int8>>) -> SIMD2<UInt64> {
+    unsafe unsafeBitCast(mask, to: SIMD2.self)
+}
+/// Whether any bit is set.
+@inline(__always)
+func isAny(_ lanes: SIMD2<UInt64>) -> Bool { lanes.x | lanes.y != 0 }
+
 extension RawSpan {
+    /// Sixteen bytes; all of them within the span.
+    @inline(__always)
+    func vector(_ offset: Int) -> SIMD16<UInt8> {
+        unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
+    }
     @inline(__always)
     func byte(_ offset: Int) -> UInt8 {
         unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
@@ -127,7 +145,7 @@ extension RawSpan {
     }
 
     /// Whether the bytes of `range` are `text`.
-    package func equals(_ range: ByteRange, _ text: StaticString) -> Bool {
+    public func equals(_ range: ByteRange, _ text: StaticString) -> Bool {
         guard range.count == text.utf8CodeUnitCount else { return false }
         for offset in 0..<range.count {
             guard unsafe byte(Int(range.start) + offset) == text.utf8Start[offset] else {
@@ -138,7 +156,7 @@ extension RawSpan {
     }
 
     /// Whether the bytes of `range` are `text` but for the case of letters; `text` has no capitals.
-    package func equals(_ range: ByteRange, ignoringCase text: StaticString) -> Bool {
+    public func equals(_ range: ByteRange, ignoringCase text: StaticString) -> Bool {
         guard range.count == text.utf8CodeUnitCount else { return false }
         for offset in 0..<range.count {
             let byte = byte(Int(range.start) + offset)

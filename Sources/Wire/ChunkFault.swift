@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Why a chunked body is refused. The connection cannot be used again.
-package enum ChunkFault: Error, Sendable, Equatable {
+public enum ChunkFault: Error, Sendable, Equatable {
     case invalidSize
     /// More than 16 digits, or more than `Int` holds.
     case sizeTooLarge
@@ -18,7 +18,7 @@ package enum ChunkFault: Error, Sendable, Equatable {
     case forbiddenTrailer
 
     /// The status that answers a request with this fault.
-    package var status: Int {
+    public var status: Int {
         switch self {
         case .trailersTooLarge, .tooManyTrailers: 431
         case .sizeTooLarge: 413
@@ -27,7 +27,7 @@ package enum ChunkFault: Error, Sendable, Equatable {
     }
 
     /// One short sentence for the client.
-    package var reason: String {
+    public var reason: String {
         switch self {
         case .invalidSize: "A chunk size is malformed."
         case .sizeTooLarge: "A chunk size is too large."

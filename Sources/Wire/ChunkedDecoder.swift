@@ -4,9 +4,9 @@
 ///
 /// Chunk sizes have at most 16 digits, lines end in CR LF only, nothing may stand between a chunk's
 /// data and its CR LF, and extensions and trailers are bounded over the whole message.
-package struct ChunkedDecoder: Sendable {
+public struct ChunkedDecoder: Sendable {
     /// What one call found.
-    package enum Step: Sendable, Equatable {
+    public enum Step: Sendable, Equatable {
         /// Content at these offsets of the input; the first `consumed` bytes are dealt with.
         case payload(Range<Int>, consumed: Int)
         /// The input is used up.
@@ -42,7 +42,7 @@ package struct ChunkedDecoder: Sendable {
     private var fields: [Field] = []
 
     /// Bytes of all extensions, bytes of the trailer section, and its field lines.
-    package init(maxExtensions: Int, maxTrailers: Int, maxFields: Int) {
+    public init(maxExtensions: Int, maxTrailers: Int, maxFields: Int) {
         self.maxExtensions = maxExtensions
         self.maxTrailers = maxTrailers
         scanner = FieldScanner(.ascii, maxFields: maxFields)
@@ -50,13 +50,13 @@ package struct ChunkedDecoder: Sendable {
 
     /// The trailer section as it was received, checked field lines each with its CR LF, without the
     /// empty line; empty where there was none and until the end.
-    package var trailers: [UInt8] {
+    public var trailers: [UInt8] {
         if case .ended = place { return section }
         return []
     }
 
     /// Begins another body.
-    package mutating func reset() {
+    public mutating func reset() {
         place = .size
         digits = 0
         remaining = 0
@@ -67,7 +67,7 @@ package struct ChunkedDecoder: Sendable {
 
     /// Reads on; `input` is what stands behind the bytes consumed so far. After a fault the decoder
     /// must not be used again.
-    package mutating func next(_ input: RawSpan) throws(ChunkFault) -> Step {
+    public mutating func next(_ input: RawSpan) throws(ChunkFault) -> Step {
         var at = 0
         while at < input.byteCount {
             let byte = input.byte(at)

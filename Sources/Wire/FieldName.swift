@@ -2,7 +2,7 @@
 
 /// The field names that Penstock gives meaning to, recognised while a head is parsed; case does not
 /// matter. Everything else is `other`.
-package enum FieldName: UInt8, Sendable {
+public enum FieldName: UInt8, Sendable {
     case other
     case host
     case connection
@@ -66,7 +66,7 @@ package enum FieldName: UInt8, Sendable {
     case anthropicVersion
 
     /// The name that the token bytes of `range` spell.
-    package init(_ bytes: RawSpan, _ range: ByteRange) {
+    public init(_ bytes: RawSpan, _ range: ByteRange) {
         self = FieldNameTable.shared.find(FieldNameKey(bytes, range))
     }
 }

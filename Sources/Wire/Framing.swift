@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How the end of a message's content is found (RFC 9112 section 6.3).
-package enum Framing: Sendable, Equatable {
+public enum Framing: Sendable, Equatable {
     /// There is no content.
     case none
     /// That many bytes, which may be zero.

@@ -2,7 +2,7 @@
 
 /// Why a head is refused. After any of these the connection cannot be used again: where the next
 /// message would begin is not known.
-package enum HeadFault: Error, Sendable, Equatable {
+public enum HeadFault: Error, Sendable, Equatable {
     case malformedRequestLine
     case malformedStatusLine
     case malformedTarget
@@ -26,7 +26,7 @@ package enum HeadFault: Error, Sendable, Equatable {
     case unknownExpectation
 
     /// The status that answers a request with this fault.
-    package var status: Int {
+    public var status: Int {
         switch self {
         case .targetTooLong: 414
         case .unknownExpectation: 417
@@ -38,7 +38,7 @@ package enum HeadFault: Error, Sendable, Equatable {
     }
 
     /// One short sentence for the client.
-    package var reason: String {
+    public var reason: String {
         switch self {
         case .malformedRequestLine: "The request line is malformed."
         case .malformedStatusLine: "The status line is malformed."

@@ -3,16 +3,16 @@
 private import Units
 
 /// What a head may take before it is refused.
-package struct HeadLimits: Sendable, Equatable {
+public struct HeadLimits: Sendable, Equatable {
     /// Bytes of a request target.
-    package var maxTarget: Int
+    public var maxTarget: Int
     /// Bytes from the first byte to the empty line, that included.
-    package var maxHead: Int
+    public var maxHead: Int
     /// Field lines.
-    package var maxFields: Int
+    public var maxFields: Int
 
     /// Each at least one, `maxHead` below 1 GiB.
-    package init(maxTarget: Int, maxHead: Int, maxFields: Int) {
+    public init(maxTarget: Int, maxHead: Int, maxFields: Int) {
         invariant(maxTarget > 0 && maxHead > 0 && maxFields > 0, "head limits are positive")
         invariant(maxHead < 1 << 30, "a head's offsets fit 32 bits")
         self.maxTarget = maxTarget

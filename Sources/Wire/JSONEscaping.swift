@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Spells a text as the inside of a JSON string.
-package enum JSONEscaping {
+public enum JSONEscaping {
     /// Appends `text` escaped, without quotes; bytes that are not UTF-8 become U+FFFD, one for
     /// each.
-    package static func append(_ text: RawSpan, to buffer: inout ByteBuffer) {
+    public static func append(_ text: RawSpan, to buffer: inout ByteBuffer) {
         var at = 0
         while at < text.byteCount {
             let plain = JSONString.plainEnd(text, from: at)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Why a text is not JSON (RFC 8259), with the offset of the byte that shows it.
-package enum JSONFault: Error, Sendable, Equatable {
+public enum JSONFault: Error, Sendable, Equatable {
     /// A byte that the grammar does not allow there.
     case malformed(at: Int)
     /// The text ends within a value.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A JSON number read exactly: `7`, `7.0` and `70e-1` are all seven.
-package enum JSONNumber: Sendable, Equatable {
+public enum JSONNumber: Sendable, Equatable {
     case whole(Int)
     /// It has a fraction.
     case fractional
@@ -9,7 +9,7 @@ package enum JSONNumber: Sendable, Equatable {
     case tooLarge
 
     /// Reads the number that a scanner found at `range`.
-    package init(_ range: Range<Int>, in text: RawSpan) {
+    public init(_ range: Range<Int>, in text: RawSpan) {
         let parts = Scientific(range, in: text)
         guard let digits = parts.digits else {
             self = parts.exponent < 0 ? .fractional : .tooLarge
@@ -27,7 +27,7 @@ package enum JSONNumber: Sendable, Equatable {
     }
 
     /// The nearest double; beyond the largest one it is infinite. What is no number is NaN.
-    package static func double(_ range: Range<Int>, in text: RawSpan) -> Double {
+    public static func double(_ range: Range<Int>, in text: RawSpan) -> Double {
         Decimal.parse(text, ByteRange(range.lowerBound, range.upperBound)) ?? .nan
     }
 }

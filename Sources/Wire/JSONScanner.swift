@@ -6,7 +6,7 @@
 /// It holds no text and allocates nothing: every call gets the same span again. A leading UTF-8
 /// byte order mark is skipped. Containers may be nested up to `maxDepth`, which is 1 ... 64. After
 /// a fault the scanner must not be used further. Bytes that follow the value are a fault, too.
-package struct JSONScanner: Sendable {
+public struct JSONScanner: Sendable {
     /// What the grammar allows next.
     private enum Phase: UInt8 {
         case start
@@ -21,21 +21,21 @@ package struct JSONScanner: Sendable {
     }
 
     /// Where the last token begins, with its quote.
-    package private(set) var tokenStart = 0
+    public private(set) var tokenStart = 0
     /// Behind the last token; behind the colon after a key.
-    package private(set) var offset = 0
+    public private(set) var offset = 0
     /// Open containers.
-    package private(set) var depth = 0
+    public private(set) var depth = 0
     private let maxDepth: Int
     /// One bit a container, the innermost lowest: 1 for an object.
     private var nesting: UInt64 = 0
     private var phase = Phase.start
 
     /// Out of range, the depth is clamped.
-    package init(maxDepth: Int = 64) { self.maxDepth = min(max(maxDepth, 1), 64) }
+    public init(maxDepth: Int = 64) { self.maxDepth = min(max(maxDepth, 1), 64) }
 
     /// The next token.
-    package mutating func next(in text: RawSpan) throws(JSONFault) -> JSONToken {
+    public mutating func next(in text: RawSpan) throws(JSONFault) -> JSONToken {
         if phase == .start { skipByteOrderMark(text) }
         guard var byte = significantByte(text) else { return try atEnd(text) }
         switch phase {
@@ -66,14 +66,14 @@ package struct JSONScanner: Sendable {
 
     /// Steps over the rest of what `token` began: to the end of its container, or nowhere for a
     /// scalar.
-    package mutating func skip(_ token: JSONToken, in text: RawSpan) throws(JSONFault) {
+    public mutating func skip(_ token: JSONToken, in text: RawSpan) throws(JSONFault) {
         guard token == .beginObject || token == .beginArray else { return }
         let outside = depth - 1
         while depth > outside { _ = try next(in: text) }
     }
 
     /// Steps over the next value, whole. To be called where a value must come: after a key.
-    package mutating func skipValue(in text: RawSpan) throws(JSONFault) {
+    public mutating func skipValue(in text: RawSpan) throws(JSONFault) {
         try skip(next(in: text), in: text)
     }
 
@@ -128,7 +128,7 @@ extension JSONScanner {
 
     private mutating func key(_ text: RawSpan, _ byte: UInt8) throws(JSONFault) -> JSONToken {
         guard byte == Byte.quote else { throw .malformed(at: offset) }
-        let name = try string(text)
+        let name = try string(text, isShort: true)
         guard let after = significantByte(text) else { throw .endsEarly(at: text.byteCount) }
         guard after == Byte.colon else { throw .malformed(at: offset) }
         offset += 1
@@ -140,7 +140,7 @@ extension JSONScanner {
         switch byte {
         case Byte.quote:
             phase = .afterValue
-            return .string(try string(text))
+            return .string(try string(text, isShort: false))
         case Byte.openBrace: return try open(.beginObject, 1)
         case Byte.openBracket: return try open(.beginArray, 0)
         case UInt8(ascii: "t"): return try word("true", .bool(true), text)
@@ -204,14 +204,17 @@ extension JSONScanner {
 // MARK: Strings
 
 extension JSONScanner {
-    /// The string whose opening quote is at `offset`.
+    /// The string whose opening quote is at `offset`; short ones are not worth wide steps.
     @inline(__always)
-    private mutating func string(_ text: RawSpan) throws(JSONFault) -> JSONString {
+    private mutating func string(
+        _ text: RawSpan, isShort: Bool
+    ) throws(JSONFault) -> JSONString {
         tokenStart = offset
         let start = offset + 1
         var at = start
         var escaped = false
         while true {
+            if !isShort { at = JSONString.plainStrides(text, from: at) }
             at = JSONString.plainEnd(text, from: at)
             guard at < text.byteCount else { throw .endsEarly(at: text.byteCount) }
             let byte = text.byte(at)

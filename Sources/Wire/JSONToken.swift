@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One step through a JSON text.
-package enum JSONToken: Sendable, Equatable {
+public enum JSONToken: Sendable, Equatable {
     case beginObject
     case endObject
     case beginArray

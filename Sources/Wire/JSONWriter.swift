@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Appends one JSON text to a buffer.
 ///
@@ -8,7 +8,7 @@ package import Units
 /// UTF-8 become U+FFFD, numbers that JSON cannot spell become `null`. Calls in an order that is no
 /// JSON (a value in an object without a name, an end without a begin, nothing at all) are bugs of
 /// the caller and stop the process.
-package struct JSONWriter: ~Copyable {
+public struct JSONWriter: ~Copyable {
     private enum Phase: UInt8 {
         /// A value: at the start, behind a name.
         case value
@@ -29,7 +29,7 @@ package struct JSONWriter: ~Copyable {
     private init(_ buffer: consuming ByteBuffer) { self.buffer = buffer }
 
     /// Appends to `buffer` the text that `body` writes: exactly one value.
-    package static func write(
+    public static func write(
         into buffer: inout ByteBuffer, _ body: (inout JSONWriter) -> Void
     ) {
         var held = ByteBuffer()
@@ -48,19 +48,19 @@ package struct JSONWriter: ~Copyable {
 
 extension JSONWriter {
     /// Containers may be nested up to 64 deep.
-    package mutating func beginObject() { begin(UInt8(ascii: "{"), 1) }
-    package mutating func endObject() { end(UInt8(ascii: "}"), 1) }
-    package mutating func beginArray() { begin(UInt8(ascii: "["), 0) }
-    package mutating func endArray() { end(UInt8(ascii: "]"), 0) }
+    public mutating func beginObject() { begin(UInt8(ascii: "{"), 1) }
+    public mutating func endObject() { end(UInt8(ascii: "}"), 1) }
+    public mutating func beginArray() { begin(UInt8(ascii: "["), 0) }
+    public mutating func endArray() { end(UInt8(ascii: "]"), 0) }
 
     /// The name of the next member.
-    package mutating func key(_ name: StaticString) {
+    public mutating func key(_ name: StaticString) {
         beginKey()
         unsafe quoted(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
         buffer.append(byte: UInt8(ascii: ":"))
     }
     /// The name of the next member.
-    package mutating func key(_ name: String) {
+    public mutating func key(_ name: String) {
         beginKey()
         quoted(name)
         buffer.append(byte: UInt8(ascii: ":"))
@@ -110,43 +110,43 @@ extension JSONWriter {
 
 extension JSONWriter {
     /// A text of our own or of a person.
-    package mutating func string(_ text: String) {
+    public mutating func string(_ text: String) {
         beginValue()
         quoted(text)
         endValue()
     }
     /// A word of our own.
-    package mutating func string(_ text: StaticString) {
+    public mutating func string(_ text: StaticString) {
         beginValue()
         unsafe quoted(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
         endValue()
     }
     /// Bytes that came from outside, of whatever quality.
-    package mutating func string(_ text: RawSpan) {
+    public mutating func string(_ text: RawSpan) {
         beginValue()
         unsafe text.withUnsafeBytes { unsafe quoted($0) }
         endValue()
     }
     /// A whole number, exactly.
-    package mutating func int(_ value: Int) {
+    public mutating func int(_ value: Int) {
         beginValue()
         buffer.append(decimal: value)
         endValue()
     }
     /// The shortest spelling that reads back the same; `null` when not finite.
-    package mutating func double(_ value: Double) {
+    public mutating func double(_ value: Double) {
         beginValue()
         if value.isFinite { buffer.append(value.description) } else { buffer.append("null") }
         endValue()
     }
     /// `true` or `false`.
-    package mutating func bool(_ value: Bool) {
+    public mutating func bool(_ value: Bool) {
         beginValue()
         if value { buffer.append("true") } else { buffer.append("false") }
         endValue()
     }
     /// `null`.
-    package mutating func null() {
+    public mutating func null() {
         beginValue()
         buffer.append("null")
         endValue()
@@ -156,33 +156,33 @@ extension JSONWriter {
 // MARK: Members
 
 extension JSONWriter {
-    package mutating func member(_ name: StaticString, _ value: String) {
+    public mutating func member(_ name: StaticString, _ value: String) {
         key(name)
         string(value)
     }
-    package mutating func member(_ name: StaticString, _ value: StaticString) {
+    public mutating func member(_ name: StaticString, _ value: StaticString) {
         key(name)
         string(value)
     }
     /// `null` for nil.
-    package mutating func member(_ name: StaticString, _ value: String?) {
+    public mutating func member(_ name: StaticString, _ value: String?) {
         key(name)
         if let value { string(value) } else { null() }
     }
-    package mutating func member(_ name: StaticString, _ value: Int) {
+    public mutating func member(_ name: StaticString, _ value: Int) {
         key(name)
         int(value)
     }
     /// `null` for nil.
-    package mutating func member(_ name: StaticString, _ value: Int?) {
+    public mutating func member(_ name: StaticString, _ value: Int?) {
         key(name)
         if let value { int(value) } else { null() }
     }
-    package mutating func member(_ name: StaticString, _ value: Double) {
+    public mutating func member(_ name: StaticString, _ value: Double) {
         key(name)
         double(value)
     }
-    package mutating func member(_ name: StaticString, _ value: Bool) {
+    public mutating func member(_ name: StaticString, _ value: Bool) {
         key(name)
         bool(value)
     }

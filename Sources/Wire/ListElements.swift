@@ -3,18 +3,18 @@
 /// The elements of a comma-separated field value (RFC 9110 section 5.6.1): empty ones are skipped,
 /// the whitespace around each is left out. Commas in quoted strings are not understood: the fields
 /// that are read with this have none.
-package struct ListElements: Sendable {
+public struct ListElements: Sendable {
     private var cursor: Int
     private let end: Int
 
     /// At the front of `value`.
-    package init(_ value: ByteRange) {
+    public init(_ value: ByteRange) {
         cursor = Int(value.start)
         end = Int(value.end)
     }
 
     /// The next element; nil behind the last one.
-    package mutating func next(_ bytes: RawSpan) -> ByteRange? {
+    public mutating func next(_ bytes: RawSpan) -> ByteRange? {
         while cursor < end {
             let start = cursor
             while cursor < end, bytes.byte(cursor) != Byte.comma { cursor += 1 }

@@ -2,7 +2,7 @@
 
 extension Method {
     /// The token of the request line (RFC 9110 section 9.3); of `other` there is none.
-    package var name: StaticString {
+    public var name: StaticString {
         switch self {
         case .get: "GET"
         case .head: "HEAD"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The request methods of RFC 9110 section 9 and PATCH; everything else is `other`. Case matters.
-package enum Method: UInt8, Sendable {
+public enum Method: UInt8, Sendable {
     case get
     case head
     case post

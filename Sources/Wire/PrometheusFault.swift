@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What is wrong with a line of Prometheus text; lines count from one.
-package enum PrometheusFault: Error, Sendable, Equatable {
+public enum PrometheusFault: Error, Sendable, Equatable {
     case malformedName(line: Int)
     case malformedLabels(line: Int)
     case malformedValue(line: Int)

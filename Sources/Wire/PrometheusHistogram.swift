@@ -5,16 +5,16 @@ private import Units
 extension PrometheusWriter {
     /// Upper bounds of a histogram's buckets and what fell into each, the last one above all
     /// bounds.
-    package struct Histogram: Sendable {
+    public struct Histogram: Sendable {
         /// Ascending.
-        package var bounds: [Double]
+        public var bounds: [Double]
         /// Not accumulated; one more than there are bounds.
-        package var counts: [UInt64]
+        public var counts: [UInt64]
         /// Of all values that were counted.
-        package var sum: Double
+        public var sum: Double
 
         /// `bounds` ascends; `counts`, not accumulated, has one element more.
-        package init(bounds: [Double], counts: [UInt64], sum: Double) {
+        public init(bounds: [Double], counts: [UInt64], sum: Double) {
             invariant(counts.count == bounds.count + 1, "a count for each bucket")
             self.bounds = bounds
             self.counts = counts

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Labels as they are written: rendered once, when a series is made, and copied with each scrape.
-package struct PrometheusLabels: Sendable, Hashable {
+public struct PrometheusLabels: Sendable, Hashable {
     /// `name="value",name="value"`, without the braces.
-    package private(set) var rendered: [UInt8] = []
+    public private(set) var rendered: [UInt8] = []
 
     /// None.
-    package init() {}
+    public init() {}
     /// The pairs in their order, under the conditions of `append`.
-    package init(_ pairs: [(name: StaticString, value: String)]) {
+    public init(_ pairs: [(name: StaticString, value: String)]) {
         for pair in pairs { append(pair.name, pair.value) }
     }
 
     /// Whether there is no label.
-    package var isEmpty: Bool { rendered.isEmpty }
+    public var isEmpty: Bool { rendered.isEmpty }
 
     /// `name` matches `[a-zA-Z_][a-zA-Z0-9_]*` and is not there yet; `value` may be anything.
-    package mutating func append(_ name: StaticString, _ value: String) {
+    public mutating func append(_ name: StaticString, _ value: String) {
         if !rendered.isEmpty { rendered.append(Byte.comma) }
         for offset in 0..<name.utf8CodeUnitCount { unsafe rendered.append(name.utf8Start[offset]) }
         rendered.append(Byte.equals)

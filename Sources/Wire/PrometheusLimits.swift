@@ -3,16 +3,16 @@
 private import Units
 
 /// What a scrape may hold.
-package struct PrometheusLimits: Sendable, Equatable {
+public struct PrometheusLimits: Sendable, Equatable {
     /// Bytes of a line, comments included.
-    package var maxLine: Int
+    public var maxLine: Int
     /// Samples in all.
-    package var maxSamples: Int
+    public var maxSamples: Int
     /// Labels of one sample.
-    package var maxLabels: Int
+    public var maxLabels: Int
 
     /// Each at least one.
-    package init(maxLine: Int = 16 << 10, maxSamples: Int = 100_000, maxLabels: Int = 64) {
+    public init(maxLine: Int = 16 << 10, maxSamples: Int = 100_000, maxLabels: Int = 64) {
         invariant(
             maxLine > 0 && maxSamples > 0 && maxLabels > 0, "limits of a scrape are positive")
         self.maxLine = maxLine

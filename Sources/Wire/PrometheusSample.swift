@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One label of a sample, as offsets into the text.
-package struct PrometheusLabel: Sendable, Equatable {
+public struct PrometheusLabel: Sendable, Equatable {
     /// `[a-zA-Z_][a-zA-Z0-9_]*`
-    package var name: ByteRange
+    public var name: ByteRange
     /// Between the quotes, as received.
-    package var value: ByteRange
+    public var value: ByteRange
     /// Whether `value` holds escapes: `\\`, `\"` or `\n`.
-    package var isEscaped: Bool
+    public var isEscaped: Bool
 
     /// The value with its escapes resolved and malformed UTF-8 repaired.
-    package func text(_ bytes: RawSpan) -> String {
+    public func text(_ bytes: RawSpan) -> String {
         var text: [UInt8] = []
         text.reserveCapacity(value.count)
         var isEscape = false
@@ -30,19 +30,19 @@ package struct PrometheusLabel: Sendable, Equatable {
 }
 
 /// One line with a value, as offsets into the text. Reused: its array keeps its capacity.
-package struct PrometheusSample: Sendable, Equatable {
+public struct PrometheusSample: Sendable, Equatable {
     /// `[a-zA-Z_:][a-zA-Z0-9_:]*`
-    package var name = ByteRange()
+    public var name = ByteRange()
     /// In the order received; a name may come twice.
-    package var labels: [PrometheusLabel] = []
+    public var labels: [PrometheusLabel] = []
     /// May be infinite or not a number.
-    package var value = 0.0
+    public var value = 0.0
 
     /// Empty, to be read into.
-    package init() {}
+    public init() {}
 
     /// The label of that name.
-    package func label(_ name: StaticString, _ bytes: RawSpan) -> PrometheusLabel? {
+    public func label(_ name: StaticString, _ bytes: RawSpan) -> PrometheusLabel? {
         for index in labels.indices where bytes.equals(labels[index].name, name) {
             return labels[index]
         }

@@ -4,21 +4,21 @@
 ///
 /// Comments are skipped, `HELP` and `TYPE` among them. Of OpenMetrics it takes what engines send:
 /// fractional timestamps and exemplars, both read over, and `# EOF`.
-package struct PrometheusText: Sendable {
+public struct PrometheusText: Sendable {
     private let limits: PrometheusLimits
     private var cursor = 0
     private var samples = 0
     /// The number of the line read last, from one.
-    package private(set) var line = 0
+    public private(set) var line = 0
 
     /// At the front of a text.
-    package init(limits: PrometheusLimits = PrometheusLimits()) { self.limits = limits }
+    public init(limits: PrometheusLimits = PrometheusLimits()) { self.limits = limits }
 
     /// Whether `sample` holds the next sample; false at the end of the text.
     ///
     /// `bytes` is the whole text, the same in each call, under 4 GiB. A fault is about one line;
     /// the next call goes on behind it, except that there are never more samples than the limit.
-    package mutating func next(
+    public mutating func next(
         _ bytes: RawSpan, into sample: inout PrometheusSample
     ) throws(PrometheusFault) -> Bool {
         while cursor < bytes.byteCount {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Writes metrics for a scrape, in the Prometheus text format 0.0.4 or in OpenMetrics 1.0.
 ///
@@ -8,14 +8,14 @@ package import Units
 /// difference between the two flavours is made here: in OpenMetrics a counter's family is named
 /// without the `_total` that its samples end in, what has no type is `unknown`, and the text ends
 /// in `# EOF`.
-package struct PrometheusWriter: ~Copyable {
+public struct PrometheusWriter: ~Copyable {
     /// The format that is written.
-    package enum Flavour: Sendable {
+    public enum Flavour: Sendable {
         case text
         case openMetrics
 
         /// The Content-Type of what is written.
-        package var contentType: StaticString {
+        public var contentType: StaticString {
             switch self {
             case .text: "text/plain; version=0.0.4; charset=utf-8"
             case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -24,7 +24,7 @@ package struct PrometheusWriter: ~Copyable {
     }
 
     /// The type of a family.
-    package enum Kind: Sendable {
+    public enum Kind: Sendable {
         case counter
         case gauge
         case histogram
@@ -39,13 +39,13 @@ package struct PrometheusWriter: ~Copyable {
     private var kind = Kind.untyped
 
     /// Appends to what `buffer` holds.
-    package init(_ flavour: Flavour, into buffer: consuming ByteBuffer) {
+    public init(_ flavour: Flavour, into buffer: consuming ByteBuffer) {
         self.flavour = flavour
         self.buffer = buffer
     }
 
     /// Begins a family. `name` matches `[a-zA-Z_:][a-zA-Z0-9_:]*`; a counter's ends in `_total`.
-    package mutating func family(_ name: StaticString, _ kind: Kind, help: StaticString) {
+    public mutating func family(_ name: StaticString, _ kind: Kind, help: StaticString) {
         invariant(kind != .counter || Self.isTotal(name), "a counter's name ends in _total")
         self.name = name
         self.kind = kind
@@ -61,19 +61,19 @@ package struct PrometheusWriter: ~Copyable {
     }
 
     /// One series of the family.
-    package mutating func sample(_ value: Int, _ labels: PrometheusLabels = PrometheusLabels()) {
+    public mutating func sample(_ value: Int, _ labels: PrometheusLabels = PrometheusLabels()) {
         appendSeries("", labels)
         buffer.append(decimal: value)
         buffer.append(byte: Byte.lineFeed)
     }
     /// One series of the family; any `Double` can be written.
-    package mutating func sample(_ value: Double, _ labels: PrometheusLabels = PrometheusLabels()) {
+    public mutating func sample(_ value: Double, _ labels: PrometheusLabels = PrometheusLabels()) {
         appendSeries("", labels)
         append(value)
         buffer.append(byte: Byte.lineFeed)
     }
     /// The series of one histogram: a bucket for each bound and for all, the sum and the count.
-    package mutating func sample(
+    public mutating func sample(
         _ histogram: Histogram, _ labels: PrometheusLabels = PrometheusLabels()
     ) {
         invariant(kind == .histogram, "a histogram in its own family")
@@ -93,7 +93,7 @@ package struct PrometheusWriter: ~Copyable {
     }
 
     /// Ends the text and gives the buffer back.
-    package consuming func finish() -> ByteBuffer {
+    public consuming func finish() -> ByteBuffer {
         if flavour == .openMetrics { buffer.append("# EOF\n") }
         return buffer
     }

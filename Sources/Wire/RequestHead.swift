@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The four forms of a request target (RFC 9112 section 3.2).
-package enum TargetForm: UInt8, Sendable {
+public enum TargetForm: UInt8, Sendable {
     /// A path and perhaps a query.
     case origin
     /// A whole URI; `target` is its path and query alone.
@@ -16,36 +16,36 @@ package enum TargetForm: UInt8, Sendable {
 /// A request's start line and fields, as offsets into the buffer it was parsed from.
 ///
 /// Reused between messages: its array keeps its capacity.
-package struct RequestHead: Sendable, Equatable {
+public struct RequestHead: Sendable, Equatable {
     /// What the name means here.
-    package var method = Method.other
+    public var method = Method.other
     /// The method as received, a token.
-    package var methodName = ByteRange()
+    public var methodName = ByteRange()
     /// Path and query, whatever the form on the wire; visible ASCII.
-    package var target = ByteRange()
+    public var target = ByteRange()
     /// The form on the wire.
-    package var targetForm = TargetForm.origin
+    public var targetForm = TargetForm.origin
     /// Host and perhaps port, checked: from an absolute target where there is one, else the Host
     /// field's value; empty only in HTTP/1.0.
-    package var authority = ByteRange()
+    public var authority = ByteRange()
     /// 0 or 1; a higher minor version is read as 1 (RFC 9110 section 2.5).
-    package var minorVersion: UInt8 = 1
+    public var minorVersion: UInt8 = 1
     /// In the order received.
-    package var fields: [Field] = []
+    public var fields: [Field] = []
     /// `.none`, `.length` or `.chunked`.
-    package var framing = Framing.none
+    public var framing = Framing.none
     /// Whether the client allows another request on the connection.
-    package var keepAlive = true
+    public var keepAlive = true
     /// The client waits for 100 before it sends its content.
-    package var expectsContinue = false
+    public var expectsContinue = false
 
     /// Empty, to be parsed into.
-    package init() {}
+    public init() {}
 
     /// The first field of that name.
-    package func first(_ id: FieldName) -> Field? { fields.first(id) }
+    public func first(_ id: FieldName) -> Field? { fields.first(id) }
     /// How many field lines have that name.
-    package func count(_ id: FieldName) -> Int { fields.count(id) }
+    public func count(_ id: FieldName) -> Int { fields.count(id) }
 
     mutating func clear() {
         method = .other

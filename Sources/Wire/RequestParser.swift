@@ -4,7 +4,7 @@
 /// parsers read differently is how requests are smuggled.
 ///
 /// The one liberty is that of section 2.2: a single empty line before the request line is skipped.
-package struct RequestParser: Sendable {
+public struct RequestParser: Sendable {
     /// What the next byte belongs to.
     private enum Place {
         case start
@@ -24,13 +24,13 @@ package struct RequestParser: Sendable {
     private var scanner: FieldScanner
 
     /// At the front of a connection.
-    package init(limits: HeadLimits) {
+    public init(limits: HeadLimits) {
         self.limits = limits
         scanner = FieldScanner(.ascii, maxFields: limits.maxFields)
     }
 
     /// Forgets a half-read head.
-    package mutating func reset() {
+    public mutating func reset() {
         place = .start
         cursor = 0
         mark = 0
@@ -42,7 +42,7 @@ package struct RequestParser: Sendable {
     /// and does not look twice at what it has seen. After a head it is ready for the next one,
     /// which begins at the front of what it is then given. After a fault the connection cannot be
     /// read on.
-    package mutating func parse(
+    public mutating func parse(
         _ bytes: RawSpan, into head: inout RequestHead
     ) throws(HeadFault) -> Int? {
         let end = min(bytes.byteCount, limits.maxHead)

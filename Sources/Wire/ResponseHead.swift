@@ -3,27 +3,27 @@
 /// A response's status line and fields, as offsets into the buffer it was parsed from.
 ///
 /// Reused between messages: its array keeps its capacity.
-package struct ResponseHead: Sendable, Equatable {
+public struct ResponseHead: Sendable, Equatable {
     /// 100 to 599; below 200 another head follows.
-    package var status = 0
+    public var status = 0
     /// May be empty, and may hold obs-text.
-    package var reason = ByteRange()
+    public var reason = ByteRange()
     /// 0 or 1; a higher minor version is read as 1 (RFC 9110 section 2.5).
-    package var minorVersion: UInt8 = 1
+    public var minorVersion: UInt8 = 1
     /// In the order received.
-    package var fields: [Field] = []
+    public var fields: [Field] = []
     /// How the end of the content is found, with the request's method considered.
-    package var framing = Framing.none
+    public var framing = Framing.none
     /// Whether the connection can take another request after this response.
-    package var keepAlive = true
+    public var keepAlive = true
 
     /// Empty, to be parsed into.
-    package init() {}
+    public init() {}
 
     /// The first field of that name.
-    package func first(_ id: FieldName) -> Field? { fields.first(id) }
+    public func first(_ id: FieldName) -> Field? { fields.first(id) }
     /// How many field lines have that name.
-    package func count(_ id: FieldName) -> Int { fields.count(id) }
+    public func count(_ id: FieldName) -> Int { fields.count(id) }
 
     mutating func clear() {
         status = 0

@@ -3,7 +3,7 @@
 /// Reads response heads (RFC 9112) as strictly as requests, but for three things that engines may
 /// do and that are not forwarded as received: obs-text in values and in the reason, and a status
 /// line that ends right after the status.
-package struct ResponseParser: Sendable {
+public struct ResponseParser: Sendable {
     /// What the next byte belongs to.
     private enum Place {
         case start
@@ -21,13 +21,13 @@ package struct ResponseParser: Sendable {
     private var scanner: FieldScanner
 
     /// At the front of a response; `maxTarget` is of no meaning here.
-    package init(limits: HeadLimits) {
+    public init(limits: HeadLimits) {
         self.limits = limits
         scanner = FieldScanner(.obsText, maxFields: limits.maxFields)
     }
 
     /// Forgets a half-read head.
-    package mutating func reset() {
+    public mutating func reset() {
         place = .start
         cursor = 0
     }
@@ -38,7 +38,7 @@ package struct ResponseParser: Sendable {
     /// and does not look twice at what it has seen. After a head it is ready for the next one,
     /// which after an interim status (1xx) answers the same request. After a fault the connection
     /// cannot be read on.
-    package mutating func parse(
+    public mutating func parse(
         _ bytes: RawSpan, requestMethod: Method, into head: inout ResponseHead
     ) throws(HeadFault) -> Int? {
         let end = min(bytes.byteCount, limits.maxHead)

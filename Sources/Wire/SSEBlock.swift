@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// One server-sent-event block, as offsets into the buffer that holds it: everything from one end
 /// that `SSESplitter` found to the next.
-package struct SSEBlock: Sendable, Equatable {
+public struct SSEBlock: Sendable, Equatable {
     /// What a block amounts to.
-    package enum Kind: Sendable {
+    public enum Kind: Sendable {
         /// No line but empty ones.
         case empty
         /// Comment lines alone: what keeps a connection alive.
@@ -18,25 +18,25 @@ package struct SSEBlock: Sendable, Equatable {
     }
 
     /// Where in its stream a block stands: only in front of the first is a byte order mark skipped.
-    package enum Position: Sendable {
+    public enum Position: Sendable {
         case first
         case later
     }
 
     /// What its lines amount to.
-    package private(set) var kind = Kind.empty
+    public private(set) var kind = Kind.empty
     /// The value of the first `data` line, which is the whole of the data when `dataLines` is one.
-    package private(set) var data = ByteRange()
+    public private(set) var data = ByteRange()
     /// How many `data` lines there are.
-    package private(set) var dataLines = 0
+    public private(set) var dataLines = 0
     /// The value of the last `event` line.
-    package private(set) var event: ByteRange?
+    public private(set) var event: ByteRange?
     /// From the first `data` line to the end of the block.
     private var dataStart = 0
     private let end: Int
 
     /// Reads the lines of `range`, with or without the empty one.
-    package init(_ bytes: RawSpan, _ range: Range<Int>, _ position: Position = .later) {
+    public init(_ bytes: RawSpan, _ range: Range<Int>, _ position: Position = .later) {
         end = range.upperBound
         var lines = SSELines(range)
         if position == .first { lines.skipMark(bytes) }
@@ -48,7 +48,7 @@ package struct SSEBlock: Sendable, Equatable {
     }
 
     /// Appends the values of all `data` lines with LF between them.
-    package func appendData(_ bytes: RawSpan, to buffer: inout ByteBuffer) {
+    public func appendData(_ bytes: RawSpan, to buffer: inout ByteBuffer) {
         guard dataLines > 1 else {
             buffer.append(bytes.extracting(data.range))
             return
@@ -65,7 +65,7 @@ package struct SSEBlock: Sendable, Equatable {
 
     /// Where `part` of the joined data stands in `bytes`. Without these bytes the data lacks just
     /// that part; line ends, names and other fields between the part's lines go with it.
-    package func place(ofData part: Range<Int>, in bytes: RawSpan) -> Range<Int> {
+    public func place(ofData part: Range<Int>, in bytes: RawSpan) -> Range<Int> {
         guard dataLines > 1 else {
             let start = Int(data.start)
             return start + part.lowerBound..<start + part.upperBound

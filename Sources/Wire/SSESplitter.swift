@@ -9,7 +9,7 @@
 /// next one. An LF that follows after all is then the first byte of the next block, where it means
 /// nothing. Otherwise the LF is waited for, so that a block in CR LF is never given out without its
 /// last byte.
-package struct SSESplitter: Sendable {
+public struct SSESplitter: Sendable {
     /// What stands before the next byte.
     private enum Place {
         /// So many bytes of a byte order mark at the very front, or nothing.
@@ -30,14 +30,14 @@ package struct SSESplitter: Sendable {
     private var place = Place.mark(0)
 
     /// At the front of a stream.
-    package init() {}
+    public init() {}
 
     /// Begins another stream.
-    package mutating func reset() { place = .mark(0) }
+    public mutating func reset() { place = .mark(0) }
 
     /// Whether the bytes behind the last block's end are a whole block too, when no more come: its
     /// last CR was being waited on.
-    package var restIsBlock: Bool {
+    public var restIsBlock: Bool {
         if case .emptyReturn = place { return true }
         return false
     }
@@ -48,7 +48,7 @@ package struct SSESplitter: Sendable {
     /// `from` is the first byte not yet looked at: the offset returned last, or where the new bytes
     /// begin. The bytes before it may stay or go. The offset can be `from` itself, when a block
     /// proves to have ended with the bytes before.
-    package mutating func nextBlockEnd(_ bytes: RawSpan, from: Int) -> Int? {
+    public mutating func nextBlockEnd(_ bytes: RawSpan, from: Int) -> Int? {
         var at = from
         while at < bytes.byteCount {
             if case .text = place {

@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// What Penstock writes of HTTP/1.1.
 extension ByteBuffer {
     /// The line before a chunk's data; `size` is above zero, since a chunk of size zero ends the
     /// body.
-    package mutating func appendChunkHeader(_ size: Int) {
+    public mutating func appendChunkHeader(_ size: Int) {
         invariant(size > 0, "a chunk that is not the last has content")
         append(hexadecimal: size)
         append("\r\n")
     }
     /// The CR LF behind a chunk's data.
-    package mutating func appendChunkEnd() { append("\r\n") }
+    public mutating func appendChunkEnd() { append("\r\n") }
     /// The chunk that ends the body, and an empty trailer section. Only for a body known to be
     /// whole.
-    package mutating func appendLastChunk() { append("0\r\n\r\n") }
+    public mutating func appendLastChunk() { append("0\r\n\r\n") }
     /// The same with field lines, each with its CR LF, as a `ChunkedDecoder` gives them.
-    package mutating func appendLastChunk(trailers: RawSpan) {
+    public mutating func appendLastChunk(trailers: RawSpan) {
         append("0\r\n")
         append(trailers)
         append("\r\n")
     }
 
     /// One field line; the value has no byte that a field may not have.
-    package mutating func appendField(name: StaticString, value: StaticString) {
+    public mutating func appendField(name: StaticString, value: StaticString) {
         append(name)
         append(": ")
         append(value)
         append("\r\n")
     }
     /// One field line with decimal digits.
-    package mutating func appendField(name: StaticString, value: Int) {
+    public mutating func appendField(name: StaticString, value: Int) {
         append(name)
         append(": ")
         append(decimal: value)
         append("\r\n")
     }
     /// Control bytes but tab are written as `?`: a value can never end its line.
-    package mutating func appendField(name: StaticString, value: String) {
+    public mutating func appendField(name: StaticString, value: String) {
         append(name)
         append(": ")
         var value = value
@@ -48,7 +48,7 @@ extension ByteBuffer {
         append("\r\n")
     }
     /// Control bytes but tab are written as `?`: a value can never end its line.
-    package mutating func appendField(name: StaticString, value: RawSpan) {
+    public mutating func appendField(name: StaticString, value: RawSpan) {
         append(name)
         append(": ")
         appendText(value)

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// `package` declarations end at a package's border, so the rooms under test are compiled here
-/// again: their folders are links into the main package. Everything is instrumented, and assertions
-/// stay.
+/// The rooms under test are compiled here again: their folders are links into the main package.
+/// Everything is instrumented, and assertions stay.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),

@@ -17,7 +17,7 @@ struct ImportTests {
 
     @Test(arguments: [
         ("Sources/Wire/A.swift", "import Policy"),
-        ("Sources/Wire/A.swift", "package import Budget"),
+        ("Sources/Wire/A.swift", "public import Budget"),
         ("Sources/Units/A.swift", "import Glibc"),
         ("Sources/Decision/A.swift", "import Wire"),
         ("Sources/Budget/A.swift", "import Synchronization"),
@@ -37,7 +37,7 @@ struct ImportTests {
     }
 
     @Test(arguments: [
-        ("Sources/Wire/A.swift", "package import Units"),
+        ("Sources/Wire/A.swift", "public import Units"),
         ("Sources/EventLoop/A.swift", "import Glibc"),
         ("Sources/Configuration/A.swift", "import Foundation"),
         ("Sources/penstock/A.swift", "import ArgumentParser"),

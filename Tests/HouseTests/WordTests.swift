@@ -87,10 +87,10 @@ struct WordTests {
     }
 
     @Test(arguments: [
-        "package var count = 0", "package private(set) var count: Int",
-        "@usableFromInline\npackage final var names: [String] = []",
-        "package var count = 0 { didSet { note() } }",
-        "package var count: Int { didSet { note() } }",
+        "public var count = 0", "public private(set) var count: Int",
+        "@usableFromInline\npublic final var names: [String] = []",
+        "public var count = 0 { didSet { note() } }",
+        "public var count: Int { didSet { note() } }",
     ])
     func anOpenStoredPropertyIsSeen(text: String) {
         let source = sample(of: "final class Worker {\n    func run() { var a = 1 }\n\(text)\n}")
@@ -98,10 +98,10 @@ struct WordTests {
     }
 
     @Test(arguments: [
-        "final class Worker {\n    package var count: Int { kept }\n    private var kept = 0\n}",
-        "package struct Worker {\n    package var count = 0\n}",
-        "final class Worker {\n    package struct Part {\n        package var count = 0\n    }\n}",
-        "class func make() -> Worker {\n    package var count = 0\n}",
+        "final class Worker {\n    public var count: Int { kept }\n    private var kept = 0\n}",
+        "public struct Worker {\n    public var count = 0\n}",
+        "final class Worker {\n    public struct Part {\n        public var count = 0\n    }\n}",
+        "class func make() -> Worker {\n    public var count = 0\n}",
     ])
     func otherPropertiesAreNot(text: String) {
         #expect(WordRule.openStoredProperties(in: sample(of: text)).isEmpty)

@@ -4,21 +4,21 @@ import Glibc
 
 /// A blocking HTTP/1.1 client over a plain socket, for tests: it says and shows exactly what is on
 /// the wire.
-package final class HTTPCaller {
+public final class HTTPCaller {
     /// What did not happen within ten seconds, or what the kernel said.
-    package struct Failure: Error, CustomStringConvertible {
-        package let description: String
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
     }
 
-    package struct Answer {
-        package var status = 0
+    public struct Answer {
+        public var status = 0
         /// Names in lowercase.
-        package var fields: [(name: String, value: String)] = []
-        package var body: [UInt8] = []
+        public var fields: [(name: String, value: String)] = []
+        public var body: [UInt8] = []
 
-        package func value(_ name: String) -> String? { fields.first { $0.name == name }?.value }
-        package var text: String { String(decoding: body, as: UTF8.self) }
-        package var json: JSONValue? { JSONValue(body) }
+        public func value(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+        public var text: String { String(decoding: body, as: UTF8.self) }
+        public var json: JSONValue? { JSONValue(body) }
     }
 
     private let descriptor: Int32
@@ -26,7 +26,7 @@ package final class HTTPCaller {
     private var isOpen = true
 
     /// Connects to 127.0.0.1.
-    package init(port: UInt16) throws {
+    public init(port: UInt16) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -47,14 +47,14 @@ package final class HTTPCaller {
 
     deinit { close() }
 
-    package func close() {
+    public func close() {
         if isOpen { Glibc.close(descriptor) }
         isOpen = false
     }
 
     // MARK: sending
 
-    package func send(_ bytes: [UInt8]) throws {
+    public func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let rest = bytes[sent...]
@@ -69,7 +69,7 @@ package final class HTTPCaller {
     }
 
     /// One request with `Host`, and with length and type where it has a body.
-    package func send(
+    public func send(
         _ method: String, _ path: String, fields: [(String, String)] = [], body: String? = nil
     ) throws {
         var text = "\(method) \(path) HTTP/1.1\r\nHost: test\r\n"
@@ -84,7 +84,7 @@ package final class HTTPCaller {
     }
 
     /// Sends one request and reads the whole answer.
-    package func call(
+    public func call(
         _ method: String, _ path: String, fields: [(String, String)] = [], body: String? = nil
     ) throws -> Answer {
         try send(method, path, fields: fields, body: body)
@@ -94,7 +94,7 @@ package final class HTTPCaller {
     // MARK: receiving
 
     /// Reads a head and its whole body.
-    package func answer(hasBody: Bool = true) throws -> Answer {
+    public func answer(hasBody: Bool = true) throws -> Answer {
         var answer = try head()
         guard hasBody else { return answer }
         if answer.value("transfer-encoding") == "chunked" {
@@ -110,7 +110,7 @@ package final class HTTPCaller {
     }
 
     /// Reads a head alone.
-    package func head() throws -> Answer {
+    public func head() throws -> Answer {
         var answer = Answer()
         answer.status = try line().split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         while true {
@@ -123,7 +123,7 @@ package final class HTTPCaller {
     }
 
     /// The payload of the next chunk; nil at the proper end of the body.
-    package func chunk() throws -> [UInt8]? {
+    public func chunk() throws -> [UInt8]? {
         guard let size = Int(try line(), radix: 16) else {
             throw Failure(description: "a chunk without a size")
         }
@@ -133,14 +133,14 @@ package final class HTTPCaller {
     }
 
     /// The data of every event of a chunked stream, in order, to its proper end.
-    package func events() throws -> [String] {
+    public func events() throws -> [String] {
         var text: [UInt8] = []
         while let chunk = try chunk() { text += chunk }
         return Self.events(in: text)
     }
 
     /// Lines are cut as bytes: to a `String`, CR LF is one character.
-    package static func events(in text: [UInt8]) -> [String] {
+    public static func events(in text: [UInt8]) -> [String] {
         text.split(separator: 0x0A).compactMap { line in
             let line = String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
             return line.hasPrefix("data: ") ? String(line.dropFirst(6)) : nil
@@ -148,7 +148,7 @@ package final class HTTPCaller {
     }
 
     /// Whether the other side closes, having sent nothing more than what is thrown away here.
-    package func isClosedByPeer() -> Bool {
+    public func isClosedByPeer() -> Bool {
         do {
             while try more() {}
             return true

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 /// Makes random JSON texts in random spelling: white space, escapes, exponents, repeated names.
-package struct JSONMaker {
-    package var random: SplitMix64
+public struct JSONMaker {
+    public var random: SplitMix64
 
-    package init(seed: UInt64) { random = SplitMix64(seed: seed) }
+    public init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
-    package mutating func below(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
+    public mutating func below(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
 
-    package mutating func value(depth: Int = 3) -> String {
+    public mutating func value(depth: Int = 3) -> String {
         switch below(depth > 0 ? 7 : 5) {
         case 0: return string(words())
         case 1: return number()
@@ -28,18 +28,18 @@ package struct JSONMaker {
         }
     }
 
-    package mutating func space() -> String {
+    public mutating func space() -> String {
         ["", "", "", " ", "\n\t", "\r\n  "][below(6)]
     }
 
-    package mutating func number() -> String {
+    public mutating func number() -> String {
         [
             "0", "-0", "7", "-12", "3.50", "1e3", "2.5E-2", "1E+2", "9007199254740993", "1e400",
             "0.1", "-1.0e0",
         ][below(12)]
     }
 
-    package mutating func words() -> String {
+    public mutating func words() -> String {
         let pieces = [
             "a", "tokens", "\"", "\\", "\n", "é", "水", "🌊", "\u{1}", "/", " ", "usage", "}", ",",
             "0",
@@ -48,7 +48,7 @@ package struct JSONMaker {
     }
 
     /// `text` with quotes, each character spelled in one of its ways.
-    package mutating func string(_ text: String) -> String {
+    public mutating func string(_ text: String) -> String {
         var spelled = "\""
         for scalar in text.unicodeScalars {
             let mustEscape = scalar.value < 0x20 || scalar == "\"" || scalar == "\\"
@@ -65,7 +65,7 @@ package struct JSONMaker {
     }
 
     /// One byte changed, removed, added or the end cut off.
-    package mutating func damaged(_ bytes: [UInt8]) -> [UInt8] {
+    public mutating func damaged(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes
         guard !bytes.isEmpty else { return bytes }
         let at = below(bytes.count)

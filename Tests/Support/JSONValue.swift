@@ -3,7 +3,7 @@
 /// A JSON text as a tree, read by a parser that shares nothing with the one under test.
 ///
 /// Names keep their order and their repetitions; numbers keep their spelling.
-package indirect enum JSONValue: Equatable, Sendable {
+public indirect enum JSONValue: Equatable, Sendable {
     case object([Member])
     case array([JSONValue])
     case string(String)
@@ -11,18 +11,18 @@ package indirect enum JSONValue: Equatable, Sendable {
     case bool(Bool)
     case null
 
-    package struct Member: Equatable, Sendable {
-        package var name: String
-        package var value: JSONValue
+    public struct Member: Equatable, Sendable {
+        public var name: String
+        public var value: JSONValue
 
-        package init(_ name: String, _ value: JSONValue) {
+        public init(_ name: String, _ value: JSONValue) {
             self.name = name
             self.value = value
         }
     }
 
     /// Nil when `bytes` are no JSON text (RFC 8259).
-    package init?(_ bytes: [UInt8]) {
+    public init?(_ bytes: [UInt8]) {
         var parser = Parser(
             Array(bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]))
         guard let value = parser.value() else { return nil }
@@ -31,28 +31,28 @@ package indirect enum JSONValue: Equatable, Sendable {
         self = value
     }
 
-    package init?(_ text: String) { self.init(Array(text.utf8)) }
+    public init?(_ text: String) { self.init(Array(text.utf8)) }
 
     /// The members of an object, in order; none of anything else.
-    package var members: [Member] {
+    public var members: [Member] {
         if case .object(let members) = self { return members }
         return []
     }
     /// The last member of the name.
-    package subscript(name: String) -> JSONValue? {
+    public subscript(name: String) -> JSONValue? {
         members.last { $0.name == name }?.value
     }
-    package subscript(index: Int) -> JSONValue? {
+    public subscript(index: Int) -> JSONValue? {
         if case .array(let elements) = self, elements.indices.contains(index) {
             return elements[index]
         }
         return nil
     }
-    package var number: Double? {
+    public var number: Double? {
         if case .number(let digits) = self { return Double(digits) }
         return nil
     }
-    package var text: String? {
+    public var text: String? {
         if case .string(let text) = self { return text }
         return nil
     }

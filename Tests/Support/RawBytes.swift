@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Units
+public import Units
 
 extension [UInt8] {
     /// The bytes as a span, for the time of the call.
-    package func withRaw<Result, Fault: Error>(
+    public func withRaw<Result, Fault: Error>(
         _ body: (RawSpan) throws(Fault) -> Result
     ) throws(Fault) -> Result {
         let span = span
@@ -14,7 +14,7 @@ extension [UInt8] {
 
 extension ByteBuffer {
     /// A copy of the bytes present.
-    package var array: [UInt8] { unsafe Array(readable) }
+    public var array: [UInt8] { unsafe Array(readable) }
     /// The bytes present as text.
-    package var string: String { String(decoding: array, as: UTF8.self) }
+    public var string: String { String(decoding: array, as: UTF8.self) }
 }

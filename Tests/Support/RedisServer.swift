@@ -4,15 +4,15 @@ import Glibc
 
 /// A real `redis-server` of one test, on a Unix socket in a directory of its own and on no port. It
 /// is killed when the test lets go of it.
-package final class RedisServer {
-    package let path: String
+public final class RedisServer {
+    public let path: String
     private let directory = TemporaryDirectory()
     private let options: [String]
     private var process: pid_t?
     private var log: Int32 = -1
 
     /// Not started yet. `options`: more of the command line, such as `--requirepass`.
-    package init(options: [String] = []) {
+    public init(options: [String] = []) {
         path = directory.file("redis.sock")
         self.options = options
     }
@@ -20,7 +20,7 @@ package final class RedisServer {
     deinit { kill() }
 
     /// Starts it with empty data and returns once it accepts connections.
-    package func start() {
+    public func start() {
         precondition(process == nil, "the server runs already")
         let words =
             [
@@ -37,7 +37,7 @@ package final class RedisServer {
     }
 
     /// Ends it at once, as a crash would; its data is gone.
-    package func kill() {
+    public func kill() {
         guard let process else { return }
         Glibc.kill(process, SIGKILL)
         waitpid(process, nil, 0)
@@ -46,14 +46,14 @@ package final class RedisServer {
     }
 
     /// Freezes it: connections stay, nothing is answered.
-    package func suspend() { signal(SIGSTOP) }
+    public func suspend() { signal(SIGSTOP) }
 
-    package func resume() { signal(SIGCONT) }
+    public func resume() { signal(SIGCONT) }
 
     /// Runs one command on a connection of its own, and gives the first line of the reply, or the
     /// text of a bulk reply.
     @discardableResult
-    package func command(_ words: String...) -> String {
+    public func command(_ words: String...) -> String {
         let descriptor = Self.connect(path)
         defer { close(descriptor) }
         var request = "*\(words.count)\r\n"

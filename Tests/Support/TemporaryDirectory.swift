@@ -4,10 +4,10 @@ import Glibc
 
 /// A directory of one test, gone with what is in it when the test lets go of it. Its path is short
 /// enough for Unix sockets.
-package final class TemporaryDirectory: Sendable {
-    package let path: String
+public final class TemporaryDirectory: Sendable {
+    public let path: String
 
-    package init() {
+    public init() {
         let template = Array("/tmp/penstock-XXXXXX".utf8CString)
         path = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: template.count) {
             buffer in
@@ -20,7 +20,7 @@ package final class TemporaryDirectory: Sendable {
     }
 
     /// The path of a file in it.
-    package func file(_ name: String) -> String { "\(path)/\(name)" }
+    public func file(_ name: String) -> String { "\(path)/\(name)" }
 
     deinit { Self.remove(path) }
 

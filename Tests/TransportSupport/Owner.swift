@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventLoop
-package import Transport
+public import Transport
 import Units
-package import Wire
+public import Wire
 
 /// What a client's connection told its owner.
-package enum Told: Equatable, Sendable, CustomStringConvertible {
+public enum Told: Equatable, Sendable, CustomStringConvertible {
     /// Method and target.
     case head(String)
     /// The body.
@@ -16,7 +16,7 @@ package enum Told: Equatable, Sendable, CustomStringConvertible {
     case left
     case closed
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .head(let line): "head \(line)"
         case .request(let body): "request \(body.prefix(80))"
@@ -29,7 +29,7 @@ package enum Told: Equatable, Sendable, CustomStringConvertible {
 }
 
 /// What an engine's connection told its owner; neighbouring payloads are one.
-package enum Heard: Equatable, Sendable {
+public enum Heard: Equatable, Sendable {
     case connected
     case head(Int)
     case payload(String)
@@ -39,23 +39,23 @@ package enum Heard: Equatable, Sendable {
 }
 
 /// What the owner in a test does about events; by default it answers everything with `ok`.
-package struct Owner {
-    package var head: (HTTP1ServerConnection) -> Void = { $0.inviteBody() }
-    package var request: (HTTP1ServerConnection) -> Void = { $0.answer("ok") }
-    package var fault: (HTTP1ServerConnection, ServerFault) -> Void = { server, fault in
+public struct Owner {
+    public var head: (HTTP1ServerConnection) -> Void = { $0.inviteBody() }
+    public var request: (HTTP1ServerConnection) -> Void = { $0.answer("ok") }
+    public var fault: (HTTP1ServerConnection, ServerFault) -> Void = { server, fault in
         server.answer("\(fault)", status: fault.answerStatus)
     }
-    package var drained: (HTTP1ServerConnection) -> Void = { _ in }
-    package var left: (HTTP1ServerConnection) -> Void = { _ in }
+    public var drained: (HTTP1ServerConnection) -> Void = { _ in }
+    public var left: (HTTP1ServerConnection) -> Void = { _ in }
     /// Called after each event of an engine's connection.
-    package var heard: (HTTP1ClientConnection, Heard) -> Void = { _, _ in }
+    public var heard: (HTTP1ClientConnection, Heard) -> Void = { _, _ in }
 
-    package init() {}
+    public init() {}
 }
 
 extension ServerFault {
     /// The status that a gateway answers it with.
-    package var answerStatus: Int {
+    public var answerStatus: Int {
         switch self {
         case .head(let fault): fault.status
         case .chunk(let fault): fault.status
@@ -67,7 +67,7 @@ extension ServerFault {
 
 extension ServerStream {
     /// A whole answer in one go.
-    package func answer(_ text: String, status: Int = 200, fields: String = "") {
+    public func answer(_ text: String, status: Int = 200, fields: String = "") {
         begin(status, .exact(text.utf8.count), fields: fields)
         write(text)
         end()
@@ -75,31 +75,31 @@ extension ServerStream {
     }
 
     /// An answer's head.
-    package func begin(_ status: Int, _ length: AnswerLength, fields: String = "") {
+    public func begin(_ status: Int, _ length: AnswerLength, fields: String = "") {
         var lines = ByteBuffer()
         lines.append(fields)
         respond(status: status, fields: lines, length: length)
     }
 
-    package func write(_ text: String) {
+    public func write(_ text: String) {
         var text = text
         text.withUTF8 { unsafe write(UnsafeRawBufferPointer($0)) }
     }
 
-    package func write(_ bytes: [UInt8]) {
+    public func write(_ bytes: [UInt8]) {
         unsafe bytes.withUnsafeBytes { unsafe write($0) }
     }
 
-    package var targetText: String { unsafe String(decoding: target, as: UTF8.self) }
-    package var bodyText: String { unsafe String(decoding: body, as: UTF8.self) }
-    package func text(of id: FieldName) -> String? {
+    public var targetText: String { unsafe String(decoding: target, as: UTF8.self) }
+    public var bodyText: String { unsafe String(decoding: body, as: UTF8.self) }
+    public func text(of id: FieldName) -> String? {
         unsafe value(id).map { unsafe String(decoding: $0, as: UTF8.self) }
     }
 }
 
 extension ClientStream {
     /// A request with a body, if it is not empty.
-    package func ask(
+    public func ask(
         _ method: Method = .get, _ target: String = "/", fields: String = "", body: [UInt8] = []
     ) {
         var lines = ByteBuffer()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventLoop
-package import Units
+public import Units
 
 /// The other end of a connection, moving raw bytes: it does what a test says and nothing more.
-package final class Peer {
+public final class Peer {
     private var socket: Socket?
     private var outgoing = ByteBuffer()
     private var incoming: [UInt8] = []
@@ -21,47 +21,47 @@ package final class Peer {
     }
 
     /// Everything received so far.
-    package var bytes: [UInt8] { incoming }
-    package var text: String { String(decoding: incoming, as: UTF8.self) }
+    public var bytes: [UInt8] { incoming }
+    public var text: String { String(decoding: incoming, as: UTF8.self) }
     /// The other side has sent its last byte, in an orderly way.
-    package var hasEnded: Bool { ended }
+    public var hasEnded: Bool { ended }
     /// The connection was reset.
-    package var isReset: Bool { broken }
+    public var isReset: Bool { broken }
     /// There is nothing more to come, one way or the other.
-    package var isOver: Bool { ended || broken }
+    public var isOver: Bool { ended || broken }
     /// What was given to be sent and is not with the kernel.
-    package var unsentBytes: Int { outgoing.count }
+    public var unsentBytes: Int { outgoing.count }
 
-    package func send(_ text: String) { send(Array(text.utf8)) }
-    package func send(_ bytes: [UInt8]) {
+    public func send(_ text: String) { send(Array(text.utf8)) }
+    public func send(_ bytes: [UInt8]) {
         unsafe outgoing.append(bytes.span.bytes)
         push()
     }
 
     /// Stops and restarts receiving.
-    package func stopReading() { isReading = false }
-    package func startReading() { isReading = true }
+    public func stopReading() { isReading = false }
+    public func startReading() { isReading = true }
 
     /// Ends the sending side once everything is sent; receiving goes on.
-    package func finish() {
+    public func finish() {
         isFinishing = true
         push()
     }
 
     /// Closes with a reset.
-    package func reset() {
+    public func reset() {
         socket?.resetOnClose()
         socket = nil
     }
 
     /// Closes; the kernel sends what it has.
-    package func close() { socket = nil }
+    public func close() { socket = nil }
 
-    package func setReceiveBuffer(_ size: Bytes) { socket?.setReceiveBuffer(size) }
-    package func setSendBuffer(_ size: Bytes) { socket?.setSendBuffer(size) }
+    public func setReceiveBuffer(_ size: Bytes) { socket?.setReceiveBuffer(size) }
+    public func setSendBuffer(_ size: Bytes) { socket?.setSendBuffer(size) }
 
     /// Forgets what was received.
-    package func clear() { incoming.removeAll() }
+    public func clear() { incoming.removeAll() }
 
     /// Whether something moved.
     func turn() -> Bool {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An answer as a client reads it, by a reader that shares nothing with the code under test.
-package struct Reply: Equatable, Sendable {
-    package var status = 0
+public struct Reply: Equatable, Sendable {
+    public var status = 0
     /// Names in lower case; `date` is left out.
-    package var fields: [String: String] = [:]
-    package var body = ""
-    package var trailers = ""
+    public var fields: [String: String] = [:]
+    public var body = ""
+    public var trailers = ""
     /// The chunks as they were cut.
-    package var chunks: [String] = []
+    public var chunks: [String] = []
 
     /// All complete answers in `bytes`, which answer requests of these methods, and what is left.
     ///
     /// An answer that only the connection's end ends counts as complete when `isClosed`.
-    package static func all(
+    public static func all(
         in bytes: [UInt8], methods: [String] = [], isClosed: Bool = false
     ) -> (replies: [Reply], rest: String) {
         var rest = bytes[...]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import EventLoop
-package import Transport
-package import Units
+public import EventLoop
+public import Transport
+public import Units
 
 /// Why a test cannot even begin.
-package enum RigFault: Error {
+public enum RigFault: Error {
     case address
     case notAccepted
     case full
@@ -15,16 +15,16 @@ package enum RigFault: Error {
 ///
 /// Everything is on loopback and in one thread: what one side has sent the other side finds in the
 /// next turn. Nothing sleeps but the poller, and that only for a timer or for a few milliseconds.
-package final class Rig {
+public final class Rig {
     private enum Kind {
         static let door: UInt8 = 1
         static let server: UInt8 = 2
         static let client: UInt8 = 3
     }
 
-    package let loop: Loop
+    public let loop: Loop
     /// Where the rig listens as a server.
-    package let address: SocketAddress
+    public let address: SocketAddress
     private let door: Listener
     private let serverLimits: ServerLimits
     private let clientLimits: ClientLimits
@@ -37,7 +37,7 @@ package final class Rig {
     private var lastServer: HTTP1ServerConnection?
     private var highest: Int32 = 0
 
-    package init(
+    public init(
         server serverLimits: ServerLimits = ServerLimits(),
         client clientLimits: ClientLimits = ClientLimits(), owner: Owner = Owner(),
         writing: Loop.Writing = .atOnce
@@ -56,16 +56,16 @@ package final class Rig {
     // MARK: what happened
 
     /// Events of all clients' connections, in order.
-    package var told: [Told] { events }
+    public var told: [Told] { events }
     /// Events of one engine's connection, in order.
-    package func heard(_ client: ClientStream) -> [Heard] { answers[client.key] ?? [] }
-    package func clearTold() { events.removeAll() }
+    public func heard(_ client: ClientStream) -> [Heard] { answers[client.key] ?? [] }
+    public func clearTold() { events.removeAll() }
     /// Client connections that are open.
-    package var openServers: Int { servers.count }
+    public var openServers: Int { servers.count }
     /// The client connection accepted last; stays after it has closed.
-    package var server: HTTP1ServerConnection? { lastServer }
+    public var server: HTTP1ServerConnection? { lastServer }
     /// What all clients' connections hold, in bytes.
-    package var heldBytes: Int {
+    public var heldBytes: Int {
         var sum = 0
         func add(_: SlabKey, _ server: HTTP1ServerConnection) {
             sum += server.heldRequestBytes + server.heldAnswerBytes
@@ -74,12 +74,12 @@ package final class Rig {
         return sum
     }
     /// The highest descriptor that a client's connection had.
-    package var highestDescriptor: Int32 { highest }
+    public var highestDescriptor: Int32 { highest }
 
     // MARK: peers
 
     /// A raw client of the rig's server side, accepted.
-    package func connect(most: Int = 262_144) throws -> Peer {
+    public func connect(most: Int = 262_144) throws -> Peer {
         let before = lastServer
         let peer = Peer(try Socket.connect(to: address), most: most)
         peers.append(peer)
@@ -88,15 +88,15 @@ package final class Rig {
     }
 
     /// The peers so far are not driven any more, and close when the test lets go of them.
-    package func forgetPeers() { peers.removeAll() }
+    public func forgetPeers() { peers.removeAll() }
     /// A connection that the test has closed itself.
-    package func forget(_ client: ClientStream) {
+    public func forget(_ client: ClientStream) {
         clients.remove(client.key)
         answers[client.key] = nil
     }
 
     /// A raw engine for the rig's client side, on the other end of a connection that is open.
-    package func engine(on listener: borrowing Listener) throws -> Peer {
+    public func engine(on listener: borrowing Listener) throws -> Peer {
         var peer: Peer?
         for _ in 0..<1_000 where peer == nil {
             if case .socket(let socket, _) = listener.accept() { peer = Peer(socket) }
@@ -108,7 +108,7 @@ package final class Rig {
     }
 
     /// A connection of the rig to an engine.
-    package func dial(_ address: SocketAddress) throws -> HTTP1ClientConnection {
+    public func dial(_ address: SocketAddress) throws -> HTTP1ClientConnection {
         guard let key = clients.nextKey else { throw RigFault.full }
         let client = try HTTP1ClientConnection(
             key: key, destination: 0, token: Token(kind: Kind.client, key: key),
@@ -121,7 +121,7 @@ package final class Rig {
     // MARK: turns
 
     /// Runs until `done`, for ten seconds at most; whether it came to that.
-    package func run(until done: () -> Bool) -> Bool {
+    public func run(until done: () -> Bool) -> Bool {
         let end = MonotonicClock.now() + .seconds(10)
         while !done() {
             if MonotonicClock.now() > end { return false }
@@ -131,14 +131,14 @@ package final class Rig {
     }
 
     /// Runs until nobody has anything more to do now; timers aside.
-    package func settle() {
+    public func settle() {
         var quiet = 0
         while quiet < 3 { quiet = turn(atMost: .zero) ? 0 : quiet + 1 }
     }
 
     /// One turn of the loop and of every peer; whether anything happened.
     @discardableResult
-    package func turn(atMost limit: Duration = .milliseconds(2)) -> Bool {
+    public func turn(atMost limit: Duration = .milliseconds(2)) -> Bool {
         var moved = false
         for peer in peers where peer.turn() { moved = true }
         let ready = (try? loop.wait(atMost: limit)) ?? 0
@@ -163,10 +163,21 @@ package final class Rig {
         return moved || ready > 0 || !due.isEmpty
     }
 
+    private func hearEngines(_ ready: Int) {
+        for place in 0..<ready {
+            let (token, readiness) = loop.poller.event(place)
+            guard token.kind == Kind.client, let client = clients[token.key] else { continue }
+            client.ready(readiness)
+            pump(client)
+        }
+    }
+
     /// What was put off to the turn's end; whether there was any.
-    private func write() -> Bool {
+    @discardableResult
+    public func write() -> Bool {
         var wrote = false
         while true {
+            if loop.mustLook { hearEngines((try? loop.look()) ?? 0) }
             if let client = loop.nextUnwrittenClient() {
                 if clients[client.key] === client { pump(client) }
             } else if let server = loop.nextUnwrittenServer() {
@@ -204,7 +215,7 @@ package final class Rig {
     // MARK: events
 
     /// Drives a client's connection until it has nothing more to say.
-    package func pump(_ server: HTTP1ServerConnection) {
+    public func pump(_ server: HTTP1ServerConnection) {
         while true {
             switch server.next() {
             case .none: return
@@ -233,7 +244,7 @@ package final class Rig {
     }
 
     /// Drives an engine's connection until it has nothing more to say.
-    package func pump(_ client: HTTP1ClientConnection) {
+    public func pump(_ client: HTTP1ClientConnection) {
         while true {
             switch unsafe client.next() {
             case .none: return

@@ -43,6 +43,8 @@ int penstock_stream_socket(int family);
 int penstock_accept(int descriptor, struct sockaddr *address, uint32_t *length);
 /// Sends without SIGPIPE.
 ssize_t penstock_send(int descriptor, const void *bytes, size_t count);
+/// Receives what is there.
+ssize_t penstock_receive(int descriptor, void *bytes, size_t count);
 /// Sends two pieces in one call, without SIGPIPE.
 ssize_t penstock_send_two(
     int descriptor, const void *first, size_t first_count, const void *second,

@@ -5,13 +5,13 @@ import Glibc
 import Units
 
 /// What the fuzzer made up: two bytes that say how the rest is cut and bounded, and the rest.
-package struct FuzzInput {
+public struct FuzzInput {
     /// Chosen by the fuzzer, for limits.
-    package let choice: UInt8
-    package let bytes: [UInt8]
+    public let choice: UInt8
+    public let bytes: [UInt8]
     private let seed: UInt8
 
-    package init(_ data: UnsafeRawBufferPointer) {
+    public init(_ data: UnsafeRawBufferPointer) {
         let all = unsafe Array(data)
         choice = all.first ?? 0
         seed = all.count > 1 ? all[1] : 0
@@ -19,7 +19,7 @@ package struct FuzzInput {
     }
 
     /// Ascending places to cut the bytes at, the end last: one for a seed of 0, every byte for 255.
-    package var cuts: [Int] {
+    public var cuts: [Int] {
         if seed == 255 { return Array(0...bytes.count) }
         var random = SplitMix64(seed: UInt64(seed))
         let cuts = (0..<Int(seed & 7)).map { _ in
@@ -30,12 +30,12 @@ package struct FuzzInput {
 }
 
 /// Stops the fuzzer on an answer that is wrong, so that it keeps the input.
-package func check(_ fact: Bool, _ name: StaticString) {
+public func check(_ fact: Bool, _ name: StaticString) {
     if !fact { fatalError("\(name)") }
 }
 
 /// Runs libFuzzer with the arguments of the process.
-package func runFuzzer(
+public func runFuzzer(
     _ oneInput: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
 ) -> Never {
     var count = CommandLine.argc
