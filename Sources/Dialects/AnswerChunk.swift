@@ -21,8 +21,9 @@ struct AnswerChunk {
     /// The `usage` member with one of the commas beside it.
     var usageCut = 0..<0
 
-    /// Reads it whole: what stands in its texts cannot pass for structure.
-    mutating func read(_ text: RawSpan) throws(JSONFault) {
+    /// Reads it whole: what stands in its texts cannot pass for structure. Where choices do not
+    /// matter, they are passed over.
+    mutating func read(_ text: RawSpan, choices: Bool = true) throws(JSONFault) {
         var scanner = JSONScanner()
         guard try scanner.next(in: text).isObject else { throw .malformed(at: 0) }
         var previousEnd = scanner.offset
@@ -36,7 +37,12 @@ struct AnswerChunk {
                 cutsToNext = false
             }
             switch AnswerMember.find(name, in: text) {
-            case .choices: try readChoices(&scanner, text)
+            case .choices:
+                if choices {
+                    try readChoices(&scanner, text)
+                } else {
+                    try scanner.passOverValue(in: text)
+                }
             case .usage:
                 try readUsage(&scanner, text)
                 usages += 1

@@ -95,21 +95,27 @@ public enum Member: UInt8, Sendable, CaseIterable {
 
     /// The member of a body's top level that `key` names, however it is spelled.
     static func find(_ key: JSONString, in body: RawSpan) -> Member? {
-        if key.isEscaped { return topLevel.first { key.equals($0.name, in: body) } }
-        guard key.range.count < byLength.count else { return nil }
-        return byLength[key.range.count].first { key.equals($0.name, in: body) }
+        var candidates = topLevel
+        if !key.isEscaped {
+            guard key.range.count < byLength.count else { return nil }
+            candidates = byLength[key.range.count]
+        }
+        while candidates != 0 {
+            let member = Member(rawValue: UInt8(candidates.trailingZeroBitCount))
+            if let member, key.equals(member.name, in: body) { return member }
+            candidates &= candidates - 1
+        }
+        return nil
     }
 
-    /// Without the members of members.
-    private static let topLevel = allCases.filter { $0.rawValue <= extraArguments.rawValue }
+    /// One bit a member: all but the members of members.
+    private static let topLevel: UInt64 = 2 << UInt64(extraArguments.rawValue) - 1
 
-    /// By the length of the name: a key of another length is not even compared.
-    private static let byLength: [[Member]] = {
-        var table: [[Member]] = []
-        for member in topLevel {
-            let length = member.name.utf8CodeUnitCount
-            while table.count <= length { table.append([]) }
-            table[length].append(member)
+    /// By the length of the name, one bit a member: a key of another length is not even compared.
+    private static let byLength: [32 of UInt64] = {
+        var table = [32 of UInt64](repeating: 0)
+        for member in allCases where topLevel & 1 << UInt64(member.rawValue) != 0 {
+            table[member.name.utf8CodeUnitCount] |= 1 << UInt64(member.rawValue)
         }
         return table
     }()

@@ -34,12 +34,13 @@ public enum UsageScope: Sendable, Equatable {
     case choice(perPrompt: Int)
 }
 
-/// The usage in a complete JSON answer; nil when it has none that makes sense, or is not JSON.
+/// The usage in a complete JSON answer; nil when it has none that makes sense, or is not JSON but
+/// for what stands in its choices.
 ///
 /// Where the object speaks of the first choice alone, it is taken for each of them.
 public func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
     var chunk = AnswerChunk()
-    do { try chunk.read(body) } catch { return nil }
+    do { try chunk.read(body, choices: scope != .answer) } catch { return nil }
     guard var usage = chunk.usage else { return nil }
     if case .choice(let perPrompt) = scope {
         let choices = max(chunk.choices, 1)

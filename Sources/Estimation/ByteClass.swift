@@ -2,9 +2,6 @@
 
 /// The 64 classes of bytes between which the estimator counts transitions.
 enum ByteClass {
-    /// The byte before a text counts as a space.
-    static let start: UInt8 = 28
-
     /// Lower case one by one, 26 upper case, 27 digits, 28 space, 29 line ends, 30 controls, 31–39
     /// groups of punctuation, 40–47 continuation bytes by eights, 48–63 lead bytes by script.
     static func of(_ byte: UInt8) -> UInt8 {

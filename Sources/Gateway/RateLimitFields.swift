@@ -8,36 +8,24 @@ import Units
 /// The limits of a tenant as header fields, in OpenAI's form and in the IETF's
 /// (draft-ietf-httpapi-ratelimit-headers-10): of each unit the limit that is nearest to exhaustion.
 enum RateLimitFields {
-    private static let requestKinds: [LimitKind] = [.requestsPerMinute, .concurrentRequests]
-    private static let tokenKinds: [LimitKind] = [
-        .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute, .tokensPerDay,
-    ]
-
     static func write(
         _ snapshot: LimitsSnapshot, refused: Refusal?, to fields: inout ByteBuffer
     ) {
-        let requests = tightest(snapshot, requestKinds)
-        let tokens = tightest(snapshot, tokenKinds)
+        let requests = tighter(snapshot[.requestsPerMinute], snapshot[.concurrentRequests])
+        let tokens = tighter(
+            tighter(snapshot[.tokensPerMinute], snapshot[.inputTokensPerMinute]),
+            tighter(snapshot[.outputTokensPerMinute], snapshot[.tokensPerDay]))
         if let requests { openAI(requests, "requests", to: &fields) }
         if let tokens { openAI(tokens, "tokens", to: &fields) }
         policies(requests, tokens, to: &fields)
         standings(requests, tokens, refused, to: &fields)
     }
 
-    private static func tightest(
-        _ snapshot: LimitsSnapshot, _ kinds: [LimitKind]
-    ) -> LimitStanding? {
-        var tightest: LimitStanding?
-        for kind in kinds {
-            guard let standing = snapshot[kind] else { continue }
-            if let present = tightest,
-                present.remaining * standing.limit <= standing.remaining * present.limit
-            {
-                continue
-            }
-            tightest = standing
-        }
-        return tightest
+    /// The one of which the smaller part remains; the first where both are equal.
+    private static func tighter(_ first: LimitStanding?, _ second: LimitStanding?) -> LimitStanding?
+    {
+        guard let first, let second else { return first ?? second }
+        return second.remaining * first.limit < first.remaining * second.limit ? second : first
     }
 
     private static func openAI(
@@ -65,22 +53,22 @@ enum RateLimitFields {
     ) {
         guard requests != nil || tokens != nil else { return }
         fields.append("RateLimit-Policy: ")
-        var isFirst = true
-        for standing in [requests, tokens] {
-            guard let standing else { continue }
-            if !isFirst { fields.append(", ") }
-            isFirst = false
-            fields.append(name(standing.kind))
-            fields.append(";q=")
-            fields.append(decimal: whole(standing.limit))
-            switch standing.kind {
-            case .concurrentRequests: fields.append(";qu=\"concurrent-requests\"")
-            case .requestsPerMinute: fields.append(";w=60")
-            case .tokensPerDay: fields.append(";qu=\"tokens\";w=86400")
-            default: fields.append(";qu=\"tokens\";w=60")
-            }
-        }
+        if let requests { policy(requests, to: &fields) }
+        if requests != nil, tokens != nil { fields.append(", ") }
+        if let tokens { policy(tokens, to: &fields) }
         fields.append("\r\n")
+    }
+
+    private static func policy(_ standing: LimitStanding, to fields: inout ByteBuffer) {
+        fields.append(name(standing.kind))
+        fields.append(";q=")
+        fields.append(decimal: whole(standing.limit))
+        switch standing.kind {
+        case .concurrentRequests: fields.append(";qu=\"concurrent-requests\"")
+        case .requestsPerMinute: fields.append(";w=60")
+        case .tokensPerDay: fields.append(";qu=\"tokens\";w=86400")
+        default: fields.append(";qu=\"tokens\";w=60")
+        }
     }
 
     /// `RateLimit: "tokens-per-minute";r=37040;t=14`. On a refusal `t` is the time until the
@@ -91,22 +79,24 @@ enum RateLimitFields {
     ) {
         guard requests != nil || tokens != nil else { return }
         fields.append("RateLimit: ")
-        var isFirst = true
-        for standing in [requests, tokens] {
-            guard let standing else { continue }
-            if !isFirst { fields.append(", ") }
-            isFirst = false
-            fields.append(name(standing.kind))
-            fields.append(";r=")
-            fields.append(decimal: whole(standing.remaining))
-            var reset = standing.reset
-            if let refused, refused.reason == standing.kind.refusal, let wait = refused.retryAfter {
-                reset = wait
-            }
-            fields.append(";t=")
-            fields.append(decimal: (reset.millisecondsRoundedUp + 999) / 1_000)
-        }
+        if let requests { self.standing(requests, refused, to: &fields) }
+        if requests != nil, tokens != nil { fields.append(", ") }
+        if let tokens { self.standing(tokens, refused, to: &fields) }
         fields.append("\r\n")
+    }
+
+    private static func standing(
+        _ standing: LimitStanding, _ refused: Refusal?, to fields: inout ByteBuffer
+    ) {
+        fields.append(name(standing.kind))
+        fields.append(";r=")
+        fields.append(decimal: whole(standing.remaining))
+        var reset = standing.reset
+        if let refused, refused.reason == standing.kind.refusal, let wait = refused.retryAfter {
+            reset = wait
+        }
+        fields.append(";t=")
+        fields.append(decimal: (reset.millisecondsRoundedUp + 999) / 1_000)
     }
 
     private static func name(_ kind: LimitKind) -> StaticString {

@@ -337,8 +337,8 @@ extension Worker {
     private func usageScope(_ exchange: Exchange) -> UsageScope {
         guard let endpoint = exchange.endpoint else { return .answer }
         let known = policy(of: exchange, knowing: endpoint)
-        let pool = known.pools[known.endpoints[endpoint.index].pool.index]
-        return pool.engine.family.usageScope(
+        let pool = known.endpoints[endpoint.index].pool
+        return known.pools[pool.index].engine.family.usageScope(
             choicesPerPrompt: exchange.inspection.choicesPerPrompt)
     }
 

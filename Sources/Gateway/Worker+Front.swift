@@ -121,15 +121,18 @@ extension Worker {
     }
 
     private func resolveClass(_ server: HTTP1ServerConnection, _ tenant: TenantID) -> ClassChoice {
-        let allowed = policy.tenants[tenant.index].classes
         guard let asked = unsafe server.value(.xTrafficClass) else {
-            guard let first = allowed.first else { return .failure(Refusal(.classNotAllowed)) }
+            guard let first = policy.tenants[tenant.index].classes.first else {
+                return .failure(Refusal(.classNotAllowed))
+            }
             return .success(first)
         }
         guard let found = unsafe policy.trafficClass(asked.bytes) else {
             return .failure(Refusal(.unknownClass))
         }
-        guard allowed.contains(found) else { return .failure(Refusal(.classNotAllowed)) }
+        guard policy.tenants[tenant.index].classes.contains(found) else {
+            return .failure(Refusal(.classNotAllowed))
+        }
         return .success(found)
     }
 

@@ -21,6 +21,12 @@ func lanes(_ mask: SIMDMask<SIMD16<Int8>>) -> SIMD2<UInt64> {
 /// Whether any bit is set.
 @inline(__always)
 func isAny(_ lanes: SIMD2<UInt64>) -> Bool { lanes.x | lanes.y != 0 }
+/// The lowest of the sixteen bytes in which a bit is set, of which there is one.
+@inline(__always)
+func firstByte(_ lanes: SIMD2<UInt64>) -> Int {
+    lanes.x != 0
+        ? lanes.x.trailingZeroBitCount >> 3 : 8 + lanes.y.trailingZeroBitCount >> 3
+}
 
 extension RawSpan {
     /// Sixteen bytes; all of them within the span.

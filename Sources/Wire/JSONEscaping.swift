@@ -9,7 +9,7 @@ public enum JSONEscaping {
     public static func append(_ text: RawSpan, to buffer: inout ByteBuffer) {
         var at = 0
         while at < text.byteCount {
-            let plain = JSONString.plainEnd(text, from: at)
+            let plain = JSONString.plainEnd(text, from: at, isShort: false)
             if plain > at { buffer.append(text.extracting(at..<plain)) }
             at = plain
             guard at < text.byteCount else { break }

@@ -116,6 +116,12 @@ extension JSONScanner {
         return token
     }
 
+    /// As if the innermost container had been read up to its bracket at `end`.
+    mutating func leave(_ end: Int) {
+        offset = end
+        _ = close(.endObject)
+    }
+
     private mutating func open(_ token: JSONToken, _ kind: UInt64) throws(JSONFault) -> JSONToken {
         guard depth < maxDepth else { throw .tooDeep(limit: maxDepth) }
         tokenStart = offset
@@ -214,8 +220,7 @@ extension JSONScanner {
         var at = start
         var escaped = false
         while true {
-            if !isShort { at = JSONString.plainStrides(text, from: at) }
-            at = JSONString.plainEnd(text, from: at)
+            at = JSONString.plainEnd(text, from: at, isShort: isShort)
             guard at < text.byteCount else { throw .endsEarly(at: text.byteCount) }
             let byte = text.byte(at)
             if byte == Byte.quote { break }

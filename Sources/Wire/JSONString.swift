@@ -129,14 +129,15 @@ extension JSONString {
     }
 
     /// A run of plain text from here on is handed out where it stands, not collected.
-    private var longRun: Int { 32 }
+    private var longRun: Int { 16 }
 
     /// Behind the bytes from `start` on that are no escape.
     private static func runEnd(_ text: RawSpan, _ start: Int, _ limit: Int) -> Int {
         var at = start
         let backslash = SIMD16<UInt8>(repeating: Byte.backslash)
         while at + 16 <= limit {
-            if isAny(lanes(text.vector(at) .== backslash)) { break }
+            let found = lanes(text.vector(at) .== backslash)
+            if isAny(found) { return at + firstByte(found) }
             at += 16
         }
         while at < limit, text.byte(at) != Byte.backslash { at += 1 }
@@ -198,33 +199,28 @@ private struct CollectedPiece {
 // MARK: Validation, for the scanner
 
 extension JSONString {
-    /// Printable ASCII from `start` on that is neither a quote nor a backslash is stepped over,
-    /// sixteen bytes a step; the last step is left.
+    /// Behind the printable ASCII from `start` on that is neither a quote nor a backslash: sixteen
+    /// bytes a step, or eight where `isShort` says that wide steps are not worth it.
     @inline(__always)
-    static func plainStrides(_ text: RawSpan, from start: Int) -> Int {
-        let quote = SIMD16<UInt8>(repeating: Byte.quote)
-        let backslash = SIMD16<UInt8>(repeating: Byte.backslash)
-        let graphic = SIMD16<UInt8>(repeating: 0xE0)
-        let highs = SIMD2<UInt64>(repeating: 0x8080_8080_8080_8080)
+    static func plainEnd(_ text: RawSpan, from start: Int, isShort: Bool) -> Int {
         var at = start
-        while at + 16 <= text.byteCount {
-            let bytes = text.vector(at)
-            let found =
-                lanes(bytes .== quote) | lanes(bytes .== backslash)
-                | lanes((bytes & graphic) .== SIMD16<UInt8>(repeating: 0)) | (lanes(bytes) & highs)
-            if isAny(found) { break }
-            at += 16
+        if !isShort {
+            let quote = SIMD16<UInt8>(repeating: Byte.quote)
+            let backslash = SIMD16<UInt8>(repeating: Byte.backslash)
+            let graphic = SIMD16<UInt8>(repeating: 0xE0)
+            let zero = SIMD16<UInt8>(repeating: 0)
+            let highs = SIMD2<UInt64>(repeating: 0x8080_8080_8080_8080)
+            while at + 16 <= text.byteCount {
+                let bytes = text.vector(at)
+                let found =
+                    lanes(bytes .== quote) | lanes(bytes .== backslash)
+                    | lanes((bytes & graphic) .== zero) | (lanes(bytes) & highs)
+                if isAny(found) { return at + firstByte(found) }
+                at += 16
+            }
         }
-        return at
-    }
-
-    /// Behind the printable ASCII from `start` on that is neither a quote nor a backslash: eight
-    /// bytes a step.
-    @inline(__always)
-    static func plainEnd(_ text: RawSpan, from start: Int) -> Int {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
-        var at = start
         while at + 8 <= text.byteCount {
             let word = text.word(at)
             // A byte's high bit: control character, quote or backslash (by borrow), or not ASCII.

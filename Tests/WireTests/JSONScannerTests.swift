@@ -136,3 +136,47 @@ struct JSONScannerTests {
         }
     }
 }
+
+struct JSONPassingTests {
+    /// Where the value of the first member ends, and whether the rest is read well from there.
+    private func end(
+        _ text: [UInt8], _ step: (inout JSONScanner, RawSpan) throws -> Void
+    ) throws -> Int {
+        try text.withRaw { (text: RawSpan) throws -> Int in
+            var scanner = JSONScanner()
+            _ = try scanner.next(in: text)
+            _ = try scanner.next(in: text)
+            try step(&scanner, text)
+            let end = scanner.offset
+            while try scanner.next(in: text) != .end {}
+            return end
+        }
+    }
+
+    private static let values = [
+        "1", "null", "\"a\"", "[]", "{}", "[[],{}]", #"{"a":"}"}"#, #"["]","\"]","\\"]"#,
+        #"[{"text":"sixteen bytes and more, }{ in the middle of it","n":[1,2,{"x":null}]}]"#,
+        #"["\\\\\\\"]","a fifteen bytes","\"quoted from the sixteenth byte on\""]"#,
+        #"["exactly sixteen","exactly  sixteen","\u007d",{"é":"日本語 ]"}]"#,
+    ]
+
+    @Test(arguments: values)
+    func aValuePassedOverEndsWhereOneReadDoes(value: String) throws {
+        for padding in 0..<17 {
+            let text = Array(
+                "{\"\(String(repeating: "k", count: padding))\":\(value),\"b\":[2]}".utf8)
+            let read = try end(text) { try $0.skipValue(in: $1) }
+            let passed = try end(text) { try $0.passOverValue(in: $1) }
+            #expect(read == passed)
+        }
+    }
+
+    @Test(arguments: values)
+    func aValueThatIsCutOffEndsEarly(value: String) {
+        let text = Array("{\"a\":\(value)".utf8)
+        for count in 5..<text.count {
+            let passed = try? end(Array(text[..<count])) { try $0.passOverValue(in: $1) }
+            #expect(passed == nil)
+        }
+    }
+}
