@@ -341,6 +341,8 @@ class FakeEngine:
         self.default: Behaviour = reply()
         self.pressure = Pressure()
         self.health = 200
+        # Answers for its health in place of the number.
+        self.at_health: Behaviour | None = None
         # ok, gone (404) or silent.
         self.metrics = "ok"
         self.calls: list[Call] = []
@@ -429,7 +431,10 @@ class FakeEngine:
     async def serve(self, call: Call) -> None:
         if call.path == "/health":
             self.probes += 1
-            call.whole(self.health, b"")
+            if self.at_health:
+                await self.at_health(call)
+            else:
+                call.whole(self.health, b"")
         elif call.path == "/metrics":
             await self._metrics(call)
         else:
