@@ -185,7 +185,7 @@ extension Control {
                 let isStale = client.wasReused && client.isUnanswered && Self.isEnd(fault)
                 forget(client, place)
                 guard isStale, probes[place].step != nil, !probes[place].wasAskedAgain else {
-                    return failed(place, "\(fault)", Self.kind(of: fault))
+                    return failed(place, "\(fault)", kind(of: fault, place))
                 }
                 // The engine closed a kept connection while the question was under way to it.
                 probes[place].wasAskedAgain = true
@@ -282,9 +282,9 @@ extension Control {
             isSleeping: metrics.isSleeping ?? false)
     }
 
-    private static func kind(of fault: ClientFault) -> ProbeFailure {
-        if case .connect = fault { return .refused }
-        return .unanswered
+    private func kind(of fault: ClientFault, _ place: Int) -> ProbeFailure {
+        guard case .connect(let reason) = fault else { return .unanswered }
+        return reason == .connectRefused && family(place).desertsAnswers ? .deserted : .refused
     }
 
     private static func isEnd(_ fault: ClientFault) -> Bool {

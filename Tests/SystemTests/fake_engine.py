@@ -388,6 +388,10 @@ class FakeEngine:
         """Down: connections are cut, new ones refused."""
         self._on_loop(self._unlisten())
 
+    def desert(self) -> None:
+        """New connections are refused; those that there are stay open."""
+        self._on_loop(self._unlisten(cut=False))
+
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
             self.stop()
@@ -418,12 +422,13 @@ class FakeEngine:
                 lambda: _Connection(self), sock=self._bind(self.port), backlog=1024
             )
 
-    async def _unlisten(self) -> None:
+    async def _unlisten(self, cut: bool = True) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
         for connection in list(self.connections):
-            connection.transport.abort()
+            if cut or connection.task is None or connection.task.done():
+                connection.transport.abort()
         await asyncio.sleep(0)
 
     # Serving.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection that probes are sent over: kept while its engine keeps it, and never waited for."""
+"""The connection of the probes: kept while its engine keeps it, and never waited for."""
 
 import time
 
