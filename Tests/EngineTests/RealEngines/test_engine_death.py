@@ -33,7 +33,7 @@ def test_a_killed_engine_breaks_its_streams_leaves_and_comes_back(gateway, engin
 
 
 def test_an_engine_told_to_end_keeps_nobody_waiting(gateway, engine):
-    """Both close their port and leave what they have begun open and silent."""
+    """llama-server leaves what it has begun open and silent, and vLLM does, or breaks it off."""
     stream = Stream(gateway, engine, CHAT, chat(**exactly(8000)))
     assert stream.start().status == 200
     stream.read(20)
@@ -43,12 +43,16 @@ def test_an_engine_told_to_end_keeps_nobody_waiting(gateway, engine):
         try:
             engine.tell_to_end()
             told = time.monotonic()
-            with pytest.raises(BrokenAnswer):
+            try:
                 stream.read()
+                assert stream.error, "it looks complete"
+            except BrokenAnswer:
+                pass
             answer = whole.result()
             # Long before the timeouts of the tokens, 30 s.
-            assert time.monotonic() - told < 8.0
+            assert time.monotonic() - told < 10.0
             assert answer.status in (500, 502), answer
+            eventually(lambda: not gateway.endpoint(engine)["available"], "out of rotation", 5)
             late = gateway.ask(engine, CHAT, chat(**exactly(5)))
             refused(late, 503, "no_healthy_endpoint")
             assert gateway.settled().output >= stream.received
