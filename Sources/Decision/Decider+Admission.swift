@@ -250,12 +250,34 @@ extension Decider {
         dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
-    mutating func probeFailed(_ endpoint: EndpointID, _ failure: ProbeFailure, now: Instant) {
+    mutating func probeFailed(
+        _ endpoint: EndpointID, _ failure: ProbeFailure, now: Instant,
+        into actions: inout [Action]
+    ) {
         if failure == .unanswered, let last = endpoints[endpoint.index].lastTokenAt {
             let silence = now - last
             let interval = policy.upstream.scrapeInterval.nanoseconds
             if silence <= Duration(nanoseconds: 2 * interval) { return }
         }
         endpoints[endpoint.index].health.failed(now: now)
+        if failure == .deserted, !endpoints[endpoint.index].health.isHealthy {
+            abandon(endpoint, now: now, into: &actions)
+        }
+    }
+
+    /// Who waits for an engine that is gone need not wait for a timeout. One whose streams go on is
+    /// not gone: what refuses may stand before it.
+    private func abandon(
+        _ endpoint: EndpointID, now: Instant, into actions: inout [Action]
+    ) {
+        let interval = policy.upstream.scrapeInterval.nanoseconds
+        let silence = max(Duration(nanoseconds: 2 * interval), .seconds(1))
+        if let last = endpoints[endpoint.index].lastTokenAt, now - last <= silence { return }
+        for ticket in seats[endpoint.index] {
+            guard let entry = entries[ticket], let sent = entry.forwardedAt,
+                now - max(sent, entry.lastTokenAt ?? sent) > silence
+            else { continue }
+            actions.append(.abandon(entry.request, at: endpoint))
+        }
     }
 }

@@ -66,7 +66,7 @@ public struct Decider: Sendable {
         case .probed(let endpoint, let reading):
             probed(endpoint, reading, now: now, into: &actions)
         case .probeFailed(let endpoint, let failure):
-            probeFailed(endpoint, failure, now: now)
+            probeFailed(endpoint, failure, now: now, into: &actions)
         case .drained(let endpoint, let draining):
             endpoints[endpoint.index].health.drain(draining)
             dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)

@@ -42,7 +42,8 @@ extension Worker {
     private func perform(_ action: Action) {
         let request: RequestID
         switch action {
-        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _):
+        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
+            .abandon(let id, _):
             request = id
         }
         guard request.worker == index else {
@@ -59,6 +60,12 @@ extension Worker {
             exchange.state = .waiting
             exchange.wasQueued = true
         case .refuse(_, let refusal): refuseLate(exchange, refusal)
+        case .abandon(_, let endpoint):
+            // It may have moved on meanwhile, or its client not have read what came.
+            guard exchange.client != nil, exchange.endpoint == endpoint,
+                !(exchange.server?.isCongested ?? false)
+            else { return }
+            giveUp(exchange)
         }
     }
 

@@ -432,11 +432,15 @@ extension Worker {
                 }
             case .head, .chunk, .unexpectedBytes: break
             }
-            exchange.isEngineFault = true
-            return refuseLate(exchange, Refusal(.upstreamFailed, isFinal: true))
         }
+        giveUp(exchange)
+    }
+
+    /// Nothing more comes from the engine: the client is told, or sees its answer break off.
+    func giveUp(_ exchange: Exchange) {
         exchange.isEngineFault = true
-        cut(exchange, .engineFailed)
+        guard exchange.state == .sending else { return cut(exchange, .engineFailed) }
+        refuseLate(exchange, Refusal(.upstreamFailed, isFinal: true))
     }
 }
 
