@@ -44,7 +44,7 @@ def test_recorded_traffic_settles_to_the_engines_counters_to_the_token(
         kind["queue"]["max_wait"] = patience
         kind["timeouts"] = {"first_token": "60s", "between_tokens": "60s", "total": "300s"}
     # Less than the trace asks for: some of it is refused.
-    configuration["tenants"][0]["limits"]["tokens_per_minute"] = 25_000 * SECONDS
+    configuration["tenants"][0]["limits"]["tokens_per_minute"] = 20_000 * SECONDS
     gateway = start(configuration)
     options = ["--speed", SPEED, "--duration", SECONDS]
     replays = [
