@@ -76,6 +76,7 @@ extension Worker {
         exchange.ask = ask
         let reservation = naming.next()
         exchange.reservation = reservation
+        exchange.holder = .outstanding
         let answer = store.reserve(
             ReserveRequest(
                 request: exchange.id, reservation: reservation,
@@ -105,6 +106,7 @@ extension Worker {
             exchange.reservation = nil
             decide(.budgeted(ticket, .neverFits(kind, limit: limit, requested: requested)))
         case .unavailable(let retryAfter):
+            exchange.holder = .nobody
             decide(.budgeted(ticket, .unavailable(retryAfter: retryAfter)))
         }
     }
@@ -127,14 +129,11 @@ extension Worker {
     /// Gives the reservation back for what was really used.
     func settle(_ exchange: Exchange, _ use: SettledUse) {
         guard let reservation = exchange.reservation else { return }
-        // While the store has not answered it may still hold a reservation: it is settled to
-        // nothing.
-        let holder = exchange.state == .budgeting ? .outstanding : exchange.holder
         exchange.reservation = nil
         store.settle(
             Settlement(
                 reservation: reservation, account: exchange.account,
-                holder: holder, use: use),
+                holder: exchange.holder, use: use),
             now: loop.now, wall: loop.wall)
     }
 }
