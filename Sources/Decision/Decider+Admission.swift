@@ -9,12 +9,10 @@ import Units
 /// Queue, choice, admission and what follows from them.
 ///
 /// The rule: a request goes to the endpoint with the least projected load whose projection, the
-/// request included, stays under the class's throttle threshold. Otherwise it waits, unless every
-/// endpoint is above the reject threshold or its turn would come too late: then it is refused at
-/// once, with the time at which there will be room.
-///
-/// Classes stand in the order of the configuration's table: who waits in an earlier one goes first,
-/// and while one of them waits for room at a pool, nobody behind it takes any there.
+/// request included, stays under the class's throttle threshold; one that is too large for that
+/// goes to an endpoint that is empty. Otherwise it waits, unless every endpoint is above the reject
+/// threshold or its turn would come too late: then it is refused at once, with the time at which
+/// there will be room. Whose turn it is stands in `Decider+Turns`.
 extension Decider {
     // MARK: queue
 
@@ -29,7 +27,7 @@ extension Decider {
         entry.waitsFrom = now
         entry.waitsUntil = min(now + queue.maxWait, entry.deadline)
         entries.update(ticket) { $0 = entry }
-        if !hasToQueue(entry), let endpoint = choose(entry, now: now) {
+        if let endpoint = turnOnArrival(entry, now: now) {
             return forward(ticket, entry, to: endpoint, now: now, into: &actions)
         }
         if let refusal = pressure(entry, now: now) {
@@ -44,20 +42,12 @@ extension Decider {
         actions.append(.queued(entry.request))
     }
 
+    /// One that needs an endpoint of its own is in nobody's way anywhere else.
     private func waiter(_ ticket: Ticket, _ entry: Entry) -> ClassQueue.Entry {
         ClassQueue.Entry(
-            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens, need: entry.need,
+            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens,
+            need: needsEmpty(entry) ? .zero : entry.need,
             arrivedAt: entry.waitsFrom ?? entry.waitsUntil, expiresAt: entry.waitsUntil)
-    }
-
-    /// Somebody whose turn is earlier waits for room at the same pool.
-    private func hasToQueue(_ entry: Entry) -> Bool {
-        guard waiting > 0 else { return false }
-        let own = entry.trafficClass.index
-        if !queues[own].isEmpty { return true }
-        return (0..<own).contains {
-            !queues[$0].isEmpty && policy.classes[$0].pool == entry.pool
-        }
     }
 
     /// The entry was in its queue and is not any more; what becomes of it is the caller's.
@@ -84,11 +74,13 @@ extension Decider {
     /// The available endpoint with the least projected share on which the request fits. One where
     /// it bounced is none, as long as the pool has another. A worker that has not heard of a new
     /// endpoint yet takes the configuration over with the action that names it.
-    func choose(_ entry: Entry, now: Instant) -> EndpointID? {
-        guard entry.bounces > 0 else { return leastLoaded(entry, now: now) { _ in true } }
-        let others = leastLoaded(entry, now: now) { !entry.avoids($0) }
-        if others != nil || hasAlternative(entry) { return others }
-        return leastLoaded(entry, now: now) { _ in true }
+    /// Those that are `held` for somebody else are none either.
+    func choose(_ entry: Entry, except held: [EndpointID] = [], now: Instant) -> EndpointID? {
+        if entry.bounces > 0 {
+            let others = leastLoaded(entry, now: now) { !entry.avoids($0) && !held.contains($0) }
+            if others != nil || hasAlternative(entry) { return others }
+        }
+        return leastLoaded(entry, now: now) { !held.contains($0) }
     }
 
     private func hasAlternative(_ entry: Entry) -> Bool {
@@ -108,8 +100,9 @@ extension Decider {
             guard endpoints[id.index].isAvailable, isMeant(id) else { continue }
             let load: Double
             if let share = endpoints[id.index].ledger.share(adding: need, now: now) {
-                guard share <= limit else { continue }
-                load = share
+                let isAlone = share > limit
+                if isAlone, !takesAlone(entry, id, now: now) { continue }
+                load = isAlone ? 1 : share
             } else {
                 // Without a known capacity nothing can be refused: the fewest tokens in flight win,
                 // behind every endpoint that is known to have room.
@@ -123,7 +116,15 @@ extension Decider {
         return best
     }
 
-    private mutating func forward(
+    /// It is too large to be there beside others, and there are none.
+    private func takesAlone(_ entry: Entry, _ endpoint: EndpointID, now: Instant) -> Bool {
+        let ledger = endpoints[endpoint.index].ledger
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        return !ledger.canHold(entry.need, under: limit)
+            && ledger.takesAlone(entry.whole, now: now)
+    }
+
+    mutating func forward(
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
@@ -143,26 +144,6 @@ extension Decider {
         }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
-    }
-
-    mutating func dispatchAll(now: Instant, into actions: inout [Action]) {
-        guard waiting > 0 else { return }
-        for place in policy.pools.indices {
-            dispatch(PoolID(place), now: now, into: &actions)
-        }
-    }
-
-    /// Forwards from the pool's queues, in the order of the classes, until a head does not fit.
-    mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
-        guard waiting > 0 else { return }
-        for place in queues.indices {
-            while let head = queues[place].head {
-                guard let entry = entries[head.entry.ticket], entry.pool == pool else { break }
-                guard let endpoint = choose(entry, now: now) else { return }
-                leaveQueue(entry, head.place)
-                forward(head.entry.ticket, entry, to: endpoint, now: now, into: &actions)
-            }
-        }
     }
 
     // MARK: observe

@@ -34,8 +34,11 @@ extension Decider {
         let limits = policy.classes[entry.trafficClass.index]
         if !couldEverFit(entry, under: limits.throttleAt) {
             return Refusal(
-                .requestExceedsLimit, limit: largestCapacity(entry).map { Double($0.count) },
-                requested: Double(entry.need.count))
+                .requestExceedsLimit,
+                limit: largestCapacity(entry).map {
+                    (EndpointLedger.aloneLimit * Double($0.count)).rounded(.down)
+                },
+                requested: Double(entry.whole.count))
         }
         if lowest >= limits.rejectAt { return kvPressure(entry, lowest, now: now) }
         let patience = entry.waitsUntil - now
@@ -137,12 +140,12 @@ extension Decider {
         return lowest
     }
 
-    /// A request larger than the class may ever hold on any endpoint would wait for ever.
+    /// A request that no endpoint of its pool could hold even when it is empty would wait for ever.
     private func couldEverFit(_ entry: Entry, under limit: Double) -> Bool {
-        let need = Double(entry.need.count)
-        return policy.pools[entry.pool.index].endpoints.contains { id in
-            guard let capacity = endpoints[id.index].ledger.capacity else { return true }
-            return need <= limit * Double(capacity.count)
+        policy.pools[entry.pool.index].endpoints.contains { id in
+            let ledger = endpoints[id.index].ledger
+            return ledger.canHold(entry.need, under: limit)
+                || ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
         }
     }
 
@@ -172,6 +175,7 @@ extension Decider {
     func waitForRoom(
         _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Duration? {
+        if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now)?.wait }
         let limit = policy.classes[entry.trafficClass.index].throttleAt
         let need = entry.need
         var count = 0
@@ -237,7 +241,7 @@ extension Decider {
         return max(Self.leastShare * promised, Self.safeShare * promised - fresh)
     }
 
-    private func sequence(
+    func sequence(
         _ entry: Entry, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> DrainEstimate.Sequence {
         let pace = pace(entry, at: endpoint)
