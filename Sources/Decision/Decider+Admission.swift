@@ -52,8 +52,10 @@ extension Decider {
 
     /// The entry was in its queue and is not any more; what becomes of it is the caller's.
     mutating func leaveQueue(_ entry: Entry, _ place: SlabKey) {
-        guard queues[entry.trafficClass.index].remove(place) != nil else { return }
+        let own = entry.trafficClass.index
+        guard queues[own].remove(place) != nil else { return }
         waiting -= 1
+        if queues[own].isEmpty { shares[own].rests() }
     }
 
     mutating func expire(now: Instant, into actions: inout [Action]) {
@@ -62,6 +64,7 @@ extension Decider {
             var late: [ClassQueue.Entry] = []
             queues[place].removeExpired(now, into: &late)
             waiting -= late.count
+            if queues[place].isEmpty { shares[place].rests() }
             for waiter in late {
                 guard let entry = entries[waiter.ticket] else { continue }
                 refuse(waiter.ticket, tooLate(entry, now: now), into: &actions)
@@ -129,6 +132,7 @@ extension Decider {
         into actions: inout [Action]
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        share(entry)
         let need = entry.need
         pools[entry.pool.index].admitted.add(need.count, at: now)
         let turnover = endpoints[endpoint.index].turnover(

@@ -7,10 +7,13 @@ import Units
 
 /// Whose turn it is among those who wait for a pool.
 ///
-/// An earlier class goes first, and in a class who came first. A head that does not fit holds the
-/// pool only where it will fit within a quarter of its wait limit; else those behind it in its
-/// class may pass, eight times at most. Who needs an endpoint of its own holds no more than the one
-/// that will be empty first, so that the others' endpoints do not stand idle for it.
+/// A class of a lower rank goes first, and in a class who came first. A head that does not fit
+/// holds the pool only where it will fit within a quarter of its wait limit; else those behind it
+/// in its class may pass, eight times at most. Who needs an endpoint of its own holds no more than
+/// the one that will be empty first, so that the others' endpoints do not stand idle for it.
+///
+/// A class that waits behind others is owed a twentieth of what is dispatched (`ClassShare`). When
+/// its head is due it goes first of all, or holds one endpoint in the same way.
 extension Decider {
     /// A request is passed by later ones so often at most.
     static let mostPasses = 8
@@ -44,8 +47,8 @@ extension Decider {
     mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
         while waiting > 0, let turn = nextTurn(at: pool, now: now) {
             pass(turn.passed)
-            leaveQueue(turn.entry, turn.place)
             forward(turn.ticket, turn.entry, to: turn.endpoint, now: now, into: &actions)
+            leaveQueue(turn.entry, turn.place)
         }
     }
 
@@ -53,10 +56,11 @@ extension Decider {
     /// wait.
     mutating func turnOnArrival(_ entry: Entry, now: Instant) -> EndpointID? {
         guard waiting > 0 else { return choose(entry, now: now) }
+        let due = dueWaiters(at: entry.pool, but: entry.trafficClass.index)
         guard let ahead = waitersAhead(of: entry),
-            case .to(let endpoint) = way(for: entry, past: ahead, now: now)
+            case .to(let endpoint) = way(for: entry, past: due + ahead, now: now)
         else { return nil }
-        pass(ahead)
+        pass(due + ahead)
         return endpoint
     }
 
@@ -64,15 +68,61 @@ extension Decider {
         for ticket in passed { entries.update(ticket) { $0.passes += 1 } }
     }
 
+    // MARK: shares
+
+    /// The request is dispatched: the classes that wait for its pool behind the first are owed
+    /// something, and its own has had its turn.
+    mutating func share(_ entry: Entry) {
+        guard waiting > 0 else { return }
+        var isFirst = true
+        for place in order where policy.classes[place].pool == entry.pool {
+            defer { isFirst = false }
+            guard !isFirst, !queues[place].isEmpty else { continue }
+            if place == entry.trafficClass.index {
+                shares[place].own(entry.cost)
+            } else {
+                shares[place].others(entry.cost)
+            }
+        }
+    }
+
+    /// The heads that are due, without those of one class.
+    private func dueWaiters(at pool: PoolID, but own: Int? = nil) -> [Ticket] {
+        var due: [Ticket] = []
+        for place in order where place != own {
+            guard let head = queues[place].head, let entry = entries[head.entry.ticket],
+                entry.pool == pool, shares[place].isDue(entry.cost)
+            else { continue }
+            due.append(head.entry.ticket)
+        }
+        return due
+    }
+
+    private func dueTurn(_ due: [Ticket], now: Instant) -> Turn? {
+        for ticket in due {
+            guard let entry = entries[ticket], case .queued(let place) = entry.stage,
+                let endpoint = choose(entry, now: now)
+            else { continue }
+            return Turn(
+                ticket: ticket, entry: entry, place: place, endpoint: endpoint, passed: [])
+        }
+        return nil
+    }
+
     // MARK: turns
 
     private func nextTurn(at pool: PoolID, now: Instant) -> Turn? {
-        var passed: [Ticket] = []
-        for place in queues.indices where !queues[place].isEmpty {
+        let due = dueWaiters(at: pool)
+        if let turn = dueTurn(due, now: now) { return turn }
+        var passed = due
+        let most = passed.count + Self.lookahead
+        for place in order where !queues[place].isEmpty {
             var turn: Turn?
             var isHeld = false
             queues[place].each { seat, waiter in
-                guard let entry = entries[waiter.ticket], entry.pool == pool else { return true }
+                guard let entry = entries[waiter.ticket], entry.pool == pool,
+                    !due.contains(waiter.ticket)
+                else { return true }
                 switch way(for: entry, past: passed, now: now) {
                 case .to(let endpoint):
                     turn = Turn(
@@ -84,14 +134,15 @@ extension Decider {
                     return false
                 case .none:
                     passed.append(waiter.ticket)
-                    return passed.count <= Self.lookahead
+                    return passed.count <= most
                 }
             }
             if let turn { return turn }
-            if isHeld || passed.count > Self.lookahead { return nil }
-            guard passed.allSatisfy({ entries[$0].map { needsEmpty($0) } ?? true }) else {
-                return nil
+            if isHeld || passed.count > most { return nil }
+            let waitForRoom = passed.dropFirst(due.count).contains { ticket in
+                entries[ticket].map { !needsEmpty($0) } ?? false
             }
+            if waitForRoom { return nil }
         }
         return nil
     }
@@ -100,7 +151,7 @@ extension Decider {
     /// many, or one of an earlier class waits for room that both could use.
     private func waitersAhead(of entry: Entry) -> [Ticket]? {
         var ahead: [Ticket] = []
-        for place in 0...entry.trafficClass.index where !queues[place].isEmpty {
+        for place in order {
             let isOwn = place == entry.trafficClass.index
             var isBarred = false
             queues[place].each { _, waiter in
@@ -112,6 +163,7 @@ extension Decider {
                 return !isBarred
             }
             if isBarred { return nil }
+            if isOwn { break }
         }
         return ahead
     }
@@ -121,8 +173,13 @@ extension Decider {
         var held: [EndpointID] = []
         for ticket in ahead {
             guard let waiter = entries[ticket], holds(waiter, now: now) else { continue }
-            guard needsEmpty(waiter) else { return .held }
-            if let first = firstEmpty(waiter, .likely, now: now) { held.append(first.endpoint) }
+            // One of another class is before this one because it is due.
+            guard needsEmpty(waiter) || waiter.trafficClass != entry.trafficClass else {
+                return .held
+            }
+            if let room = firstRoom(waiter, behind: .zero, .likely, now: now) {
+                held.append(room.endpoint)
+            }
         }
         guard held.contains(endpoint) else { return .to(endpoint) }
         return choose(entry, except: held, now: now).map { .to($0) } ?? .none
@@ -151,29 +208,25 @@ extension Decider {
         }
     }
 
-    /// Of the endpoints that can take it when they are empty, the one that will be so first, and
-    /// when; without a time where others' tokens are there, of whose ends nothing is known.
-    func firstEmpty(
-        _ entry: Entry, _ outlook: Outlook, now: Instant
-    ) -> (endpoint: EndpointID, wait: Duration?)? {
-        var first: (endpoint: EndpointID, wait: Duration?)?
+    /// Of the endpoints that can take it when they are empty, the one that will be so first.
+    func firstEmpty(_ entry: Entry, _ outlook: Outlook, now: Instant) -> Room? {
+        var first: Room?
         for id in policy.pools[entry.pool.index].endpoints {
-            let state = endpoints[id.index]
-            guard state.isAvailable,
-                state.ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
+            let ledger = endpoints[id.index].ledger
+            guard endpoints[id.index].isAvailable,
+                ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
             else { continue }
-            var wait: Duration?
-            if state.ledger.isFreeOfOthers {
-                wait = .zero
+            var room = Room(endpoint: id, wait: nil)
+            // Of the ends of others nothing is known.
+            if ledger.isFreeOfOthers {
+                room.wait = .zero
                 for ticket in seats[id.index] {
                     guard let open = entries[ticket] else { continue }
-                    let ends = sequence(open, at: id, outlook, now: now).endsIn
-                    wait = max(wait ?? .zero, ends)
+                    room.wait = max(
+                        room.wait ?? .zero, sequence(open, at: id, outlook, now: now).endsIn)
                 }
             }
-            if first.map({ (wait ?? .infinite) < ($0.wait ?? .infinite) }) ?? true {
-                first = (id, wait)
-            }
+            if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
         return first
     }

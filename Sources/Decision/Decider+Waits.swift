@@ -17,6 +17,14 @@ extension Decider {
         case latest
     }
 
+    /// Where there will be room, and when, as far as that can be known.
+    struct Room {
+        var endpoint: EndpointID
+        var wait: Duration?
+
+        func isBefore(_ other: Room) -> Bool { (wait ?? .infinite) < (other.wait ?? .infinite) }
+    }
+
     /// Told where nothing that is known will free as much: the room is other gateways', and the
     /// next scrapes will show.
     private static let unknownWait = Duration.seconds(1)
@@ -162,8 +170,9 @@ extension Decider {
     private func needsAhead(of entry: Entry) -> Tokens {
         guard waiting > 0 else { return .zero }
         var needs = Tokens.zero
-        for place in 0...entry.trafficClass.index where policy.classes[place].pool == entry.pool {
-            needs += queues[place].needs
+        for place in order {
+            if policy.classes[place].pool == entry.pool { needs += queues[place].needs }
+            if place == entry.trafficClass.index { break }
         }
         return needs
     }
@@ -175,7 +184,14 @@ extension Decider {
     func waitForRoom(
         _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Duration? {
-        if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now)?.wait }
+        firstRoom(entry, behind: ahead, outlook, now: now)?.wait
+    }
+
+    /// Where that is. Nil without an endpoint whose capacity is known.
+    func firstRoom(
+        _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
+    ) -> Room? {
+        if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now) }
         let limit = policy.classes[entry.trafficClass.index].throttleAt
         let need = entry.need
         var count = 0
@@ -194,15 +210,15 @@ extension Decider {
             }
         }
         let share = Tokens(ahead.count / max(1, count))
-        var shortest: Duration?
-        for candidate in [least, second] {
-            guard let candidate,
-                let wait = wait(
-                    for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now)
-            else { continue }
-            shortest = min(shortest ?? wait, wait)
+        var first: Room?
+        for case let candidate? in [least, second] {
+            let room = Room(
+                endpoint: candidate.endpoint,
+                wait: wait(
+                    for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now))
+            if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
-        return shortest
+        return first
     }
 
     private func wait(

@@ -22,6 +22,10 @@ public struct Decider: Sendable {
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
     var queues: [ClassQueue] = []
+    /// What each class is owed while it waits.
+    var shares: [ClassShare] = []
+    /// The places of the classes in the order in which they have their turn.
+    var order: [Int] = []
     var outputs: OutputEstimate
     var random: SplitMix64
     /// Requests that wait for room.
@@ -282,7 +286,10 @@ public struct Decider: Sendable {
         while pools.count < policy.pools.count { pools.append(PoolState()) }
         while queues.count < policy.classes.count {
             queues.append(ClassQueue(capacity: entries.limit))
+            shares.append(ClassShare())
         }
+        let classes = policy.classes
+        order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
     }
 }
 

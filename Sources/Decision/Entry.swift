@@ -68,6 +68,9 @@ struct Entry: Sendable {
     /// What it will hold at its end, as far as is expected.
     var whole: Tokens { input + expected }
 
+    /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.
+    var cost: Tokens { input + expected + expected }
+
     /// What the queue's bound counts.
     var tokens: Tokens { input + expected }
 
