@@ -80,8 +80,9 @@ public struct EndpointLedger: Sendable {
 
     // MARK: what it says
 
-    /// KV tokens expected to be held at the worst foreseeable moment: everyone's resident tokens
-    /// and half of the own expected rest, since sequences end at different times.
+    /// KV tokens expected to be held by many sequences at the worst foreseeable moment: everyone's
+    /// resident tokens and half of the own expected rest, since they end at different times. Those
+    /// that end together hold more: see `PeakWalk`.
     public var projection: Tokens {
         others + resident + Tokens((expectedRest.count + 1) / 2)
     }
@@ -103,6 +104,21 @@ public struct EndpointLedger: Sendable {
         guard let capacity, capacity > .zero else { return nil }
         let allowed = (limit - staleness(now)) * Double(capacity.count)
         return projection + need - Tokens(Int(allowed))
+    }
+
+    /// The share of the capacity that is taken when the own sequences hold `own` of it; nil without
+    /// a known capacity.
+    public func share(holding own: Tokens, now: Instant) -> Double? {
+        guard let capacity, capacity > .zero else { return nil }
+        return Double((others + own).count) / Double(capacity.count) + staleness(now)
+    }
+
+    /// Tokens by which the same is over `limit`, a share of the capacity; zero or less within it.
+    /// Nil without a known capacity.
+    public func deficit(holding own: Tokens, under limit: Double, now: Instant) -> Tokens? {
+        guard let capacity, capacity > .zero else { return nil }
+        let allowed = (limit - staleness(now)) * Double(capacity.count)
+        return others + own - Tokens(Int(allowed))
     }
 
     /// `tokens` are within `limit`, a share of the capacity, on the endpoint when it is empty. True

@@ -95,21 +95,21 @@ extension Decider {
     private func leastLoaded(
         _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
-        let need = entry.need
+        let sequence = entry.sequence
         let limit = policy.classes[entry.trafficClass.index].throttleAt
         var best: EndpointID?
         var bestLoad = Double.infinity
         for id in policy.pools[entry.pool.index].endpoints {
             guard endpoints[id.index].isAvailable, isMeant(id) else { continue }
             let load: Double
-            if let share = endpoints[id.index].ledger.share(adding: need, now: now) {
+            if let share = endpoints[id.index].share(adding: sequence, now: now) {
                 let isAlone = share > limit
                 if isAlone, !takesAlone(entry, id, now: now) { continue }
                 load = isAlone ? 1 : share
             } else {
                 // Without a known capacity nothing can be refused: the fewest tokens in flight win,
                 // behind every endpoint that is known to have room.
-                load = 1 + Double(endpoints[id.index].ledger.projection.count)
+                load = 1 + Double(endpoints[id.index].held().count)
             }
             if load < bestLoad {
                 best = id
@@ -123,7 +123,7 @@ extension Decider {
     private func takesAlone(_ entry: Entry, _ endpoint: EndpointID, now: Instant) -> Bool {
         let ledger = endpoints[endpoint.index].ledger
         let limit = policy.classes[entry.trafficClass.index].throttleAt
-        return !ledger.canHold(entry.need, under: limit)
+        return !ledger.canHold(entry.whole, under: limit)
             && ledger.takesAlone(entry.whole, now: now)
     }
 
@@ -132,6 +132,7 @@ extension Decider {
         into actions: inout [Action]
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        endpoints[endpoint.index].walk.append(entry.sequence)
         share(entry)
         let need = entry.need
         pools[entry.pool.index].admitted.add(need.count, at: now)
@@ -170,6 +171,7 @@ extension Decider {
         }
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
+        endpoints[place].walk.update(entry.seat, to: after.sequence)
         entries.update(ticket) { $0 = after }
     }
 
@@ -178,6 +180,7 @@ extension Decider {
         endpoints[endpoint.index].ledger.release(
             resident: entry.input + entry.streamed, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
+        endpoints[endpoint.index].walk.remove(entry.seat)
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
         seats[endpoint.index][entry.seat] = last

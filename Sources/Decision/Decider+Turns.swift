@@ -204,7 +204,7 @@ extension Decider {
         let limit = policy.classes[entry.trafficClass.index].throttleAt
         return !policy.pools[entry.pool.index].endpoints.contains { id in
             endpoints[id.index].isAvailable
-                && endpoints[id.index].ledger.canHold(entry.need, under: limit)
+                && endpoints[id.index].ledger.canHold(entry.whole, under: limit)
         }
     }
 
@@ -216,16 +216,9 @@ extension Decider {
             guard endpoints[id.index].isAvailable,
                 ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
             else { continue }
-            var room = Room(endpoint: id, wait: nil)
             // Of the ends of others nothing is known.
-            if ledger.isFreeOfOthers {
-                room.wait = .zero
-                for ticket in seats[id.index] {
-                    guard let open = entries[ticket] else { continue }
-                    room.wait = max(
-                        room.wait ?? .zero, sequence(open, at: id, outlook, now: now).endsIn)
-                }
-            }
+            let wait = ledger.isFreeOfOthers ? lastEnd(at: id, outlook, now: now) : nil
+            let room = Room(endpoint: id, wait: wait)
             if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
         return first

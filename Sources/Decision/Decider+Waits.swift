@@ -69,7 +69,7 @@ extension Decider {
             .kvCachePressure, entry, now: now,
             limit: policy.classes[entry.trafficClass.index].throttleAt, used: lowest,
             requested: largestCapacity(entry).map {
-                Double(entry.need.count) / Double($0.count)
+                Double(entry.whole.count) / Double($0.count)
             })
     }
 
@@ -142,7 +142,7 @@ extension Decider {
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         var lowest: Double?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            let share = endpoints[id.index].ledger.share(adding: .zero, now: now) ?? 0
+            let share = endpoints[id.index].share(now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
         return lowest
@@ -152,8 +152,7 @@ extension Decider {
     private func couldEverFit(_ entry: Entry, under limit: Double) -> Bool {
         policy.pools[entry.pool.index].endpoints.contains { id in
             let ledger = endpoints[id.index].ledger
-            return ledger.canHold(entry.need, under: limit)
-                || ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
+            return ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
         }
     }
 
@@ -193,14 +192,17 @@ extension Decider {
     ) -> Room? {
         if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now) }
         let limit = policy.classes[entry.trafficClass.index].throttleAt
-        let need = entry.need
+        let sequence = entry.sequence
         var count = 0
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
-            guard let deficit = endpoints[id.index].ledger.deficit(of: need, under: limit, now: now)
+            let held = endpoints[id.index].held(adding: sequence)
+            guard
+                let deficit = endpoints[id.index].ledger.deficit(
+                    holding: held, under: limit, now: now)
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
@@ -212,13 +214,36 @@ extension Decider {
         let share = Tokens(ahead.count / max(1, count))
         var first: Room?
         for case let candidate? in [least, second] {
-            let room = Room(
+            var room = Room(
                 endpoint: candidate.endpoint,
                 wait: wait(
                     for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now))
+            // The projection may be more than what its parts free one by one.
+            if room.wait == nil, ahead == .zero, fits(entry, besideOthersAt: room.endpoint, now) {
+                room.wait = lastEnd(at: room.endpoint, outlook, now: now)
+            }
             if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
         return first
+    }
+
+    private func fits(
+        _ entry: Entry, besideOthersAt endpoint: EndpointID, _ now: Instant
+    ) -> Bool {
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        let deficit = endpoints[endpoint.index].ledger.deficit(
+            holding: entry.whole, under: limit, now: now)
+        return deficit.map { $0 <= .zero } ?? true
+    }
+
+    /// Until the last of our own sequences there has ended.
+    func lastEnd(at endpoint: EndpointID, _ outlook: Outlook, now: Instant) -> Duration {
+        var last = Duration.zero
+        for ticket in seats[endpoint.index] {
+            guard let open = entries[ticket] else { continue }
+            last = max(last, sequence(open, at: endpoint, outlook, now: now).endsIn)
+        }
+        return last
     }
 
     private func wait(
@@ -257,7 +282,7 @@ extension Decider {
         return max(Self.leastShare * promised, Self.safeShare * promised - fresh)
     }
 
-    func sequence(
+    private func sequence(
         _ entry: Entry, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> DrainEstimate.Sequence {
         let pace = pace(entry, at: endpoint)

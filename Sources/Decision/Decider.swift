@@ -44,6 +44,10 @@ public struct Decider: Sendable {
     public var endpointStates: [EndpointState] { endpoints }
     /// What is known of one endpoint.
     public func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    /// The projected share of an endpoint's KV cache, as it decides; nil without a known capacity.
+    public func share(of endpoint: EndpointID, now: Instant) -> Double? {
+        endpoints[endpoint.index].share(now: now)
+    }
     /// Those of a class who wait.
     public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests between arrival and end.

@@ -68,6 +68,13 @@ struct Entry: Sendable {
     /// What it will hold at its end, as far as is expected.
     var whole: Tokens { input + expected }
 
+    /// As its endpoint's projection sees it.
+    var sequence: PeakWalk.Sequence {
+        PeakWalk.Sequence(
+            held: input + streamed, rest: Tokens((rest.count + choices - 1) / choices),
+            width: choices)
+    }
+
     /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.
     var cost: Tokens { input + expected + expected }
 

@@ -262,7 +262,7 @@ struct History {
             if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
             let limit = plan.classes[request.trafficClass].throttleAt
             guard seen.insert(endpoint).inserted,
-                let share = state.ledger.share(adding: .zero, now: machine.now)
+                let share = machine.decider.share(of: endpoint, now: machine.now)
             else { continue }
             // One that is too large for the threshold may have an endpoint to itself.
             let isAlone =
