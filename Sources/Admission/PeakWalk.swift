@@ -27,6 +27,11 @@ public struct PeakWalk: Sendable {
             self.rest = rest
             self.width = width
         }
+
+        /// Wherever this one fits, the other one does.
+        public func isAtLeast(_ other: Sequence) -> Bool {
+            held >= other.held && rest >= other.rest && width >= other.width
+        }
     }
 
     private struct Cohort: Sendable {

@@ -95,7 +95,8 @@ extension Keys {
     static let classes: [Key] = [
         Key(
             "classes", .entries(1...64), .required, .reloadable,
-            "Traffic classes: who waits for whom, and for how long."),
+            "Traffic classes, in the order in which they have their turn where they share a pool; "
+                + "one that waits behind others gets a twentieth of what is dispatched."),
         Key(
             "classes[].name", .scalar(.name), .required, .reloadable,
             "The name that clients send in `X-Traffic-Class`."),

@@ -27,6 +27,7 @@ extension Decider {
         entry.waitsFrom = now
         entry.waitsUntil = min(now + queue.maxWait, entry.deadline)
         entries.update(ticket) { $0 = entry }
+        pools[entry.pool.index].flow.arrived(entry.need, now: now)
         if let endpoint = turnOnArrival(entry, now: now) {
             return forward(ticket, entry, to: endpoint, now: now, into: &actions)
         }
@@ -135,7 +136,6 @@ extension Decider {
         endpoints[endpoint.index].walk.append(entry.sequence)
         share(entry)
         let need = entry.need
-        pools[entry.pool.index].admitted.add(need.count, at: now)
         let turnover = endpoints[endpoint.index].turnover(
             need: need, steps: entry.expected.count / entry.choices)
         endpoints[endpoint.index].turnover += turnover

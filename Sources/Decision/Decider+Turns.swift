@@ -119,10 +119,16 @@ extension Decider {
         for place in order where !queues[place].isEmpty {
             var turn: Turn?
             var isHeld = false
+            var tried: PeakWalk.Sequence?
             queues[place].each { seat, waiter in
                 guard let entry = entries[waiter.ticket], entry.pool == pool,
                     !due.contains(waiter.ticket)
                 else { return true }
+                let sequence = entry.sequence
+                if entry.bounces == 0, let tried, sequence.isAtLeast(tried) {
+                    passed.append(waiter.ticket)
+                    return passed.count <= most
+                }
                 switch way(for: entry, past: passed, now: now) {
                 case .to(let endpoint):
                     turn = Turn(
@@ -133,6 +139,8 @@ extension Decider {
                     isHeld = true
                     return false
                 case .none:
+                    // Who needs no less room in the same class finds none either.
+                    if entry.bounces == 0 { tried = sequence }
                     passed.append(waiter.ticket)
                     return passed.count <= most
                 }

@@ -28,10 +28,6 @@ extension Decider {
     /// Told where nothing that is known will free as much: the room is other gateways', and the
     /// next scrapes will show.
     private static let unknownWait = Duration.seconds(1)
-    /// Of the rate at which open sequences are expected to give back, what is counted on.
-    private static let safeShare = 0.75
-    /// Of the same rate, what is left to those who return however many come for the first time.
-    private static let leastShare = 0.2
 
     // MARK: refusals
 
@@ -121,11 +117,11 @@ extension Decider {
             refusal.isFinal = true
             return refusal
         }
-        let need = entry.need.count
-        let spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need) / $0) }
+        let need = entry.need
+        let spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need.count) / $0) }
         let told = pools[entry.pool.index].slots.slot(
             after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
-        pools[entry.pool.index].due.add(need, at: now + told)
+        pools[entry.pool.index].flow.promised(need, at: now + told)
         refusal.retryAfter = told
         return refusal
     }
@@ -252,7 +248,7 @@ extension Decider {
         if deficit <= .zero { return .zero }
         guard seats[endpoint.index].count <= DrainEstimate.walkLimit else {
             let promised = endpoints[endpoint.index].turnoverPerSecond
-            let rate = outlook == .likely ? promised : Self.safeShare * promised
+            let rate = outlook == .likely ? promised : ReturnFlow.safeShare * promised
             return rate > 0 ? .seconds(Double(deficit.count) / rate) : nil
         }
         var open: [DrainEstimate.Sequence] = []
@@ -270,16 +266,15 @@ extension Decider {
     }
 
     /// Needs a second for which returning clients will find room at the open endpoints of its pool;
-    /// nil when nothing is known. It is what all that is open now gives back, less a share for what
-    /// cannot be known, less what those take who come for the first time.
+    /// nil when nothing is known.
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             promised += endpoints[id.index].turnoverPerSecond
         }
         guard promised > 0 else { return nil }
-        let fresh = pools[entry.pool.index].freshRate(now)
-        return max(Self.leastShare * promised, Self.safeShare * promised - fresh)
+        return pools[entry.pool.index].flow.returnsPerSecond(
+            givenBack: promised, now: now)
     }
 
     private func sequence(

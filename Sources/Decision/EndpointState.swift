@@ -123,14 +123,5 @@ public struct EndpointState: Sendable {
 /// comes besides.
 struct PoolState: Sendable {
     var slots = ReturnSlots()
-    /// Needs that were admitted.
-    var admitted = SecondWindow()
-    /// Needs of refused clients in the seconds in which they were told to return.
-    var due = SecondWindow()
-
-    /// Needs that are admitted a second without having been told to come, over the last minute: a
-    /// wave that fills an idle engine does not make it much.
-    func freshRate(_ now: Instant) -> Double {
-        Double(max(0, admitted.sum(now) - due.sum(now))) / Double(SecondWindow.span)
-    }
+    var flow = ReturnFlow()
 }

@@ -70,6 +70,21 @@ struct PeakWalkTests {
         }
     }
 
+    @Test("whoever is at least another adds no less to a peak", arguments: 0..<50 as Range<UInt64>)
+    func monotone(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        func draw(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
+        let few = walk((0..<draw(8)).map { _ in sequence(draw(3_000), draw(900)) })
+        for _ in 0..<200 {
+            let (held, rest, width) = (draw(3_000), draw(900), 1 + draw(3))
+            let small = sequence(held, rest, width: width)
+            let large = sequence(held + draw(9), rest + draw(9), width: width + draw(2))
+            #expect(large.isAtLeast(small))
+            #expect(few.peak(adding: large) >= few.peak(adding: small))
+            #expect(!small.isAtLeast(large) || small == large)
+        }
+    }
+
     @Test("what is there follows from who is there, not from how it came to be")
     func history() {
         var random = SplitMix64(seed: 11)
