@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* Both ends of a benchmark: `bench engine` answers as fast as it can, `bench load` asks.
 
    bench engine
