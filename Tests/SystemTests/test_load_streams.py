@@ -52,7 +52,8 @@ def test_many_streams_at_once_fail_in_nothing_and_leave_nothing(
         assert document["by_status"] == {"200": STREAMS}
         assert document["tokens_out"] == STREAMS * tokens
         gateway.assert_at_rest()
-        gateway.assert_descriptors_return(at_rest)
+        # At any moment each engine may be under way to be probed and scraped.
+        gateway.assert_descriptors_return(at_rest + 2 * len(engines.addresses), within=30)
         return document["span_s"]
 
     run("warm.csv", max(TOKENS // 3, 30))
