@@ -105,6 +105,27 @@ extension Keys {
             "One server-sent event."),
     ]
 
+    private static let choice = RoutingPolicy()
+
+    /// How an endpoint is chosen.
+    static let routing: [Key] = [
+        Key(
+            "routing", .section, .filled, .reloadable,
+            "How an endpoint is chosen among those of a pool that have room."),
+        Key(
+            "routing.prefix_blocks", .scalar(.integer(0...4_194_304, unit: "blocks")),
+            .value(.integer(choice.prefixBlocks)), .fixed,
+            "Blocks of 512 bytes of prompt text that are remembered with the endpoints that have "
+                + "them cached, 40 bytes of memory each; 0 sends each prompt to the least loaded."),
+        size(
+            "routing.max_prefix", 512...1 << 24, choice.maxPrefix,
+            "So much of a prompt's text is looked at for that."),
+        time(
+            "routing.prefix_gate", 0...600_000, choice.prefixGate,
+            "A prompt stays where its beginning is cached until it would wait so much longer there "
+                + "than elsewhere."),
+    ]
+
     private static func count(
         _ path: String, _ bounds: ClosedRange<Int>, _ standard: Int, _ unit: String,
         _ meaning: String

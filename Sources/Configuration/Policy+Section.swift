@@ -45,6 +45,15 @@ extension UpstreamPolicy {
     }
 }
 
+extension RoutingPolicy {
+    init(_ section: Section) {
+        self.init()
+        prefixBlocks = checked(section.integer("prefix_blocks"))
+        maxPrefix = checked(section.size("max_prefix"))
+        prefixGate = checked(section.duration("prefix_gate"))
+    }
+}
+
 extension QueuePolicy {
     init(_ section: Section) {
         self.init()

@@ -48,6 +48,7 @@ struct PolicyBuilder {
             generation: (previous?.generation ?? 0) + 1,
             http: HTTPPolicy(checked(root.section("http"))),
             upstream: UpstreamPolicy(checked(root.section("upstream"))),
+            routing: RoutingPolicy(checked(root.section("routing"))),
             models: modelTable(), pools: poolTable(), endpoints: endpointTable(),
             classes: classTable(), tenants: tenantTable(),
             anonymous: present.contains("anonymous")

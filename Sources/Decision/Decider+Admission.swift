@@ -81,10 +81,19 @@ extension Decider {
     /// Those that are `held` for somebody else are none either.
     func choose(_ entry: Entry, except held: [EndpointID] = [], now: Instant) -> EndpointID? {
         if entry.bounces > 0 {
-            let others = leastLoaded(entry, now: now) { !entry.avoids($0) && !held.contains($0) }
+            let others = best(entry, now: now) { !entry.avoids($0) && !held.contains($0) }
             if others != nil || hasAlternative(entry) { return others }
         }
-        return leastLoaded(entry, now: now) { !held.contains($0) }
+        return best(entry, now: now) { !held.contains($0) }
+    }
+
+    private func best(
+        _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
+    ) -> EndpointID? {
+        if let key = entry.prefix, let prompt = prompts[key] {
+            return nearest(entry, prompt, now: now, where: isMeant)
+        }
+        return leastLoaded(entry, now: now, where: isMeant)
     }
 
     private func hasAlternative(_ entry: Entry) -> Bool {
@@ -96,28 +105,27 @@ extension Decider {
     private func leastLoaded(
         _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
-        let sequence = entry.sequence
-        let limit = policy.classes[entry.trafficClass.index].throttleAt
         var best: EndpointID?
         var bestLoad = Double.infinity
-        for id in policy.pools[entry.pool.index].endpoints {
-            guard endpoints[id.index].isAvailable, isMeant(id) else { continue }
-            let load: Double
-            if let share = endpoints[id.index].share(adding: sequence, now: now) {
-                let isAlone = share > limit
-                if isAlone, !takesAlone(entry, id, now: now) { continue }
-                load = isAlone ? 1 : share
-            } else {
-                // Without a known capacity nothing can be refused: the fewest tokens in flight win,
-                // behind every endpoint that is known to have room.
-                load = 1 + Double(endpoints[id.index].held().count)
-            }
-            if load < bestLoad {
+        for id in policy.pools[entry.pool.index].endpoints
+        where endpoints[id.index].isAvailable && isMeant(id) {
+            if let load = load(of: id, with: entry, now: now), load < bestLoad {
                 best = id
                 bestLoad = load
             }
         }
         return best
+    }
+
+    /// The share of an endpoint that is taken when the request goes there, or a measure behind
+    /// every share: without a known capacity nothing can be refused, and the fewest tokens in
+    /// flight win. Nil where it does not fit.
+    func load(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
+        guard let share = endpoints[id.index].share(adding: entry.sequence, now: now) else {
+            return 1 + Double(endpoints[id.index].held().count)
+        }
+        if share <= policy.classes[entry.trafficClass.index].throttleAt { return share }
+        return takesAlone(entry, id, now: now) ? 1 : nil
     }
 
     /// It is too large to be there beside others, and there are none.
@@ -134,6 +142,7 @@ extension Decider {
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
+        let uncached = commit(entry, to: endpoint, now: now)
         share(entry)
         let need = entry.need
         let turnover = endpoints[endpoint.index].turnover(
@@ -145,6 +154,7 @@ extension Decider {
             entry.stage = .forwarded(endpoint)
             entry.seat = seat
             entry.turnover = turnover
+            entry.uncached = uncached
             entry.forwardedAt = now
         }
         actions.append(
@@ -165,6 +175,7 @@ extension Decider {
         if entry.firstTokenAt == nil {
             after.firstTokenAt = now
             endpoints[place].ledger.firstToken(input: entry.input)
+            prefilled(entry, at: endpoint, now: now)
             if let start = entry.forwardedAt {
                 endpoints[place].observeFirstToken(after: now - start)
             }
@@ -176,11 +187,14 @@ extension Decider {
     }
 
     /// The request leaves its endpoint; what becomes of it is the caller's.
-    mutating func vacate(_ ticket: Ticket, _ entry: Entry, _ endpoint: EndpointID) {
+    mutating func vacate(
+        _ ticket: Ticket, _ entry: Entry, _ endpoint: EndpointID, now: Instant
+    ) {
         endpoints[endpoint.index].ledger.release(
             resident: entry.input + entry.streamed, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
+        uncommit(entry, from: endpoint, now: now)
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
         seats[endpoint.index][entry.seat] = last
@@ -194,7 +208,7 @@ extension Decider {
             return
         }
         endpoints[endpoint.index].health.failed(now: now)
-        vacate(ticket, entry, endpoint)
+        vacate(ticket, entry, endpoint, now: now)
         entry.bounced(from: endpoint)
         entries.update(ticket) { $0 = entry }
         resend(ticket, entry, now: now, into: &actions)
@@ -233,8 +247,15 @@ extension Decider {
     ) {
         // The answer to a question that was under way when a reload took the endpoint out.
         guard !endpoints[endpoint.index].isRemoved else { return }
+        let wasAway = !endpoints[endpoint.index].health.isHealthy
         endpoints[endpoint.index].health.succeeded(sleeping: reading?.isSleeping, now: now)
-        if let reading { endpoints[endpoint.index].ledger.read(reading, now: now) }
+        // Mostly another process, with an empty cache.
+        if wasAway, endpoints[endpoint.index].health.isHealthy { prefixes.forget(endpoint) }
+        if let reading {
+            endpoints[endpoint.index].ledger.read(reading, now: now)
+            prefixes.configure(
+                endpoint, capacity: endpoints[endpoint.index].ledger.capacity)
+        }
         dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 

@@ -18,6 +18,11 @@ public struct Decider: Sendable {
     public private(set) var policy: Policy
     var entries: Slab<Entry>
     var endpoints: [EndpointState] = []
+    /// Where prompts were sent that begin alike.
+    var prefixes: PrefixIndex
+    /// What the prompts of open requests begin with, where that matters. Apart from the entries,
+    /// which are copied as plain memory.
+    var prompts: Slab<PromptPrefix>
     /// The requests at each endpoint, in no order.
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
@@ -35,6 +40,8 @@ public struct Decider: Sendable {
     public init(policy: Policy, limit: Int, seed: UInt64) {
         self.policy = policy
         entries = Slab(limit: limit)
+        prefixes = PrefixIndex(blocks: policy.routing.prefixBlocks)
+        prompts = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
         random = SplitMix64(seed: seed)
         grow()
@@ -52,6 +59,8 @@ public struct Decider: Sendable {
     public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests between arrival and end.
     public var open: Int { entries.count }
+    /// Those of them whose prompt's beginning is kept.
+    public var keptPrefixes: Int { prompts.count }
 
     // MARK: events
 
@@ -98,8 +107,10 @@ public struct Decider: Sendable {
                 requested: Double(arrival.input.count))
             return actions.append(.refuse(request, refusal))
         }
-        let entry = estimated(request, arrival)
+        var entry = estimated(request, arrival)
+        entry.prefix = keep(arrival.prefix, of: arrival.model)
         guard let ticket = entries.insert(entry) else {
+            drop(entry.prefix)
             let refusal = Refusal(.gatewayOverloaded, retryAfter: spread(.seconds(1)))
             return actions.append(.refuse(request, refusal))
         }
@@ -145,6 +156,7 @@ public struct Decider: Sendable {
             pool: policy.classes[arrival.trafficClass.index].pool,
             input: max(.zero, arrival.input),
             choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
+            isStreamed: arrival.isStreamed,
             deadline: arrival.deadline, bound: bound, isClamped: isClamped,
             expected: Tokens(expected.count * choices))
     }
@@ -204,6 +216,7 @@ public struct Decider: Sendable {
         _ ticket: Ticket, _ ending: Ending, now: Instant, into actions: inout [Action]
     ) {
         guard let entry = entries[ticket] else { return }
+        drop(entry.prefix)
         switch entry.stage {
         case .budgeting, .refused:
             entries.remove(ticket)
@@ -213,7 +226,7 @@ public struct Decider: Sendable {
             // It may have been the one that the others waited behind.
             dispatch(entry.pool, now: now, into: &actions)
         case .forwarded(let endpoint):
-            vacate(ticket, entry, endpoint)
+            vacate(ticket, entry, endpoint, now: now)
             entries.remove(ticket)
             learn(entry, ending, at: endpoint, now: now)
             dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
@@ -255,6 +268,8 @@ public struct Decider: Sendable {
         policy = new
         for place in endpoints.indices {
             endpoints[place].configure(new.endpoints[place], of: new)
+            prefixes.configure(
+                new.endpoints[place].id, capacity: endpoints[place].ledger.capacity)
         }
         grow()
         for place in queues.indices {
@@ -285,6 +300,7 @@ public struct Decider: Sendable {
     private mutating func grow() {
         for endpoint in policy.endpoints.dropFirst(endpoints.count) {
             endpoints.append(EndpointState(endpoint, of: policy))
+            prefixes.configure(endpoint.id, capacity: endpoints.last?.ledger.capacity)
         }
         while seats.count < endpoints.count { seats.append([]) }
         while pools.count < policy.pools.count { pools.append(PoolState()) }

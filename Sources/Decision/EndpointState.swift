@@ -16,6 +16,10 @@ public struct EndpointState: Sendable {
     var walk = PeakWalk()
     /// Whether it works.
     public var health: EndpointHealth
+    /// How quickly it prefills.
+    public internal(set) var prefillRate = PrefillRate()
+    /// Uncached prompt tokens of own streams that have not had their first token.
+    public internal(set) var committed = Tokens.zero
     /// Between two tokens of one sequence, averaged; nil before the first.
     public private(set) var pace: Duration?
     /// From forwarding to the first token, averaged; nil before the first.

@@ -27,6 +27,7 @@ struct Entry: Sendable {
     let choices: Int
     let isForced: Bool
     let isOutputless: Bool
+    let isStreamed: Bool
     let deadline: Instant
     /// Output bound of one choice, after every cap.
     let bound: Tokens
@@ -35,6 +36,8 @@ struct Entry: Sendable {
     /// Expected output, all choices.
     let expected: Tokens
 
+    /// Where the decider has what its prompt begins with; nil where that does not matter.
+    var prefix: SlabKey?
     var stage = Stage.budgeting
     /// Since when it waits, and how long at most; nil before its budget was granted.
     var waitsFrom: Instant?
@@ -43,6 +46,8 @@ struct Entry: Sendable {
     var seat = 0
     /// What it has added to its endpoint's `turnover`.
     var turnover = 0
+    /// Prompt tokens that its endpoint presumably had to prefill.
+    var uncached = Tokens.zero
     var forwardedAt: Instant?
     var streamed = Tokens.zero
     var firstTokenAt: Instant?

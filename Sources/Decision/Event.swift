@@ -3,6 +3,7 @@
 public import Admission
 import Budget
 public import Policy
+public import Routing
 public import Units
 
 /// The machine's own name for a request, from its arrival to its end.
@@ -26,6 +27,10 @@ public struct Arrival: Sendable {
     public var isForced: Bool
     /// Nothing is generated (embeddings).
     public var isOutputless: Bool
+    /// The answer comes in pieces: its first token will be heard of.
+    public var isStreamed: Bool
+    /// What its text begins with.
+    public var prefix: PromptPrefix
     /// When the client's own patience ends.
     public var deadline: Instant
 
@@ -33,6 +38,7 @@ public struct Arrival: Sendable {
     public init(
         tenant: TenantID, model: ModelID, trafficClass: ClassID, input: Tokens, bound: Tokens?,
         choices: Int = 1, isForced: Bool = false, isOutputless: Bool = false,
+        isStreamed: Bool = true, prefix: PromptPrefix = PromptPrefix(),
         deadline: Instant = .distantFuture
     ) {
         self.tenant = tenant
@@ -43,6 +49,8 @@ public struct Arrival: Sendable {
         self.choices = choices
         self.isForced = isForced
         self.isOutputless = isOutputless
+        self.isStreamed = isStreamed
+        self.prefix = prefix
         self.deadline = deadline
     }
 }

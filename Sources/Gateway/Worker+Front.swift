@@ -5,6 +5,7 @@ import Dialects
 import Estimation
 import EventLoop
 import Policy
+import Routing
 import Store
 import Synchronization
 import Telemetry
@@ -161,8 +162,9 @@ extension Worker {
         exchange.readAt = loop.now
         count(server, of: exchange)
         guard let dialect = exchange.route else { return list(server, exchange) }
-        textMeter.reset()
-        toolMeter.reset()
+        let blocks = prefixBlocks(exchange)
+        textMeter.begin(maxBlocks: blocks)
+        toolMeter.begin(maxBlocks: blocks)
         do throws(BodyFault) {
             try unsafe inspect(
                 server.body.bytes, dialect,
@@ -177,13 +179,23 @@ extension Worker {
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
             input: promptTokens(exchange), bound: exchange.inspection.bound,
             choices: exchange.inspection.choices, isForced: isForced(exchange),
-            isOutputless: dialect == .embeddings, deadline: patience(server))
+            isOutputless: dialect == .embeddings, isStreamed: exchange.inspection.stream,
+            prefix: textMeter.prefix(behind: toolMeter), deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
         let total = exchange.timeouts.total
         exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
         exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
         decide(.arrived(exchange.id, arrival))
+    }
+
+    /// So many blocks of a prompt have to be named: none where there is no choice of an endpoint.
+    private func prefixBlocks(_ exchange: Exchange) -> Int {
+        let routing = exchange.policy.routing
+        let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+        guard routing.prefixBlocks > 0, exchange.policy.pools[pool.index].endpoints.count > 1
+        else { return 0 }
+        return routing.maxPrefix.count / PrefixMeter.blockBytes
     }
 
     private func promptTokens(_ exchange: Exchange) -> Tokens {

@@ -2,7 +2,6 @@
 
 import Budget
 import Decision
-import Estimation
 import EventLoop
 import Policy
 import Store
@@ -59,8 +58,8 @@ final class Worker {
     /// Request bodies held, in bytes.
     var heldBodies = 0
     /// Price the texts of the request under inspection.
-    var textMeter = BigramMeter()
-    var toolMeter = BigramMeter()
+    var textMeter = PromptMeter()
+    var toolMeter = PromptMeter()
     /// Whose every request through a door is, by door.
     let doorTenants: [TenantID?]
     /// Scratch for heads, bodies and edits of the turn.

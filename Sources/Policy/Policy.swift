@@ -12,6 +12,7 @@ public final class Policy: Sendable {
     public let generation: Int
     public let http: HTTPPolicy
     public let upstream: UpstreamPolicy
+    public let routing: RoutingPolicy
     public let models: [ModelPolicy]
     public let pools: [PoolPolicy]
     public let endpoints: [EndpointPolicy]
@@ -25,13 +26,15 @@ public final class Policy: Sendable {
     let index: PolicyIndex
 
     public init(
-        generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy, models: [ModelPolicy],
+        generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
+        routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], classes: [ClassPolicy],
         tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int
     ) {
         self.generation = generation
         self.http = http
         self.upstream = upstream
+        self.routing = routing
         self.models = models
         self.pools = pools
         self.endpoints = endpoints

@@ -38,35 +38,33 @@ public struct AffinityChoice: Sendable {
     private static let fullCache = 0.1
     /// How far above the mean a load may be for hashing to choose it.
     private static let bound = 1.25
+    /// Shares that differ by less than this are alike.
+    private static let shareMargin = 0.02
 
     private let match: PrefixIndex.Match
+    private let prefix: PromptPrefix
+    private let tokens: Tokens
     private let prompt: Double
-    private let textBlocks: Double
     private let gate: Double
     private let key: UInt64?
 
     private var offers = 0
     private var load = 0.0
+    private var shares = 0.0
     private var least: (endpoint: EndpointID, score: Double)?
     private var warmest: (endpoint: EndpointID, blocks: Int, score: Double)?
 
-    /// A prompt of `prompt` tokens and `textBytes` bytes of text whose blocks are `blocks`; `match`
-    /// is what the index knows of them.
+    /// A prompt of `prompt` tokens that begins with `prefix`; `match` is what the index knows of
+    /// that.
     public init(
-        _ match: PrefixIndex.Match, blocks: [UInt64], prompt: Tokens, textBytes: Int,
-        gate: Duration
+        _ match: PrefixIndex.Match, _ prefix: PromptPrefix, prompt: Tokens, gate: Duration
     ) {
         self.match = match
+        self.prefix = prefix
+        tokens = prompt
         self.prompt = Double(prompt.count)
         self.gate = gate.seconds
-        textBlocks = max(Double(textBytes) / Double(PrefixMeter.blockBytes), 1)
-        key = match.common < blocks.count ? blocks[match.common] : nil
-    }
-
-    /// Tokens of the prompt that `endpoint` presumably need not prefill.
-    public func cached(on endpoint: EndpointID) -> Tokens {
-        let part = min(Double(match.blocks(on: endpoint)) / textBlocks, 1)
-        return Tokens(Int(prompt * part))
+        key = match.common < prefix.blocks.count ? prefix.blocks[match.common] : nil
     }
 
     /// The first of two passes.
@@ -74,7 +72,10 @@ public struct AffinityChoice: Sendable {
         offers += 1
         let committed = Double(offer.committed.count) / offer.rate
         load += committed
-        let own = (prompt - Double(cached(on: offer.endpoint).count)) / offer.rate
+        shares += offer.share
+        let own =
+            (prompt - Double(match.cached(of: prefix, tokens: tokens, on: offer.endpoint).count))
+            / offer.rate
         let score = committed + own + offer.share * Self.fullCache
         if least == nil || score < least?.score ?? .infinity { least = (offer.endpoint, score) }
         let blocks = match.blocks(on: offer.endpoint)
@@ -106,6 +107,9 @@ public struct AffinityChoice: Sendable {
         let mean = (load + own) / Double(max(offers, 1))
         let committed = Double(offer.committed.count) / offer.rate
         guard committed + own <= max(Self.bound * mean, own) + 1e-9 else { return nil }
+        // Its sequences will be decoded there as well: no cache may fill much before the others.
+        let share = shares / Double(max(offers, 1))
+        guard offer.share <= Self.bound * share + Self.shareMargin else { return nil }
         return PrefixHash.mix(key, UInt64(offer.endpoint.index) &* 0x9E37_79B9_7F4A_7C15)
     }
 

@@ -48,6 +48,16 @@ public struct PrefixIndex: Sendable {
             return common
         }
 
+        /// Tokens of a prompt of `tokens` with this prefix that `endpoint` presumably need not
+        /// prefill.
+        public func cached(of prefix: PromptPrefix, tokens: Tokens, on endpoint: EndpointID)
+            -> Tokens
+        {
+            let bytes = blocks(on: endpoint) * PrefixMeter.blockBytes
+            let part = Double(bytes) / Double(max(prefix.textBytes, bytes, 1))
+            return Tokens(Int(Double(tokens.count) * part))
+        }
+
         public static func == (left: Match, right: Match) -> Bool {
             guard left.common == right.common, left.count == right.count else { return false }
             for place in 0..<left.count where left.warm[place] != right.warm[place] {

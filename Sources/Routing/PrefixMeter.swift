@@ -15,7 +15,7 @@ public struct PrefixMeter: TextMeter, Sendable {
 
     /// The names, first block first; `maxBlocks` at most.
     public private(set) var blocks: [UInt64] = []
-    private let maxBlocks: Int
+    private var maxBlocks: Int
     private var state: UInt64
     /// Bytes that do not fill a word yet, the first one lowest.
     private var pending: UInt64 = 0
@@ -56,9 +56,14 @@ public struct PrefixMeter: TextMeter, Sendable {
         put(0xFF)
     }
 
+    /// Of everything that was fed.
+    public var digest: UInt64 { PrefixHash.mix(PrefixHash.mix(state, pending), pendingBits) }
+
     /// Begins anew, as if nothing had been fed.
-    public mutating func reset() {
-        blocks.removeAll(keepingCapacity: true)
+    public mutating func begin(maxBlocks: Int) {
+        self.maxBlocks = max(maxBlocks, 1)
+        // Those of the last prompt belong to whoever has taken them.
+        blocks = []
         state = Self.start
         pending = 0
         pendingBits = 0

@@ -3,6 +3,7 @@
 import Admission
 import Decision
 import Policy
+import Routing
 import Scheduling
 import Testing
 import Units
@@ -126,7 +127,8 @@ struct History {
             tenant: TenantID(draw(2)), model: ModelID(draw(2)), trafficClass: ClassID(draw(3)),
             input: Tokens(1 + draw(draw(10) == 0 ? 20_000 : 2_000)),
             bound: draw(3) == 0 ? nil : Tokens(draw(1_000)), choices: 1 + draw(3),
-            isForced: draw(4) == 0, isOutputless: draw(10) == 0,
+            isForced: draw(4) == 0, isOutputless: draw(10) == 0, isStreamed: draw(3) > 0,
+            prefix: prefix(),
             deadline: draw(3) == 0
                 ? machine.now + .milliseconds(draw(2_000)) : .distantFuture)
         machine.handle(.arrived(id, arrival))
@@ -139,6 +141,13 @@ struct History {
         } else {
             check(action.refusal)
         }
+    }
+
+    /// Some begin alike, some have no whole block.
+    private mutating func prefix() -> PromptPrefix {
+        let own = draw(6)
+        let blocks = (0..<own).map { UInt64(1 + draw(2) + 10 * $0) }
+        return PromptPrefix(blocks: blocks, textBytes: own * 512 + draw(512))
     }
 
     private mutating func pick(_ isMeant: (Stage) -> Bool) -> Int? {

@@ -113,10 +113,11 @@ struct Machine {
 
     /// Nothing is held for anybody.
     var isAtRest: Bool {
-        decider.open == 0 && decider.waiting == 0
+        decider.open == 0 && decider.waiting == 0 && decider.keptPrefixes == 0
             && decider.endpointStates.allSatisfy {
                 $0.ledger.sequences == 0 && $0.ledger.resident == .zero
                     && $0.ledger.expectedRest == .zero && $0.ledger.prefilling == .zero
+                    && $0.committed == .zero
             }
             && decider.policy.classes.allSatisfy {
                 let queue = decider.queue(of: $0.id)

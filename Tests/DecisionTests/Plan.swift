@@ -24,6 +24,7 @@ struct Plan {
                 maxPromptTokens: Tokens(1_000), maxCompletionTokens: Tokens(200))),
     ]
     var upstream = UpstreamPolicy()
+    var routing = RoutingPolicy()
     var generation = 1
 
     /// One pool of `endpoints` engines with `kv` tokens each, and one class with it.
@@ -85,7 +86,8 @@ struct Plan {
 
     var policy: Policy {
         Policy(
-            generation: generation, http: HTTPPolicy(), upstream: upstream, models: models,
+            generation: generation, http: HTTPPolicy(), upstream: upstream, routing: routing,
+            models: models,
             pools: pools, endpoints: endpoints, classes: classes, tenants: tenants,
             anonymous: nil, throttleHistory: 100)
     }

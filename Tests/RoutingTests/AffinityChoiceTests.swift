@@ -22,8 +22,8 @@ private func choose(
     prompt: Int? = nil, gate: Duration = .seconds(1)
 ) -> Int? {
     var choice = AffinityChoice(
-        index.match(blocks), blocks: blocks, prompt: Tokens(prompt ?? blocks.count * 128),
-        textBytes: blocks.count * 512, gate: gate)
+        index.match(blocks), PromptPrefix(blocks: blocks, textBytes: blocks.count * 512),
+        prompt: Tokens(prompt ?? blocks.count * 128), gate: gate)
     for offer in offers { choice.offer(offer) }
     if let settled = choice.settled { return settled.index }
     var best: (Int, UInt64)?

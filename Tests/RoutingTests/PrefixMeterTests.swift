@@ -64,10 +64,21 @@ struct PrefixMeterTests {
         #expect(separate.blocks != blocks([first, second]))
     }
 
-    @Test func aResetForgetsEverything() {
+    @Test func theDigestIsOfEverything() {
+        let whole = text(700, seed: 11)
+        var digests: Set<UInt64> = []
+        for count in [0, 1, 7, 8, 9, 512, 699, 700] {
+            var meter = PrefixMeter(maxBlocks: 4)
+            Array(whole[..<count]).withRaw { meter.feed($0) }
+            digests.insert(meter.digest)
+        }
+        #expect(digests.count == 8)
+    }
+
+    @Test func aNewBeginningForgetsEverything() {
         var meter = PrefixMeter(maxBlocks: 8)
         text(701, seed: 9).withRaw { meter.feed($0) }
-        meter.reset()
+        meter.begin(maxBlocks: 8)
         let next = text(1_024, seed: 10)
         next.withRaw { meter.feed($0) }
         #expect(meter.blocks == blocks([next]))

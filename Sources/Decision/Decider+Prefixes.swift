@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Admission
+import Policy
+import Routing
+import Units
+
+/// Where prompts go that may be warm somewhere, and what is learnt from it.
+extension Decider {
+    /// Among the endpoints on which the request fits the one where it is warm, or where others that
+    /// begin alike are sent; see `AffinityChoice`.
+    func nearest(
+        _ entry: Entry, _ prompt: PromptPrefix, now: Instant, where isMeant: (EndpointID) -> Bool
+    ) -> EndpointID? {
+        var choice = AffinityChoice(
+            prefixes.match(prompt.blocks), prompt, prompt: entry.input,
+            gate: policy.routing.prefixGate)
+        forEachOffer(entry, now: now, where: isMeant) { choice.offer($0) }
+        if let settled = choice.settled { return settled }
+        var best: EndpointID?
+        var highest: UInt64 = 0
+        forEachOffer(entry, now: now, where: isMeant) { offer in
+            guard let rank = choice.hashed(offer), rank >= highest else { return }
+            highest = rank
+            best = offer.endpoint
+        }
+        return best ?? choice.fallback
+    }
+
+    private func forEachOffer(
+        _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool,
+        _ body: (AffinityChoice.Offer) -> Void
+    ) {
+        for id in policy.pools[entry.pool.index].endpoints
+        where endpoints[id.index].isAvailable && isMeant(id) {
+            guard let load = load(of: id, with: entry, now: now) else { continue }
+            body(
+                AffinityChoice.Offer(
+                    endpoint: id, committed: endpoints[id.index].committed,
+                    rate: endpoints[id.index].prefillRate.perSecond, share: load))
+        }
+    }
+
+    /// A prompt whose beginning may matter is kept until its request ends.
+    mutating func keep(_ prefix: PromptPrefix, of model: ModelID) -> SlabKey? {
+        guard !prefix.blocks.isEmpty, policy.routing.prefixBlocks > 0 else { return nil }
+        return prompts.insert(prefix.salted(UInt64(model.raw)))
+    }
+
+    mutating func drop(_ prefix: SlabKey?) {
+        if let prefix { prompts.remove(prefix) }
+    }
+
+    /// The request is on its way; what of its prompt the endpoint presumably has to prefill.
+    mutating func commit(_ entry: Entry, to endpoint: EndpointID, now: Instant) -> Tokens {
+        var uncached = entry.input
+        if let key = entry.prefix, let prompt = prompts[key] {
+            let match = prefixes.match(prompt.blocks)
+            uncached -= match.cached(of: prompt, tokens: entry.input, on: endpoint)
+            prefixes.note(prompt.blocks, on: endpoint)
+        }
+        prefixes.prefill(uncached, on: endpoint)
+        guard entry.isStreamed else { return uncached }
+        endpoints[endpoint.index].committed += uncached
+        endpoints[endpoint.index].prefillRate.began(now: now)
+        return uncached
+    }
+
+    /// Its first token has come.
+    mutating func prefilled(_ entry: Entry, at endpoint: EndpointID, now: Instant) {
+        guard entry.isStreamed else { return }
+        endpoints[endpoint.index].committed -= entry.uncached
+        endpoints[endpoint.index].prefillRate.prefilled(entry.uncached, now: now)
+    }
+
+    /// It leaves its endpoint.
+    mutating func uncommit(_ entry: Entry, from endpoint: EndpointID, now: Instant) {
+        guard entry.isStreamed, entry.firstTokenAt == nil else { return }
+        endpoints[endpoint.index].committed -= entry.uncached
+        endpoints[endpoint.index].prefillRate.abandoned(now: now)
+    }
+}
