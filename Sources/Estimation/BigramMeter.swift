@@ -14,7 +14,6 @@ public struct BigramMeter: TextMeter, Sendable {
     /// Sums are exact in this part of a token: the least common multiple of 4,096 and 12.
     public static let unitsPerToken = 12_288
 
-    private let table: BigramTable
     private var previous = BigramMeter.start
     /// The byte before a text counts as a space.
     private static let start: UInt8 = 0x20
@@ -26,14 +25,14 @@ public struct BigramMeter: TextMeter, Sendable {
     private var settled = 0
 
     /// Nothing fed yet.
-    public init(_ table: BigramTable = .llama3) { self.table = table }
+    public init() {}
 
     /// Takes the next piece; the cost is linear, about half a nanosecond a byte.
     public mutating func feed(_ text: RawSpan) {
         let count = text.byteCount
         guard count > 0 else { return }
         var cost = 0
-        unsafe table.prices.withUnsafeBufferPointer { prices in
+        unsafe BigramTable.llama3.prices.withUnsafeBufferPointer { prices in
             unsafe text.withUnsafeBytes { octets in
                 // Two bytes make an index below 65,536.
                 unsafe cost = Int(prices[Int(previous) | Int(octets[0]) << 8])

@@ -3,13 +3,13 @@
 import Units
 
 /// What a transition between two byte classes costs in one family of tokenizers, in 1/4096 token.
-public struct BigramTable: Sendable {
+struct BigramTable: Sendable {
     /// The price of each of the 65,536 pairs of bytes: at the byte before + 256 × the byte, as two
     /// neighbours stand in memory. The pairs that occur in one text fill a few dozen cache lines.
     let prices: [Int16]
 
     /// Stands in for every tokenizer that has no table of its own.
-    public static let llama3 = BigramTable(base64: llama3Base64)
+    static let llama3 = BigramTable(base64: llama3Base64)
 
     /// `base64` is one of our own literals: 8,192 bytes, little-endian.
     init(base64: StaticString) {

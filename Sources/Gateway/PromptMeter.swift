@@ -8,28 +8,25 @@ import Units
 /// blocks.
 struct PromptMeter: TextMeter {
     private var price = BigramMeter()
-    private var prefix = PrefixMeter(maxBlocks: 1)
+    private var prefix: PrefixMeter?
     private var bytes = 0
-    private var namesBlocks = false
 
     /// Begins anew. Up to `maxBlocks` blocks get a name, none where that is zero.
     mutating func begin(maxBlocks: Int) {
         price.reset()
         bytes = 0
-        namesBlocks = maxBlocks > 0
-        if namesBlocks { prefix.begin(maxBlocks: maxBlocks) }
+        prefix = maxBlocks > 0 ? PrefixMeter(maxBlocks: maxBlocks) : nil
     }
 
     mutating func feed(_ text: RawSpan) {
         price.feed(text)
-        guard namesBlocks else { return }
         bytes += text.byteCount
-        prefix.feed(text)
+        prefix?.feed(text)
     }
 
     mutating func boundary() {
         price.boundary()
-        if namesBlocks { prefix.boundary() }
+        prefix?.boundary()
     }
 
     /// Of all texts.
@@ -37,7 +34,8 @@ struct PromptMeter: TextMeter {
 
     /// What all texts begin with, where `other` was before them.
     func prefix(behind other: PromptMeter) -> PromptPrefix {
-        guard namesBlocks else { return PromptPrefix() }
-        return PromptPrefix(blocks: prefix.blocks, textBytes: bytes).salted(other.prefix.digest)
+        guard let prefix, !prefix.blocks.isEmpty else { return PromptPrefix() }
+        return PromptPrefix(blocks: prefix.blocks, textBytes: bytes)
+            .salted(other.prefix?.digest ?? 0)
     }
 }

@@ -143,14 +143,19 @@ extension Worker {
 
     /// Drives an engine's connection until it has nothing more to say.
     func pump(_ client: HTTP1ClientConnection) {
+        var hasSpoken = false
         while true {
             switch unsafe client.next() {
-            case .none: return flushServer(of: client)
+            case .none:
+                if hasSpoken { flushServer(of: client) }
+                return
             case .connected: continue
             case .head:
+                hasSpoken = true
                 guard let exchange = exchange(of: client) else { return drop(client.key) }
                 begin(exchange, client)
             case .payload(let bytes):
+                hasSpoken = true
                 guard let exchange = exchange(of: client) else { return drop(client.key) }
                 unsafe take(exchange, bytes)
             case .end:

@@ -15,7 +15,7 @@ public struct PrefixMeter: TextMeter, Sendable {
 
     /// The names, first block first; `maxBlocks` at most.
     public private(set) var blocks: [UInt64] = []
-    private var maxBlocks: Int
+    private let maxBlocks: Int
     private var state: UInt64
     /// Bytes that do not fill a word yet, the first one lowest.
     private var pending: UInt64 = 0
@@ -58,17 +58,6 @@ public struct PrefixMeter: TextMeter, Sendable {
 
     /// Of everything that was fed.
     public var digest: UInt64 { PrefixHash.mix(PrefixHash.mix(state, pending), pendingBits) }
-
-    /// Begins anew, as if nothing had been fed.
-    public mutating func begin(maxBlocks: Int) {
-        self.maxBlocks = max(maxBlocks, 1)
-        // Those of the last prompt belong to whoever has taken them.
-        blocks = []
-        state = Self.start
-        pending = 0
-        pendingBits = 0
-        words = 0
-    }
 
     @inline(__always)
     private mutating func put(_ byte: UInt8) {

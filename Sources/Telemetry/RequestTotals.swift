@@ -119,6 +119,8 @@ public struct RequestTotals: Sendable {
     public private(set) var overhead = Histogram(bounds: Histogram.overheads)
     /// Only ever asked for one set; nothing depends on its order.
     private var places: [RequestLabels: Int] = [:]
+    /// Where the last request was counted: often the next one is like it.
+    private var last = 0
     private let reasons: Int
     private let limit: Int
 
@@ -133,7 +135,8 @@ public struct RequestTotals: Sendable {
     public mutating func count(_ record: RequestRecord) {
         let labels = RequestLabels(
             tenant: record.tenant, trafficClass: record.trafficClass, model: record.model)
-        counters[place(labels)].count(record)
+        if last >= self.labels.count || self.labels[last] != labels { last = place(labels) }
+        counters[last].count(record)
         let trafficClass = record.trafficClass.index
         while histograms.count <= trafficClass { histograms.append(RequestHistograms()) }
         histograms[trafficClass].count(record)

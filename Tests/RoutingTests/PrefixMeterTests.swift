@@ -74,13 +74,4 @@ struct PrefixMeterTests {
         }
         #expect(digests.count == 8)
     }
-
-    @Test func aNewBeginningForgetsEverything() {
-        var meter = PrefixMeter(maxBlocks: 8)
-        text(701, seed: 9).withRaw { meter.feed($0) }
-        meter.begin(maxBlocks: 8)
-        let next = text(1_024, seed: 10)
-        next.withRaw { meter.feed($0) }
-        #expect(meter.blocks == blocks([next]))
-    }
 }
