@@ -50,6 +50,14 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     /// Median of the tenants below the largest.
     case lightTTFT = "light_ttft_p50_s"
 
+    /// It counts: whole numbers.
+    public var isCount: Bool {
+        switch self {
+        case .requests, .preemptions, .shed, .refusals, .lateRefusals: true
+        default: false
+        }
+    }
+
     /// Digits behind the point that are worth reading.
     public var digits: Int {
         switch self {

@@ -221,6 +221,25 @@ extension FleetFixture {
         return cases
     }
 
+    /// The knees of the gateway's own rule that are too low: 24/s, with more gateways 0.9 of one
+    /// gateway's. None where the rates that were run do not tell.
+    public static func missedKnees(
+        _ rows: [FixtureRow]
+    ) -> [(rule: FleetRule, gateways: Int, knee: Int?, wanted: Double)] {
+        let knees = knees(rows).filter { $0.rule == .penstock }
+        let reached = rows.compactMap { $0.of.labels.first.flatMap { Int($0.value) } }.max() ?? 0
+        let single = knees.first { $0.gateways == 1 }?.knee
+        return knees.compactMap { entry in
+            var wanted = 24.0
+            if entry.gateways > 1 {
+                guard let single else { return nil }
+                wanted = 0.9 * Double(single)
+            }
+            guard Double(reached) >= wanted, Double(entry.knee ?? 0) < wanted else { return nil }
+            return (entry.rule, entry.gateways, entry.knee, wanted)
+        }
+    }
+
     /// The highest rate up to which the 90th percentile of the time to the first token stays below
     /// 5 s, of each rule and number of gateways; nil where the first rate is too much.
     public static func knees(

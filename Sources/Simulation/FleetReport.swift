@@ -7,6 +7,8 @@ public struct FleetReport: Sendable, Equatable {
     private var values: [Double]
     /// Each tenant's share of all service.
     public private(set) var shares: [Double]
+    /// Each tenant that sent anything.
+    public private(set) var tenants: [TenantFigures]
 
     /// Not a number where a run has nothing to say.
     public subscript(_ column: FleetColumn) -> Double {
@@ -24,6 +26,7 @@ public struct FleetReport: Sendable, Equatable {
         values = FleetColumn.allCases.map { column in
             reports.reduce(0) { $0 + $1[column] } / count
         }
+        tenants = TenantFigures.mean(of: reports.map(\.tenants))
         shares = (0..<(reports.map(\.shares.count).min() ?? 0)).map { place in
             reports.reduce(0) { $0 + $1.shares[place] } / count
         }
@@ -33,6 +36,7 @@ public struct FleetReport: Sendable, Equatable {
     public init(_ result: FleetResult, _ targets: LatencyTargets, warmUp: Duration = .zero) {
         values = Array(repeating: .nan, count: FleetColumn.allCases.count)
         shares = []
+        tenants = TenantFigures.all(result, targets)
         latencies(result, warmUp)
         fates(result, targets)
         engines(result)

@@ -156,7 +156,9 @@ struct SimulateCommand: ParsableCommand {
         if let fixture = fixture.flatMap({ FleetFixture(rawValue: $0.uppercased()) }) {
             table = SimulatedTable(fixture, rows(of: try cases(fixture), fixture.seeds))
         } else {
-            table = SimulatedTable(nil, rows(of: try WhatIf(self).cases(), 1))
+            let whatIf = try WhatIf(self)
+            table = SimulatedTable(
+                nil, rows(of: try whatIf.cases(), 1), tenants: whatIf.tenantNames)
         }
         if json {
             StandardOutput.line(table.json)

@@ -10,14 +10,19 @@ struct SimulatedTable {
     private let rows: [FixtureRow]
     private let verdicts: [[FixtureVerdict]]
 
-    init(_ fixture: FleetFixture?, _ rows: [FixtureRow]) {
+    /// Names of the trace's tenants, by number; beyond them numbers stand for themselves.
+    private let tenants: [String]
+
+    init(_ fixture: FleetFixture?, _ rows: [FixtureRow], tenants: [String] = []) {
         self.fixture = fixture
+        self.tenants = tenants
         self.rows = rows
         verdicts = rows.map { row in row.of.bars.map { row.verdict($0, in: rows) } }
     }
 
     var missesABar: Bool {
         verdicts.contains { $0.contains { $0.isKnown && !$0.isMet } }
+            || fixture == .prefix && !FleetFixture.missedKnees(rows).isEmpty
     }
 
     // MARK: for people
@@ -46,7 +51,7 @@ struct SimulatedTable {
             if fixture != nil { cells.append(Self.summary(verdicts)) }
             table.append(cells)
         }
-        return Self.aligned(table, left: labels.count + 1) + shareLines + kneeLines + missed
+        return Self.aligned(table, left: labels.count + 1) + tenantLines + kneeLines + missed
     }
 
     private static func summary(_ verdicts: [FixtureVerdict]) -> String {
@@ -72,6 +77,13 @@ struct SimulatedTable {
                         + "\(Self.text(verdict.bound, digits: column.digits + 1)) wanted")
             }
         }
+        if fixture == .prefix {
+            lines += FleetFixture.missedKnees(rows).map { knee in
+                "missed: \(knee.rule), \(knee.gateways) gateways: knee "
+                    + "\(knee.knee.map { "\($0)/s" } ?? "below the first rate"), at least "
+                    + "\(Self.text(knee.wanted, digits: 1))/s wanted"
+            }
+        }
         return lines.isEmpty ? [] : [""] + lines
     }
 
@@ -84,14 +96,37 @@ struct SimulatedTable {
             }
     }
 
-    private var shareLines: [String] {
-        guard fixture == nil, let row = rows.first, row.mean.shares.count > 1 else { return [] }
-        return [""]
-            + rows.map { row in
-                let shares = row.mean.shares.prefix(50).map { Self.text(100 * $0, digits: 1) }
-                return "\(row.of.setup.rule): service by tenant, %: "
-                    + shares.joined(separator: " ")
+    /// The tenants with the largest shares, in every row.
+    private var tenantLines: [String] {
+        guard fixture == nil, rows.contains(where: { $0.mean.tenants.count > 1 }) else { return [] }
+        let labels = rows.first?.of.labels.map(\.name) ?? []
+        var table = [
+            labels + [
+                "rule", "tenant", "requests", "service_share", "ttft_p50_s", "ttft_p99_s",
+                "shed_ratio", "met_slo",
+            ]
+        ]
+        let shown = rows.first?.mean.tenants.sorted { $0.requests > $1.requests }.prefix(8) ?? []
+        for tenant in shown.map(\.tenant).sorted() {
+            for row in rows {
+                guard let found = row.mean.tenants.first(where: { $0.tenant == tenant }) else {
+                    continue
+                }
+                table.append(
+                    row.of.labels.map(\.value) + [
+                        "\(row.of.setup.rule)", name(tenant),
+                        Self.text(found.requests, digits: 0), Self.text(found.share, digits: 3),
+                        Self.text(found.ttftP50, digits: 2), Self.text(found.ttftP99, digits: 2),
+                        Self.text(found.shedRatio, digits: 3),
+                        Self.text(found.metTargets, digits: 3),
+                    ])
             }
+        }
+        return [""] + Self.aligned(table, left: labels.count + 2)
+    }
+
+    private func name(_ tenant: Int) -> String {
+        tenants.isEmpty ? "\(tenant)" : tenants[tenant % tenants.count]
     }
 
     private static func aligned(_ table: [[String]], left: Int) -> [String] {
@@ -154,13 +189,35 @@ struct SimulatedTable {
         json.member("seed", Int(clamping: seed))
         for column in FleetColumn.allCases {
             json.key(column.rawValue)
-            json.double(report[column])
+            if column.isCount, report[column].isFinite {
+                json.int(Int(report[column]))
+            } else {
+                json.double(report[column])
+            }
         }
         json.key("shares")
         json.beginArray()
         for share in report.shares { json.double(share) }
         json.endArray()
+        if fixture == nil { write(report.tenants, &json) }
         json.endObject()
+    }
+
+    private func write(_ figures: [TenantFigures], _ json: inout JSONWriter) {
+        json.key("tenants")
+        json.beginArray()
+        for tenant in figures {
+            json.beginObject()
+            json.member("tenant", name(tenant.tenant))
+            json.member("requests", Int(tenant.requests))
+            json.member("service_share", tenant.share)
+            json.member("ttft_p50_s", tenant.ttftP50)
+            json.member("ttft_p99_s", tenant.ttftP99)
+            json.member("shed_ratio", tenant.shedRatio)
+            json.member("met_slo", tenant.metTargets)
+            json.endObject()
+        }
+        json.endArray()
     }
 
     private func writePlace(_ of: FixtureCase, _ json: inout JSONWriter) {

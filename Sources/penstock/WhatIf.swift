@@ -58,6 +58,9 @@ struct WhatIf {
         return found
     }
 
+    /// The tenants of the configuration, by the trace's numbers.
+    var tenantNames: [String] { policy?.tenants.map(\.name) ?? [] }
+
     /// One for each rule, number of gateways, scrape interval and load.
     func cases() throws -> [FixtureCase] {
         let base = try command.trace.map {
@@ -71,9 +74,11 @@ struct WhatIf {
         let capacity = self.capacity(base, isNeeded: !shares.isEmpty)
         let loads: [Double?] = shares.isEmpty ? [nil] : shares
         var cases: [FixtureCase] = []
-        for load in loads {
-            for setup in setups(capacity) {
-                let labels = load.map { [("load", "\($0)")] } ?? []
+        for (load, kind) in loads.flatMap({ load in kinds.map { (load, $0) } }) {
+            let scales = kind == .asIs ? [] : scales
+            for setup in setups(capacity, kind) {
+                var labels = load.map { [("load", "\($0)")] } ?? []
+                if kinds.count > 1 { labels.append(("case", kind.rawValue)) }
                 let made = FixtureCase.whatIf(labels, setup, command.slo.targets) { seed in
                     var workload = self.workload(base, seed)
                     if let load {
@@ -104,7 +109,17 @@ struct WhatIf {
             requests: command.requests ?? 10_000, rate: command.rate ?? 1, seed: seed)
     }
 
-    private func setups(_ capacity: Double) -> [FleetSetup] {
+    private enum Kind: String {
+        case asIs = "as is"
+        case whatIf = "what if"
+    }
+
+    /// A what-if stands below what it changes.
+    private var kinds: [Kind] {
+        command.scale.isEmpty && command.lose.isEmpty ? [.asIs] : [.asIs, .whatIf]
+    }
+
+    private func setups(_ capacity: Double, _ kind: Kind) -> [FleetSetup] {
         var setups: [FleetSetup] = []
         let rules = command.rules.isEmpty ? ["penstock"] : command.rules
         for rule in rules.compactMap({ FleetRule.named($0, in: .routing) }) {
@@ -121,7 +136,7 @@ struct WhatIf {
                         command.maxWait?.span ?? policy?.classes[trafficClass].queue.maxWait
                         ?? command.slo.targets.firstToken
                     setup.patience = command.obeyRetryAfter ? .obeys(returns: 10) : .none
-                    setup.losses = command.lose.map(\.loss)
+                    setup.losses = kind == .asIs ? [] : command.lose.map(\.loss)
                     setup.capacity = capacity
                     setup.sampling = .seconds(1)
                     setups.append(setup)

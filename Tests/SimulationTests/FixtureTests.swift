@@ -71,6 +71,7 @@ import Units
         let table = rows(.prefix, ["round_robin"], ["3", "10", "14"])
         let knees = FleetFixture.knees(table)
         #expect(knees.map(\.knee) == [10])
+        #expect(FleetFixture.missedKnees(table).isEmpty, "only the own rule has a bar")
     }
 
     @Test func aTraceOfFixtureEIsStretchedToItsLoad() throws {

@@ -275,10 +275,14 @@ def test_what_if_a_tenant_sends_more_or_an_endpoint_is_lost(penstock, tmp_path):
             penstock, "--trace", trace, "--profile", "small-8k", "--endpoints", 2, "--json", *more
         )
         assert found.returncode == 0, found.stderr
-        return json.loads(found.stdout)["runs"][0]
+        return json.loads(found.stdout)["runs"]
 
-    plain, doubled, lost = run(), run("--scale", "1=2"), run("--lose", "1@20s")
-    assert plain["requests"] == 400
+    (plain,) = run()
+    (as_is, doubled), (_, lost) = run("--scale", "1=2"), run("--lose", "1@20s")
+    assert plain["requests"] == as_is["requests"] == 400
+    assert plain["met_slo"] == as_is["met_slo"]
+    assert (as_is["case"], doubled["case"]) == ("as is", "what if")
+    assert [tenant["requests"] for tenant in doubled["tenants"]] == [200, 400]
     assert doubled["requests"] == 600
     assert doubled["shares"][1] > plain["shares"][1]
     assert lost["shed"] > plain["shed"]
