@@ -24,10 +24,11 @@ extension Fleet {
     }
 
     /// A load balancer sends it to any of the gateways.
-    private mutating func enter(_ client: Int) {
+    mutating func enter(_ client: Int) {
+        let there = isGatewayLost.indices.filter { !isGatewayLost[$0] }
         let gateway =
-            setup.gateways == 1
-            ? 0 : Int(random.next() % UInt64(truncatingIfNeeded: setup.gateways))
+            there.count == 1
+            ? there[0] : there[Int(random.next() % UInt64(truncatingIfNeeded: there.count))]
         clients[client].gateway = gateway
         clients[client].wasQueued = false
         guard plain == nil else { return enterPlain(client, gateway) }

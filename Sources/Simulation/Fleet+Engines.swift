@@ -192,52 +192,6 @@ extension Fleet {
         }
         if plain != nil { scrapePlain(gateway) }
     }
-
-    // MARK: losses
-
-    /// Takes the last endpoints that are left out of the world, with all that they hold.
-    mutating func lose(_ count: Int) {
-        for engine in engines.indices.reversed().filter({ !isLost[$0] }).prefix(count) {
-            isLost[engine] = true
-            versions[engine] &+= 1
-            let held = open[engine]
-            for client in held {
-                let hadBegun = outcomes[client].firstToken != nil
-                if hadBegun { wastedPrefill += outcomes[client].prompt.count }
-                leave(client)
-                if hadBegun { fail(client) } else { comeBack(client) }
-            }
-        }
-    }
-
-    /// Its stream was cut.
-    private mutating func fail(_ client: Int) {
-        outcomes[client].fate = .failed
-        outcomes[client].end = now
-        end = max(end, now)
-        unresolved -= 1
-        let gateway = clients[client].gateway
-        if plain != nil { return finishPlain(client, gateway) }
-        guard let ticket = clients[client].ticket else { return }
-        clients[client].ticket = nil
-        settleBudget(client, output: Tokens(clients[client].counted))
-        decide(
-            gateway,
-            .ended(
-                ticket,
-                Ending(output: Tokens(clients[client].counted), isEngineFault: true)))
-    }
-
-    /// Not a byte of its answer has come: another endpoint may have it.
-    private mutating func comeBack(_ client: Int) {
-        if clients[client].isAdmitted {
-            clients[client].isAdmitted = false
-            waitingToBegin[outcomes[client].tenant] += 1
-        }
-        let gateway = clients[client].gateway
-        if plain != nil { return comeBackPlain(client, gateway) }
-        if let ticket = clients[client].ticket { decide(gateway, .bounced(ticket)) }
-    }
 }
 
 extension EngineEvent {

@@ -25,7 +25,7 @@ public struct Fleet {
         case tick(Int)
         /// Streams of an engine are reported.
         case report(Int)
-        case loss(Int)
+        case loss(FleetLoss)
         case sample
     }
 
@@ -65,6 +65,7 @@ public struct Fleet {
 
     var engines: [EngineModel]
     var isLost: [Bool]
+    var isGatewayLost: [Bool]
     /// When each engine's change is planned, and the version of that plan.
     var planned: [Instant]
     var versions: [UInt32]
@@ -116,6 +117,7 @@ public struct Fleet {
         model.detail = .milestones
         engines = [EngineModel](repeating: model, count: count)
         isLost = [Bool](repeating: false, count: count)
+        isGatewayLost = [Bool](repeating: false, count: setup.gateways)
         planned = [Instant](repeating: .distantFuture, count: count)
         versions = [UInt32](repeating: 0, count: count)
         open = [[Int]](repeating: [], count: count)
@@ -208,7 +210,7 @@ extension Fleet {
             }
         }
         for loss in setup.losses {
-            heap.push(.loss(loss.endpoints), at: Instant(nanoseconds: 0) + loss.after)
+            heap.push(.loss(loss), at: Instant(nanoseconds: 0) + loss.after)
         }
         if let sampling = setup.sampling { heap.push(.sample, at: now + sampling) }
     }
@@ -221,13 +223,16 @@ extension Fleet {
             planned[engine] = .distantFuture
             advance(engine)
         case .scrape(let gateway):
+            guard !isGatewayLost[gateway] else { return }
             scrape(gateway)
             heap.push(.scrape(gateway), at: now + setup.scrapeInterval)
         case .tick(let gateway):
+            guard !isGatewayLost[gateway] else { return }
             isTicking[gateway] = false
             if plain == nil { decide(gateway, .ticked) } else { expirePlain(gateway) }
         case .report(let engine): report(engine)
-        case .loss(let count): lose(count)
+        case .loss(let loss):
+            if loss.part == .endpoint { lose(loss.count) } else { loseGateways(loss.count) }
         case .sample:
             sample()
             if let sampling = setup.sampling { heap.push(.sample, at: now + sampling) }

@@ -71,7 +71,7 @@ public enum FleetFixture: String, Sendable, CaseIterable {
     /// What `FixtureChoice.variants` may name; nil for fixtures without any.
     public var variants: [String]? {
         switch self {
-        case .kv: nil
+        case .kv: ["bursts", "gateway_killed"]
         case .fairness: FairnessWorkload.allCases.map(\.rawValue)
         case .order: OrderLoad.allCases.map(\.rawValue)
         case .prefix: Self.prefixRates.map { "\($0)" } + ["hot"]
@@ -103,6 +103,31 @@ public enum FleetFixture: String, Sendable, CaseIterable {
 
 extension FleetFixture {
     private static func kvCases(_ choice: FixtureChoice) -> [FixtureCase] {
+        var cases = choice.wants("bursts") ? burstCases(choice) : []
+        guard choice.wants("gateway_killed") else { return cases }
+        for rule in FleetFixture.kv.rules(choice, else: ["penstock"]) {
+            for gateways in choice.gateways ?? [4, 8] where gateways > 1 {
+                var setup = kvSetup(choice, rule)
+                setup.gateways = gateways
+                setup.scrapeInterval = choice.scrapes?.first ?? .seconds(1)
+                setup.losses = [FleetLoss(gateways: 1, after: .milliseconds(40_500))]
+                var made = FixtureCase([("case", "gateway_killed")], setup) { .bursts(seed: $0) }
+                if rule == .penstock { made.bars = [.atMost(.preemptions, 0)] }
+                cases.append(made)
+            }
+        }
+        return cases
+    }
+
+    private static func kvSetup(_ choice: FixtureChoice, _ rule: FleetRule) -> FleetSetup {
+        var setup = FleetSetup(profile: .fixtureA, endpoints: choice.endpoints ?? 4)
+        setup.rule = rule
+        setup.maxWait = .seconds(300)
+        setup.patience = .obeys(returns: 100)
+        return setup
+    }
+
+    private static func burstCases(_ choice: FixtureChoice) -> [FixtureCase] {
         var cases: [FixtureCase] = []
         for rule in FleetFixture.kv.rules(
             choice, else: ["none", "reactive", "reserve", "penstock"])
@@ -113,13 +138,10 @@ extension FleetFixture {
                 isOwn || rule.description == "reactive" ? scrapes : [.seconds(1)]
             for gateways in choice.gateways ?? (isOwn ? [1, 4, 8] : [1]) {
                 for scrape in choice.scrapes ?? usualScrapes {
-                    var setup = FleetSetup(profile: .fixtureA, endpoints: choice.endpoints ?? 4)
+                    var setup = kvSetup(choice, rule)
                     setup.gateways = gateways
                     setup.scrapeInterval = scrape
-                    setup.rule = rule
-                    setup.maxWait = .seconds(300)
-                    setup.patience = .obeys(returns: 100)
-                    var made = FixtureCase([], setup) { .bursts(seed: $0) }
+                    var made = FixtureCase([("case", "bursts")], setup) { .bursts(seed: $0) }
                     if isOwn { made.bars = kvBars }
                     cases.append(made)
                 }

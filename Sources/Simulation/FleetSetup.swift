@@ -3,15 +3,22 @@
 public import Policy
 public import Units
 
-/// Endpoints that are lost at one moment, with all that they hold.
+/// What is lost at one moment, with all that it holds: the last ones that are left.
 public struct FleetLoss: Sendable, Equatable {
-    public var endpoints: Int
+    public enum Part: Sendable, Equatable { case endpoint, gateway }
+
+    public var part: Part
+    public var count: Int
     /// Since the start.
     public var after: Duration
 
-    public init(endpoints: Int, after: Duration) {
-        self.endpoints = endpoints
-        self.after = after
+    /// `count` endpoints.
+    public init(endpoints count: Int, after: Duration) {
+        (part, self.count, self.after) = (.endpoint, count, after)
+    }
+    /// `count` gateways. Some have to be left.
+    public init(gateways count: Int, after: Duration) {
+        (part, self.count, self.after) = (.gateway, count, after)
     }
 }
 

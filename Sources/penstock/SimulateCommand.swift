@@ -72,6 +72,9 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .long, help: "A what-if: N@30s loses N endpoints at that time; repeatable.")
     var lose: [SimulatedLoss] = []
 
+    @Option(name: .customLong("lose-gateways"), help: "The same with gateways.")
+    var loseGateways: [SimulatedLoss] = []
+
     @Option(name: .long, help: "Only the first requests of the trace, or so many made ones.")
     var requests: Int?
 
@@ -118,9 +121,11 @@ struct SimulateCommand: ParsableCommand {
         guard let fixture = FleetFixture(rawValue: name.uppercased()) else {
             throw ValidationError("--fixture \(name): there are A, B, C, D and E")
         }
-        guard config == nil, scale.isEmpty, lose.isEmpty, requests == nil else {
+        guard config == nil, scale.isEmpty, lose.isEmpty, loseGateways.isEmpty, requests == nil
+        else {
             throw ValidationError(
-                "--config, --scale, --lose and --requests go with --trace or --rate")
+                "--config, --scale, --lose, --lose-gateways and --requests go with --trace or "
+                    + "--rate")
         }
         guard fixture != .traces || traces != nil else {
             throw ValidationError("--fixture E needs --traces, the folder of its traces")
@@ -144,9 +149,13 @@ struct SimulateCommand: ParsableCommand {
         guard config != nil || trafficClass == nil else {
             throw ValidationError("--class goes with --config")
         }
-        let lost = lose.reduce(0) { $0 + $1.loss.endpoints }
-        guard lost < endpoints ?? 4 else {
+        let lost = lose.reduce(0) { $0 + min($1.count, 4_096) }
+        guard config != nil || lost < endpoints ?? 4 else {
             throw ValidationError("--lose leaves no endpoint")
+        }
+        let lostGateways = loseGateways.reduce(0) { $0 + min($1.count, 4_096) }
+        guard lostGateways == 0 || lostGateways < gateways.min() ?? 1 else {
+            throw ValidationError("--lose-gateways leaves no gateway")
         }
         _ = try shares()
     }

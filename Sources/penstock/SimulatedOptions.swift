@@ -58,14 +58,16 @@ struct SimulatedScale: ExpressibleByArgument {
 
 /// `2@30s`.
 struct SimulatedLoss: ExpressibleByArgument {
-    let loss: FleetLoss
+    let count: Int
+    let after: Duration
 
     init?(argument: String) {
         let parts = argument.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count == 2, let count = Int(parts[0]), count > 0,
             let after = SimulatedSpan(argument: String(parts[1]))
         else { return nil }
-        loss = FleetLoss(endpoints: count, after: after.span)
+        self.count = count
+        self.after = after.span
     }
 }
 

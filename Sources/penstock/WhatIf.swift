@@ -31,7 +31,7 @@ struct WhatIf {
         let pool = policy.pools[policy.classes[place].pool.index]
         let count = command.endpoints ?? pool.endpoints.count
         guard !policy.tenants.isEmpty else { throw Failure.input(["\(path): it has no tenants"]) }
-        let lost = command.lose.reduce(0) { $0 + $1.loss.endpoints }
+        let lost = command.lose.reduce(0) { $0 + min($1.count, 4_096) }
         guard lost < count else {
             throw Failure.input(["--lose: the pool \(pool.name) has \(count) endpoints"])
         }
@@ -114,9 +114,14 @@ struct WhatIf {
         case whatIf = "what if"
     }
 
+    private var losses: [FleetLoss] {
+        command.lose.map { FleetLoss(endpoints: $0.count, after: $0.after) }
+            + command.loseGateways.map { FleetLoss(gateways: $0.count, after: $0.after) }
+    }
+
     /// A what-if stands below what it changes.
     private var kinds: [Kind] {
-        command.scale.isEmpty && command.lose.isEmpty ? [.asIs] : [.asIs, .whatIf]
+        command.scale.isEmpty && losses.isEmpty ? [.asIs] : [.asIs, .whatIf]
     }
 
     private func setups(_ capacity: Double, _ kind: Kind) -> [FleetSetup] {
@@ -136,7 +141,7 @@ struct WhatIf {
                         command.maxWait?.span ?? policy?.classes[trafficClass].queue.maxWait
                         ?? command.slo.targets.firstToken
                     setup.patience = command.obeyRetryAfter ? .obeys(returns: 10) : .none
-                    setup.losses = kind == .asIs ? [] : command.lose.map(\.loss)
+                    setup.losses = kind == .asIs ? [] : losses
                     setup.capacity = capacity
                     setup.sampling = .seconds(1)
                     setups.append(setup)

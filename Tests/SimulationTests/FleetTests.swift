@@ -76,6 +76,17 @@ import Units
         #expect(result.blocksAreConserved)
     }
 
+    @Test(arguments: ["penstock", "reactive", "fcfs"])
+    func whatAKilledGatewayHadBegunFailsAndTheRestGoesToTheOthers(rule: String) throws {
+        var setup = try setup(rule, gateways: 4)
+        setup.losses = [FleetLoss(gateways: 2, after: .milliseconds(40_500))]
+        let result = Fleet.run(.bursts(requests: 300, seed: 3), setup)
+        let failed = result.outcomes.count { $0.fate == .failed }
+        #expect(failed > 0)
+        #expect(result.outcomes.count { $0.fate == .done } + failed == 1_050)
+        #expect(result.blocksAreConserved)
+    }
+
     @Test func refusedClientsThatObeyComeBackAndAreServed() throws {
         var setup = try setup("penstock")
         setup.maxWait = .seconds(1)
