@@ -74,10 +74,10 @@ extension FleetFixture {
                 choice, else: ["fcfs", "round_robin", "vtc", "penstock"])
             {
                 let own = workload.bars.isEmpty ? [1] : [1, 4]
-                for gateways in choice.gateways ?? (rule == .penstock ? own : [1]) {
+                for (gateways, scrape) in choice.fleets(rule == .penstock ? own : [1]) {
                     var setup = FleetSetup(profile: .fixtureB, endpoints: choice.endpoints ?? 1)
                     setup.gateways = gateways
-                    setup.scrapeInterval = choice.scrapes?.first ?? .seconds(1)
+                    setup.scrapeInterval = scrape
                     setup.rule = rule
                     setup.maxWait = .seconds(36_000)
                     setup.sampling = .seconds(1)

@@ -71,19 +71,22 @@ extension FleetFixture {
                 ["round_robin", "least_requests", "rate:0.9", "work:0.7"]
                 + (name.hasPrefixes ? ["prefix"] : []) + ["penstock"]
             for load in choice.loads ?? [0.6, 0.8, 1.0, 1.2] {
+                let stretched = trace.stretched(toRate: load * capacity)
                 for rule in FleetFixture.traces.rules(choice, else: usual) {
-                    var setup = FleetSetup(profile: profile, endpoints: endpoints)
-                    setup.gateways = choice.gateways?.first ?? 1
-                    setup.scrapeInterval = choice.scrapes?.first ?? .seconds(1)
-                    setup.rule = rule
-                    setup.maxWait = name.targets.firstToken
-                    setup.capacity = capacity
-                    var made = FixtureCase(
-                        [("trace", name.rawValue), ("load", "\(load)")], setup,
-                        targets: name.targets
-                    ) { _ in Workload(trace: trace.stretched(toRate: load * capacity)) }
-                    if rule == .penstock { made.bars = name.bars(load: load) }
-                    cases.append(made)
+                    for (gateways, scrape) in choice.fleets([1]) {
+                        var setup = FleetSetup(profile: profile, endpoints: endpoints)
+                        setup.gateways = gateways
+                        setup.scrapeInterval = scrape
+                        setup.rule = rule
+                        setup.maxWait = name.targets.firstToken
+                        setup.capacity = capacity
+                        var made = FixtureCase(
+                            [("trace", name.rawValue), ("load", "\(load)")], setup,
+                            targets: name.targets
+                        ) { _ in Workload(trace: stretched) }
+                        if rule == .penstock { made.bars = name.bars(load: load) }
+                        cases.append(made)
+                    }
                 }
             }
         }

@@ -16,6 +16,13 @@ public struct FixtureChoice: Sendable {
 
     public init() {}
 
+    /// Gateways and scrape intervals of the rows of one rule.
+    func fleets(_ usual: [Int]) -> [(gateways: Int, scrape: Duration)] {
+        (gateways ?? usual).flatMap { gateways in
+            (scrapes ?? [.seconds(1)]).map { (gateways, $0) }
+        }
+    }
+
     func wants(_ variant: String) -> Bool { variants?.contains(variant) ?? true }
 }
 
@@ -162,6 +169,19 @@ extension FleetFixture {
 /// The loads of the fixture of order.
 enum OrderLoad: String, CaseIterable {
     case near, burst, overload
+
+    /// Requests for so many endpoints. The rates are those at which first come, first served has
+    /// the tail that the bars name for it.
+    func workload(_ endpoints: Double, seed: UInt64) -> Workload {
+        switch self {
+        case .near:
+            .heavyTailed(rate: 2.95 * endpoints, seconds: 600, bursts: [], seed: seed)
+        case .burst:
+            .heavyTailed(rate: 1.6 * endpoints, seconds: 600, bursts: [100, 300], seed: seed)
+        case .overload:
+            .heavyTailed(rate: 7.4 * endpoints, seconds: 200, bursts: [], seed: seed)
+        }
+    }
 }
 
 extension FleetFixture {
@@ -169,26 +189,20 @@ extension FleetFixture {
         var cases: [FixtureCase] = []
         for load in OrderLoad.allCases where choice.wants(load.rawValue) {
             for rule in FleetFixture.order.rules(choice, else: ["fcfs", "vtc", "penstock"]) {
-                var setup = FleetSetup(profile: .fixtureA, endpoints: choice.endpoints ?? 1)
-                setup.gateways = choice.gateways?.first ?? 1
-                setup.scrapeInterval = choice.scrapes?.first ?? .seconds(1)
-                setup.rule = rule
-                setup.maxWait = load == .overload ? .seconds(30) : .seconds(300)
-                setup.sampling = .seconds(1)
-                let scale = Double(setup.endpoints)
-                var made = FixtureCase([("load", load.rawValue)], setup) { seed in
-                    switch load {
-                    case .near:
-                        .heavyTailed(rate: 2.95 * scale, seconds: 600, bursts: [], seed: seed)
-                    case .burst:
-                        .heavyTailed(
-                            rate: 1.6 * scale, seconds: 600, bursts: [100, 300], seed: seed)
-                    case .overload:
-                        .heavyTailed(rate: 7.4 * scale, seconds: 200, bursts: [], seed: seed)
+                for (gateways, scrape) in choice.fleets([1]) {
+                    var setup = FleetSetup(profile: .fixtureA, endpoints: choice.endpoints ?? 1)
+                    setup.gateways = gateways
+                    setup.scrapeInterval = scrape
+                    setup.rule = rule
+                    setup.maxWait = load == .overload ? .seconds(30) : .seconds(300)
+                    setup.sampling = .seconds(1)
+                    let scale = Double(setup.endpoints)
+                    var made = FixtureCase([("load", load.rawValue)], setup) {
+                        load.workload(scale, seed: $0)
                     }
+                    if rule == .penstock { made.bars = orderBars(load) }
+                    cases.append(made)
                 }
-                if rule == .penstock { made.bars = orderBars(load) }
-                cases.append(made)
             }
         }
         return cases
@@ -222,10 +236,10 @@ extension FleetFixture {
                 choice,
                 else: ["round_robin", "least_requests", "bounded_hash", "prefix", "penstock"])
             {
-                for gateways in choice.gateways ?? (rule == .penstock ? [1, 4] : [1]) {
+                for (gateways, scrape) in choice.fleets(rule == .penstock ? [1, 4] : [1]) {
                     var setup = FleetSetup(profile: profile, endpoints: choice.endpoints ?? 8)
                     setup.gateways = gateways
-                    setup.scrapeInterval = choice.scrapes?.first ?? .seconds(1)
+                    setup.scrapeInterval = scrape
                     setup.rule = rule
                     setup.maxWait = .seconds(300)
                     setup.prefixUnit = Tokens(400)
