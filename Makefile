@@ -21,7 +21,6 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -c Tests/python/pytest.ini --rootdir .
 # Folders that other parts of the project bring; a verb that has nothing to do yet says so.
 PYTHON_TESTS := $(wildcard Tests/DeployTests Tests/SystemTests)
-FUZZ := $(wildcard Tests/Fuzz/run.sh)
 BENCHMARKS := $(wildcard Tests/Benchmarks/run.sh)
 ENGINES := $(wildcard Tests/EngineTests/run.sh)
 
@@ -88,11 +87,15 @@ test-python: deps .venv/.made ## the tests in Python, against .build/debug/penst
 	@echo "pytest $(PYTHON_TESTS)"
 	@$(PYTEST) $(PYTHON_TESTS) 2>&1 | tee .build/test-python.log
 
+.PHONY: soak
+soak: release .venv/.made ## load at full size, some 10 minutes; N=requests, TRACE=file.csv.gz
+	@PENSTOCK_SOAK=1 PENSTOCK_BIN="$(CURDIR)/.build/release/penstock" N=$(N) TRACE=$(TRACE) \
+		$(PYTEST) -n 0 -s --timeout 7200 $(wildcard Tests/SystemTests/test_load_*.py)
+
 .PHONY: test-fuzz
-test-fuzz:
-ifneq ($(FUZZ),)
-	@bash $(FUZZ) 5
-endif
+test-fuzz: deps ## every parser, some seconds each
+	@echo "Tests/Fuzz/run.sh 4"
+	@SWIFT="$(SWIFT)" bash Tests/Fuzz/run.sh 4
 
 .PHONY: test-asan
 test-asan: deps ## the tests in Swift under the address sanitizer
@@ -108,8 +111,7 @@ test-engines: release .venv/.made ## the gateway before a real vLLM and llama.cp
 
 .PHONY: fuzz
 fuzz: deps ## fuzz every parser, 10 minutes each; FOR=3600 an hour
-	@$(if $(FUZZ),bash $(FUZZ) $(or $(FOR),600),\
-		echo "no Tests/Fuzz/run.sh here" >&2; exit 1)
+	@SWIFT="$(SWIFT)" bash Tests/Fuzz/run.sh $(or $(FOR),600)
 
 .PHONY: bench
 bench: release ## measure the release build

@@ -134,7 +134,7 @@ let package = Package(
         tests("Telemetry", ["Telemetry", "Units"]),
         tests(
             "Configuration", ["Configuration", "Policy", "Units"],
-            exclude: ["Golden", "check_schema.py"]),
+            exclude: ["Golden"]),
         tests("House", []),
     ]
 )

@@ -4,8 +4,8 @@ public import Units
 
 /// When room will be free, from the ends of the open sequences.
 ///
-/// Everything here is counted as a projection counts it, so that what a request needs, what is in
-/// its way and what others give back are of one kind.
+/// What others give back is counted with half of their rest, as a projection of many counts it;
+/// where the peak of few is the larger projection, a wait comes out rather too long.
 public enum DrainEstimate {
     /// One open sequence as seen from its end.
     public struct Sequence: Sendable {

@@ -19,6 +19,9 @@ public struct EndpointLedger: Sendable {
     public static let staleSharePerSecond = 0.01
     /// The most that is lost so.
     public static let staleShareLimit = 0.15
+    /// The share of an empty endpoint that one request may take, whatever its class's threshold:
+    /// with nobody beside it, only its own length is uncertain.
+    public static let aloneLimit = 0.98
     /// Own tokens of each sequence that a scrape may show beyond the own account: engines hand out
     /// their caches in blocks (vLLM: 16 tokens), and the last tokens were not reported yet.
     private static let unseenPerSequence = 16
@@ -77,8 +80,9 @@ public struct EndpointLedger: Sendable {
 
     // MARK: what it says
 
-    /// KV tokens expected to be held at the worst foreseeable moment: everyone's resident tokens
-    /// and half of the own expected rest, since sequences end at different times.
+    /// KV tokens expected to be held by many sequences at the worst foreseeable moment: everyone's
+    /// resident tokens and half of the own expected rest, since they end at different times. Those
+    /// that end together hold more: see `PeakWalk`.
     public var projection: Tokens {
         others + resident + Tokens((expectedRest.count + 1) / 2)
     }
@@ -100,6 +104,42 @@ public struct EndpointLedger: Sendable {
         guard let capacity, capacity > .zero else { return nil }
         let allowed = (limit - staleness(now)) * Double(capacity.count)
         return projection + need - Tokens(Int(allowed))
+    }
+
+    /// The share of the capacity that is taken when the own sequences hold `own` of it; nil without
+    /// a known capacity.
+    public func share(holding own: Tokens, now: Instant) -> Double? {
+        guard let capacity, capacity > .zero else { return nil }
+        return Double((others + own).count) / Double(capacity.count) + staleness(now)
+    }
+
+    /// Tokens by which the same is over `limit`, a share of the capacity; zero or less within it.
+    /// Nil without a known capacity.
+    public func deficit(holding own: Tokens, under limit: Double, now: Instant) -> Tokens? {
+        guard let capacity, capacity > .zero else { return nil }
+        let allowed = (limit - staleness(now)) * Double(capacity.count)
+        return others + own - Tokens(Int(allowed))
+    }
+
+    /// `tokens` are within `limit`, a share of the capacity, on the endpoint when it is empty. True
+    /// without a known capacity.
+    public func canHold(_ tokens: Tokens, under limit: Double) -> Bool {
+        guard let capacity, capacity > .zero else { return true }
+        return Double(tokens.count) <= limit * Double(capacity.count)
+    }
+
+    /// Nobody else has anything there but what `aloneLimit` leaves: engines keep a few blocks for
+    /// themselves, and a reading is rounded.
+    public var isFreeOfOthers: Bool {
+        guard let capacity else { return others == .zero }
+        return Double(others.count) <= (1 - Self.aloneLimit) * Double(capacity.count)
+    }
+
+    /// The endpoint is empty, and one request that will hold `whole` at its end may have it for
+    /// itself. False without a known capacity.
+    public func takesAlone(_ whole: Tokens, now: Instant) -> Bool {
+        guard let capacity, capacity > .zero, sequences == 0, isFreeOfOthers else { return false }
+        return canHold(whole, under: Self.aloneLimit - staleness(now))
     }
 
     /// The share of the capacity that is not trusted because no scrape came. An engine that never

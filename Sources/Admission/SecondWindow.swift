@@ -29,12 +29,16 @@ public struct SecondWindow: Sendable {
 
     /// The sum of the last sixty seconds, the present one included.
     public func sum(_ now: Instant) -> Int {
-        let present = now.nanoseconds / 1_000_000_000
         var sum = 0
-        for back in 0..<UInt64(Self.span) where back <= present {
-            let place = Int((present - back) % UInt64(Self.places))
-            if dates[place] == present - back { sum += amounts[place] }
-        }
+        for back in 0..<Self.span { sum += amount(now, secondsAgo: back) }
         return sum
+    }
+
+    /// What was counted in the second that was so many before the present one, sixty at most.
+    public func amount(_ now: Instant, secondsAgo back: Int) -> Int {
+        let present = now.nanoseconds / 1_000_000_000
+        guard back >= 0, UInt64(back) <= present else { return 0 }
+        let place = Int((present - UInt64(back)) % UInt64(Self.places))
+        return dates[place] == present - UInt64(back) ? amounts[place] : 0
     }
 }

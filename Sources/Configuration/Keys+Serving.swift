@@ -79,7 +79,8 @@ extension Keys {
         Key(
             "pools[].capacity.kv_tokens", .scalar(.integer(1...1 << 40, unit: "tokens")),
             .absent, .reloadable,
-            "Tokens that one engine's KV cache holds; only where its metrics do not tell."),
+            "Tokens that one engine's KV cache holds, where it does not tell. llama-server with "
+                + "`--kv-unified`, as without `-np`, needs it: its `-c`, which each slot claims."),
         Key(
             "pools[].capacity.kv_bytes_per_token", .scalar(.integer(1...1 << 30, unit: "bytes")),
             .absent, .reloadable,
@@ -94,7 +95,8 @@ extension Keys {
     static let classes: [Key] = [
         Key(
             "classes", .entries(1...64), .required, .reloadable,
-            "Traffic classes: who waits for whom, and for how long."),
+            "Traffic classes, in the order in which they have their turn where they share a pool; "
+                + "one that waits behind others gets a twentieth of what is dispatched."),
         Key(
             "classes[].name", .scalar(.name), .required, .reloadable,
             "The name that clients send in `X-Traffic-Class`."),

@@ -136,13 +136,13 @@ extension PolicyBuilder {
     }
 
     private func classTable() -> [ClassPolicy] {
-        let present = root.sections("classes").map { section in
+        let present = root.sections("classes").enumerated().map { rank, section in
             let name: String = checked(section.text("name"))
             let place: Int = checked(classes[name])
             let kv = checked(section.section("kv"))
             let item = ClassPolicy(
                 id: ClassID(place), name: name,
-                pool: PoolID(checked(pools[checked(section.text("pool"))])),
+                pool: PoolID(checked(pools[checked(section.text("pool"))])), rank: rank,
                 throttleAt: checked(kv.decimal("throttle_at")),
                 rejectAt: checked(kv.decimal("reject_at")),
                 queue: QueuePolicy(checked(section.section("queue"))),
@@ -152,6 +152,7 @@ extension PolicyBuilder {
         return classes.table(present, before: previous?.classes ?? []) { item in
             var item = item
             item.removed = true
+            item.rank = .max
             return item
         }
     }

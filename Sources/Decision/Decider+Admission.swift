@@ -9,12 +9,10 @@ import Units
 /// Queue, choice, admission and what follows from them.
 ///
 /// The rule: a request goes to the endpoint with the least projected load whose projection, the
-/// request included, stays under the class's throttle threshold. Otherwise it waits, unless every
-/// endpoint is above the reject threshold or its turn would come too late: then it is refused at
-/// once, with the time at which there will be room.
-///
-/// Classes stand in the order of the configuration's table: who waits in an earlier one goes first,
-/// and while one of them waits for room at a pool, nobody behind it takes any there.
+/// request included, stays under the class's throttle threshold; one that is too large for that
+/// goes to an endpoint that is empty. Otherwise it waits, unless every endpoint is above the reject
+/// threshold or its turn would come too late: then it is refused at once, with the time at which
+/// there will be room. Whose turn it is stands in `Decider+Turns`.
 extension Decider {
     // MARK: queue
 
@@ -29,7 +27,8 @@ extension Decider {
         entry.waitsFrom = now
         entry.waitsUntil = min(now + queue.maxWait, entry.deadline)
         entries.update(ticket) { $0 = entry }
-        if !hasToQueue(entry), let endpoint = choose(entry, now: now) {
+        pools[entry.pool.index].flow.arrived(entry.need, now: now)
+        if let endpoint = turnOnArrival(entry, now: now) {
             return forward(ticket, entry, to: endpoint, now: now, into: &actions)
         }
         if let refusal = pressure(entry, now: now) {
@@ -44,26 +43,20 @@ extension Decider {
         actions.append(.queued(entry.request))
     }
 
+    /// One that needs an endpoint of its own is in nobody's way anywhere else.
     private func waiter(_ ticket: Ticket, _ entry: Entry) -> ClassQueue.Entry {
         ClassQueue.Entry(
-            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens, need: entry.need,
+            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens,
+            need: needsEmpty(entry) ? .zero : entry.need,
             arrivedAt: entry.waitsFrom ?? entry.waitsUntil, expiresAt: entry.waitsUntil)
-    }
-
-    /// Somebody whose turn is earlier waits for room at the same pool.
-    private func hasToQueue(_ entry: Entry) -> Bool {
-        guard waiting > 0 else { return false }
-        let own = entry.trafficClass.index
-        if !queues[own].isEmpty { return true }
-        return (0..<own).contains {
-            !queues[$0].isEmpty && policy.classes[$0].pool == entry.pool
-        }
     }
 
     /// The entry was in its queue and is not any more; what becomes of it is the caller's.
     mutating func leaveQueue(_ entry: Entry, _ place: SlabKey) {
-        guard queues[entry.trafficClass.index].remove(place) != nil else { return }
+        let own = entry.trafficClass.index
+        guard queues[own].remove(place) != nil else { return }
         waiting -= 1
+        if queues[own].isEmpty { shares[own].rests() }
     }
 
     mutating func expire(now: Instant, into actions: inout [Action]) {
@@ -72,6 +65,7 @@ extension Decider {
             var late: [ClassQueue.Entry] = []
             queues[place].removeExpired(now, into: &late)
             waiting -= late.count
+            if queues[place].isEmpty { shares[place].rests() }
             for waiter in late {
                 guard let entry = entries[waiter.ticket] else { continue }
                 refuse(waiter.ticket, tooLate(entry, now: now), into: &actions)
@@ -84,11 +78,13 @@ extension Decider {
     /// The available endpoint with the least projected share on which the request fits. One where
     /// it bounced is none, as long as the pool has another. A worker that has not heard of a new
     /// endpoint yet takes the configuration over with the action that names it.
-    func choose(_ entry: Entry, now: Instant) -> EndpointID? {
-        guard entry.bounces > 0 else { return leastLoaded(entry, now: now) { _ in true } }
-        let others = leastLoaded(entry, now: now) { !entry.avoids($0) }
-        if others != nil || hasAlternative(entry) { return others }
-        return leastLoaded(entry, now: now) { _ in true }
+    /// Those that are `held` for somebody else are none either.
+    func choose(_ entry: Entry, except held: [EndpointID] = [], now: Instant) -> EndpointID? {
+        if entry.bounces > 0 {
+            let others = leastLoaded(entry, now: now) { !entry.avoids($0) && !held.contains($0) }
+            if others != nil || hasAlternative(entry) { return others }
+        }
+        return leastLoaded(entry, now: now) { !held.contains($0) }
     }
 
     private func hasAlternative(_ entry: Entry) -> Bool {
@@ -100,20 +96,21 @@ extension Decider {
     private func leastLoaded(
         _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
-        let need = entry.need
+        let sequence = entry.sequence
         let limit = policy.classes[entry.trafficClass.index].throttleAt
         var best: EndpointID?
         var bestLoad = Double.infinity
         for id in policy.pools[entry.pool.index].endpoints {
             guard endpoints[id.index].isAvailable, isMeant(id) else { continue }
             let load: Double
-            if let share = endpoints[id.index].ledger.share(adding: need, now: now) {
-                guard share <= limit else { continue }
-                load = share
+            if let share = endpoints[id.index].share(adding: sequence, now: now) {
+                let isAlone = share > limit
+                if isAlone, !takesAlone(entry, id, now: now) { continue }
+                load = isAlone ? 1 : share
             } else {
                 // Without a known capacity nothing can be refused: the fewest tokens in flight win,
                 // behind every endpoint that is known to have room.
-                load = 1 + Double(endpoints[id.index].ledger.projection.count)
+                load = 1 + Double(endpoints[id.index].held().count)
             }
             if load < bestLoad {
                 best = id
@@ -123,13 +120,22 @@ extension Decider {
         return best
     }
 
-    private mutating func forward(
+    /// It is too large to be there beside others, and there are none.
+    private func takesAlone(_ entry: Entry, _ endpoint: EndpointID, now: Instant) -> Bool {
+        let ledger = endpoints[endpoint.index].ledger
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        return !ledger.canHold(entry.whole, under: limit)
+            && ledger.takesAlone(entry.whole, now: now)
+    }
+
+    mutating func forward(
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        endpoints[endpoint.index].walk.append(entry.sequence)
+        share(entry)
         let need = entry.need
-        pools[entry.pool.index].admitted.add(need.count, at: now)
         let turnover = endpoints[endpoint.index].turnover(
             need: need, steps: entry.expected.count / entry.choices)
         endpoints[endpoint.index].turnover += turnover
@@ -143,26 +149,6 @@ extension Decider {
         }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
-    }
-
-    mutating func dispatchAll(now: Instant, into actions: inout [Action]) {
-        guard waiting > 0 else { return }
-        for place in policy.pools.indices {
-            dispatch(PoolID(place), now: now, into: &actions)
-        }
-    }
-
-    /// Forwards from the pool's queues, in the order of the classes, until a head does not fit.
-    mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
-        guard waiting > 0 else { return }
-        for place in queues.indices {
-            while let head = queues[place].head {
-                guard let entry = entries[head.entry.ticket], entry.pool == pool else { break }
-                guard let endpoint = choose(entry, now: now) else { return }
-                leaveQueue(entry, head.place)
-                forward(head.entry.ticket, entry, to: endpoint, now: now, into: &actions)
-            }
-        }
     }
 
     // MARK: observe
@@ -185,6 +171,7 @@ extension Decider {
         }
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
+        endpoints[place].walk.update(entry.seat, to: after.sequence)
         entries.update(ticket) { $0 = after }
     }
 
@@ -193,6 +180,7 @@ extension Decider {
         endpoints[endpoint.index].ledger.release(
             resident: entry.input + entry.streamed, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
+        endpoints[endpoint.index].walk.remove(entry.seat)
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
         seats[endpoint.index][entry.seat] = last
@@ -250,12 +238,34 @@ extension Decider {
         dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
-    mutating func probeFailed(_ endpoint: EndpointID, _ failure: ProbeFailure, now: Instant) {
+    mutating func probeFailed(
+        _ endpoint: EndpointID, _ failure: ProbeFailure, now: Instant,
+        into actions: inout [Action]
+    ) {
         if failure == .unanswered, let last = endpoints[endpoint.index].lastTokenAt {
             let silence = now - last
             let interval = policy.upstream.scrapeInterval.nanoseconds
             if silence <= Duration(nanoseconds: 2 * interval) { return }
         }
         endpoints[endpoint.index].health.failed(now: now)
+        if failure == .deserted, !endpoints[endpoint.index].health.isHealthy {
+            abandon(endpoint, now: now, into: &actions)
+        }
+    }
+
+    /// Who waits for an engine that is gone need not wait for a timeout. One whose streams go on is
+    /// not gone: what refuses may stand before it.
+    private func abandon(
+        _ endpoint: EndpointID, now: Instant, into actions: inout [Action]
+    ) {
+        let interval = policy.upstream.scrapeInterval.nanoseconds
+        let silence = max(Duration(nanoseconds: 2 * interval), .seconds(1))
+        if let last = endpoints[endpoint.index].lastTokenAt, now - last <= silence { return }
+        for ticket in seats[endpoint.index] {
+            guard let entry = entries[ticket], let sent = entry.forwardedAt,
+                now - max(sent, entry.lastTokenAt ?? sent) > silence
+            else { continue }
+            actions.append(.abandon(entry.request, at: endpoint))
+        }
     }
 }

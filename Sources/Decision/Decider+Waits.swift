@@ -17,13 +17,17 @@ extension Decider {
         case latest
     }
 
+    /// Where there will be room, and when, as far as that can be known.
+    struct Room {
+        var endpoint: EndpointID
+        var wait: Duration?
+
+        func isBefore(_ other: Room) -> Bool { (wait ?? .infinite) < (other.wait ?? .infinite) }
+    }
+
     /// Told where nothing that is known will free as much: the room is other gateways', and the
     /// next scrapes will show.
     private static let unknownWait = Duration.seconds(1)
-    /// Of the rate at which open sequences are expected to give back, what is counted on.
-    private static let safeShare = 0.75
-    /// Of the same rate, what is left to those who return however many come for the first time.
-    private static let leastShare = 0.2
 
     // MARK: refusals
 
@@ -34,8 +38,11 @@ extension Decider {
         let limits = policy.classes[entry.trafficClass.index]
         if !couldEverFit(entry, under: limits.throttleAt) {
             return Refusal(
-                .requestExceedsLimit, limit: largestCapacity(entry).map { Double($0.count) },
-                requested: Double(entry.need.count))
+                .requestExceedsLimit,
+                limit: largestCapacity(entry).map {
+                    (EndpointLedger.aloneLimit * Double($0.count)).rounded(.down)
+                },
+                requested: Double(entry.whole.count))
         }
         if lowest >= limits.rejectAt { return kvPressure(entry, lowest, now: now) }
         let patience = entry.waitsUntil - now
@@ -58,7 +65,7 @@ extension Decider {
             .kvCachePressure, entry, now: now,
             limit: policy.classes[entry.trafficClass.index].throttleAt, used: lowest,
             requested: largestCapacity(entry).map {
-                Double(entry.need.count) / Double($0.count)
+                Double(entry.whole.count) / Double($0.count)
             })
     }
 
@@ -110,11 +117,11 @@ extension Decider {
             refusal.isFinal = true
             return refusal
         }
-        let need = entry.need.count
-        let spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need) / $0) }
+        let need = entry.need
+        let spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need.count) / $0) }
         let told = pools[entry.pool.index].slots.slot(
             after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
-        pools[entry.pool.index].due.add(need, at: now + told)
+        pools[entry.pool.index].flow.promised(need, at: now + told)
         refusal.retryAfter = told
         return refusal
     }
@@ -131,18 +138,17 @@ extension Decider {
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         var lowest: Double?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            let share = endpoints[id.index].ledger.share(adding: .zero, now: now) ?? 0
+            let share = endpoints[id.index].share(now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
         return lowest
     }
 
-    /// A request larger than the class may ever hold on any endpoint would wait for ever.
+    /// A request that no endpoint of its pool could hold even when it is empty would wait for ever.
     private func couldEverFit(_ entry: Entry, under limit: Double) -> Bool {
-        let need = Double(entry.need.count)
-        return policy.pools[entry.pool.index].endpoints.contains { id in
-            guard let capacity = endpoints[id.index].ledger.capacity else { return true }
-            return need <= limit * Double(capacity.count)
+        policy.pools[entry.pool.index].endpoints.contains { id in
+            let ledger = endpoints[id.index].ledger
+            return ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
         }
     }
 
@@ -159,8 +165,9 @@ extension Decider {
     private func needsAhead(of entry: Entry) -> Tokens {
         guard waiting > 0 else { return .zero }
         var needs = Tokens.zero
-        for place in 0...entry.trafficClass.index where policy.classes[place].pool == entry.pool {
-            needs += queues[place].needs
+        for place in order {
+            if policy.classes[place].pool == entry.pool { needs += queues[place].needs }
+            if place == entry.trafficClass.index { break }
         }
         return needs
     }
@@ -172,15 +179,26 @@ extension Decider {
     func waitForRoom(
         _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Duration? {
+        firstRoom(entry, behind: ahead, outlook, now: now)?.wait
+    }
+
+    /// Where that is. Nil without an endpoint whose capacity is known.
+    func firstRoom(
+        _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
+    ) -> Room? {
+        if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now) }
         let limit = policy.classes[entry.trafficClass.index].throttleAt
-        let need = entry.need
+        let sequence = entry.sequence
         var count = 0
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
-            guard let deficit = endpoints[id.index].ledger.deficit(of: need, under: limit, now: now)
+            let held = endpoints[id.index].held(adding: sequence)
+            guard
+                let deficit = endpoints[id.index].ledger.deficit(
+                    holding: held, under: limit, now: now)
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
@@ -190,15 +208,38 @@ extension Decider {
             }
         }
         let share = Tokens(ahead.count / max(1, count))
-        var shortest: Duration?
-        for candidate in [least, second] {
-            guard let candidate,
-                let wait = wait(
-                    for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now)
-            else { continue }
-            shortest = min(shortest ?? wait, wait)
+        var first: Room?
+        for case let candidate? in [least, second] {
+            var room = Room(
+                endpoint: candidate.endpoint,
+                wait: wait(
+                    for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now))
+            // The projection may be more than what its parts free one by one.
+            if room.wait == nil, ahead == .zero, fits(entry, besideOthersAt: room.endpoint, now) {
+                room.wait = lastEnd(at: room.endpoint, outlook, now: now)
+            }
+            if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
-        return shortest
+        return first
+    }
+
+    private func fits(
+        _ entry: Entry, besideOthersAt endpoint: EndpointID, _ now: Instant
+    ) -> Bool {
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        let deficit = endpoints[endpoint.index].ledger.deficit(
+            holding: entry.whole, under: limit, now: now)
+        return deficit.map { $0 <= .zero } ?? true
+    }
+
+    /// Until the last of our own sequences there has ended.
+    func lastEnd(at endpoint: EndpointID, _ outlook: Outlook, now: Instant) -> Duration {
+        var last = Duration.zero
+        for ticket in seats[endpoint.index] {
+            guard let open = entries[ticket] else { continue }
+            last = max(last, sequence(open, at: endpoint, outlook, now: now).endsIn)
+        }
+        return last
     }
 
     private func wait(
@@ -207,7 +248,7 @@ extension Decider {
         if deficit <= .zero { return .zero }
         guard seats[endpoint.index].count <= DrainEstimate.walkLimit else {
             let promised = endpoints[endpoint.index].turnoverPerSecond
-            let rate = outlook == .likely ? promised : Self.safeShare * promised
+            let rate = outlook == .likely ? promised : ReturnFlow.safeShare * promised
             return rate > 0 ? .seconds(Double(deficit.count) / rate) : nil
         }
         var open: [DrainEstimate.Sequence] = []
@@ -225,16 +266,15 @@ extension Decider {
     }
 
     /// Needs a second for which returning clients will find room at the open endpoints of its pool;
-    /// nil when nothing is known. It is what all that is open now gives back, less a share for what
-    /// cannot be known, less what those take who come for the first time.
+    /// nil when nothing is known.
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             promised += endpoints[id.index].turnoverPerSecond
         }
         guard promised > 0 else { return nil }
-        let fresh = pools[entry.pool.index].freshRate(now)
-        return max(Self.leastShare * promised, Self.safeShare * promised - fresh)
+        return pools[entry.pool.index].flow.returnsPerSecond(
+            givenBack: promised, now: now)
     }
 
     private func sequence(

@@ -22,6 +22,10 @@ public struct Decider: Sendable {
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
     var queues: [ClassQueue] = []
+    /// What each class is owed while it waits.
+    var shares: [ClassShare] = []
+    /// The places of the classes in the order in which they have their turn.
+    var order: [Int] = []
     var outputs: OutputEstimate
     var random: SplitMix64
     /// Requests that wait for room.
@@ -40,6 +44,10 @@ public struct Decider: Sendable {
     public var endpointStates: [EndpointState] { endpoints }
     /// What is known of one endpoint.
     public func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    /// The projected share of an endpoint's KV cache, as it decides; nil without a known capacity.
+    public func share(of endpoint: EndpointID, now: Instant) -> Double? {
+        endpoints[endpoint.index].share(now: now)
+    }
     /// Those of a class who wait.
     public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// Requests between arrival and end.
@@ -66,7 +74,7 @@ public struct Decider: Sendable {
         case .probed(let endpoint, let reading):
             probed(endpoint, reading, now: now, into: &actions)
         case .probeFailed(let endpoint, let failure):
-            probeFailed(endpoint, failure, now: now)
+            probeFailed(endpoint, failure, now: now, into: &actions)
         case .drained(let endpoint, let draining):
             endpoints[endpoint.index].health.drain(draining)
             dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
@@ -282,7 +290,10 @@ public struct Decider: Sendable {
         while pools.count < policy.pools.count { pools.append(PoolState()) }
         while queues.count < policy.classes.count {
             queues.append(ClassQueue(capacity: entries.limit))
+            shares.append(ClassShare())
         }
+        let classes = policy.classes
+        order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
     }
 }
 

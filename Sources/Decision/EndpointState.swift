@@ -12,6 +12,8 @@ public struct EndpointState: Sendable {
 
     /// How full it is.
     public var ledger: EndpointLedger
+    /// The own sequences, at the places that they have in `Decider.seats`.
+    var walk = PeakWalk()
     /// Whether it works.
     public var health: EndpointHealth
     /// Between two tokens of one sequence, averaged; nil before the first.
@@ -64,6 +66,35 @@ public struct EndpointState: Sendable {
     /// New requests may go there.
     public var isAvailable: Bool { health.isAvailable && !isRemoved }
 
+    /// What the own sequences will hold at the worst foreseeable moment, with `newcomer` among
+    /// them: for few of them the peak of their expected lengths, which is exact where these are.
+    /// For many also half of all that is expected at least, since expectations are means, and the
+    /// walk alone, which lets all end in their order, leaves nothing for those that go beyond.
+    func held(adding newcomer: PeakWalk.Sequence? = nil) -> Tokens {
+        let peak = walk.peak(adding: newcomer)
+        guard walk.count + (newcomer == nil ? 0 : 1) > PeakWalk.exactly else { return peak }
+        var resident = ledger.resident
+        var rest = ledger.expectedRest
+        if let newcomer {
+            resident += newcomer.held
+            rest += Tokens(newcomer.rest.count * newcomer.width)
+        }
+        return max(peak, resident + Tokens((rest.count + 1) / 2))
+    }
+
+    /// The projected share of its capacity, with `newcomer` among those who are there; nil without
+    /// a known capacity.
+    func share(adding newcomer: PeakWalk.Sequence?, now: Instant) -> Double? {
+        ledger.share(holding: held(adding: newcomer), now: now)
+    }
+
+    /// The share of its capacity that is projected to be held, everybody's tokens counted: what a
+    /// class's thresholds are compared with. Nil without a known capacity.
+    public func share(now: Instant) -> Double? { share(adding: nil, now: now) }
+
+    /// The tokens of that projection, everybody's.
+    public var projection: Tokens { ledger.others + held() }
+
     /// The rate at which requests like those that are open now are taken in and given back.
     public var turnoverPerSecond: Double { Double(turnover) / 1_000 }
 
@@ -92,14 +123,5 @@ public struct EndpointState: Sendable {
 /// comes besides.
 struct PoolState: Sendable {
     var slots = ReturnSlots()
-    /// Needs that were admitted.
-    var admitted = SecondWindow()
-    /// Needs of refused clients in the seconds in which they were told to return.
-    var due = SecondWindow()
-
-    /// Needs that are admitted a second without having been told to come, over the last minute: a
-    /// wave that fills an idle engine does not make it much.
-    func freshRate(_ now: Instant) -> Double {
-        Double(max(0, admitted.sum(now) - due.sum(now))) / Double(SecondWindow.span)
-    }
+    var flow = ReturnFlow()
 }

@@ -47,6 +47,8 @@ struct Entry: Sendable {
     var streamed = Tokens.zero
     var firstTokenAt: Instant?
     var lastTokenAt: Instant?
+    /// So often a later one was let in before it.
+    var passes = 0
     var bounces = 0
     /// Where it bounced last, and before that: not there again while another one will do.
     var avoided: EndpointID?
@@ -62,6 +64,19 @@ struct Entry: Sendable {
 
     /// What its admission adds to a projection.
     var need: Tokens { EndpointLedger.need(input: input, expectedOutput: rest) }
+
+    /// What it will hold at its end, as far as is expected.
+    var whole: Tokens { input + expected }
+
+    /// As its endpoint's projection sees it.
+    var sequence: PeakWalk.Sequence {
+        PeakWalk.Sequence(
+            held: input + streamed, rest: Tokens((rest.count + choices - 1) / choices),
+            width: choices)
+    }
+
+    /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.
+    var cost: Tokens { input + expected + expected }
 
     /// What the queue's bound counts.
     var tokens: Tokens { input + expected }

@@ -74,6 +74,8 @@ public struct Ending: Sendable {
 public enum ProbeFailure: Sendable, Equatable {
     /// No connection: the engine's process is gone, or does not want any more work.
     case refused
+    /// The same of an engine that answers nothing any more once its port is closed.
+    case deserted
     /// It answered, and the answer was no.
     case unwell
     /// No answer in time, or a broken one. Busy engines let probes wait for seconds
@@ -141,4 +143,6 @@ public enum Action: Sendable, Equatable {
     case queued(RequestID)
     /// Answer it with a no; `Event.ended` follows all the same.
     case refuse(RequestID, Refusal)
+    /// Wait no longer for this endpoint's answer to it; `Event.ended` follows.
+    case abandon(RequestID, at: EndpointID)
 }

@@ -17,6 +17,10 @@ public enum EngineFamily: UInt8, Sendable, CaseIterable {
     public func usageScope(choicesPerPrompt: Int) -> UsageScope {
         self == .llamaCpp ? .choice(perPrompt: max(choicesPerPrompt, 1)) : .answer
     }
+
+    /// Told to end, it closes its port and then leaves the answers that it owes open and silent,
+    /// for as long as somebody waits for them.
+    public var desertsAnswers: Bool { self == .vllm || self == .llamaCpp }
 }
 
 /// The paths that tell whether an engine lives and how full it is: all are cheap, and none

@@ -32,7 +32,7 @@ public struct SlotLoad: Sendable, Equatable {
         metrics.kvUsage = min(Double(usedTokens.count) / Double(max(capacity.count, 1)), 1)
     }
 
-    /// Whether every slot said what it holds.
+    /// Whether every slot said what it is, and every working one what it holds.
     private mutating func read(_ body: RawSpan) throws(JSONFault) -> Bool {
         var scanner = JSONScanner()
         guard try scanner.next(in: body) == .beginArray else { return false }
@@ -50,7 +50,7 @@ public struct SlotLoad: Sendable, Equatable {
     ) throws(JSONFault) -> Bool {
         var context: Int?
         var held: Int?
-        var isProcessing = false
+        var isProcessing: Bool?
         while case .key(let name) = try scanner.next(in: body) {
             let token = try scanner.next(in: body)
             if name.equals("n_ctx", in: body) {
@@ -58,18 +58,23 @@ public struct SlotLoad: Sendable, Equatable {
             } else if name.equals("n_prompt_tokens", in: body) {
                 held = SlotLoad.count(token, body)
             } else if name.equals("is_processing", in: body) {
-                isProcessing = token == .bool(true)
+                isProcessing = SlotLoad.flag(token)
             }
             try scanner.skip(token, in: body)
         }
-        guard let context, let held else { return false }
+        guard let context, let isProcessing else { return false }
         slots += 1
         capacityTokens += Tokens(context)
-        if isProcessing {
-            processing += 1
-            usedTokens += Tokens(held)
-        }
+        guard isProcessing else { return true }
+        // A slot that never had a request says nothing of tokens; one that works must.
+        guard let held else { return false }
+        processing += 1
+        usedTokens += Tokens(held)
         return true
+    }
+
+    private static func flag(_ token: JSONToken) -> Bool? {
+        if case .bool(let value) = token { value } else { nil }
     }
 
     private static func count(_ token: JSONToken, _ body: RawSpan) -> Int? {

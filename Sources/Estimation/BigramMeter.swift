@@ -7,7 +7,9 @@ public import Units
 /// A text costs the sum of its transitions, the byte before it counting as a space, but at least a
 /// twelfth of its bytes and at most all of them. A text may come in pieces of any size: the result
 /// is the same. It is off by 4.5 % at the median; scripts that the fit has not seen are under-
-/// counted by up to 40 %.
+/// counted by up to 40 %. A few words again and again are what their letters cost, while the fit is
+/// to texts in which such words stand among rarer ones: "word " 6,000 times, a token each, comes
+/// out 22 % too low.
 public struct BigramMeter: TextMeter, Sendable {
     /// Sums are exact in this part of a token: the least common multiple of 4,096 and 12.
     public static let unitsPerToken = 12_288

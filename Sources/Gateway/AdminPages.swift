@@ -257,10 +257,10 @@ struct AdminPages {
         json.beginObject()
         json.member("capacity_tokens", state.ledger.capacity?.count)
         json.member("scraped_tokens", state.ledger.reading?.usedTokens?.count)
-        json.member("projected_tokens", state.ledger.projection.count)
+        json.member("projected_tokens", state.projection.count)
         json.member("others_tokens", state.ledger.others.count)
         json.key("projected_share")
-        if let share = state.ledger.share(adding: .zero, now: now) {
+        if let share = state.share(now: now) {
             json.double(share)
         } else {
             json.null()

@@ -178,7 +178,7 @@ final class Control {
             let request: RequestID
             switch action {
             case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id),
-                .refuse(let id, _):
+                .refuse(let id, _), .abandon(let id, _):
                 request = id
             }
             shared.mailboxes[request.worker].post(.action(action))

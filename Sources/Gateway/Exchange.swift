@@ -67,7 +67,7 @@ final class Exchange {
     var wasResent = false
     var wasQueued = false
     var isClosing = false
-    /// Who holds the reservation.
+    /// Who holds the reservation: outstanding until the store has answered.
     var holder = ReservationHolder.nobody
     /// The engine broke off, or was silent for too long.
     var isEngineFault = false

@@ -67,7 +67,7 @@ extension MetricsPage {
             }
         }
         gauge("penstock_kv_projected_ratio", "Projected KV use as a share of the capacity.") {
-            states[$0].ledger.share(adding: .zero, now: control.loop.now)
+            states[$0].share(now: control.loop.now)
         }
         gauge("penstock_endpoint_up", "1 while the endpoint is in rotation.") {
             states[$0].health.isAvailable ? 1 : 0

@@ -15,6 +15,12 @@ struct Probe {
     var addresses: [SocketAddress]
     /// The kept connection.
     var client: SlabKey?
+    /// When its last answer came.
+    var keptSince = Instant(nanoseconds: 0)
+    /// A kept connection ended under a question of this probe, which was asked once more.
+    var wasAskedAgain = false
+    /// The one timer of this endpoint: of the probe under way, or of the next.
+    var timer: TimerKey?
     /// Which request of the plan is under way; nil between probes.
     var step: Int?
     /// The engine has answered this probe's question about its health.
@@ -26,7 +32,8 @@ struct Probe {
     /// Of the last probe that brought any.
     var last: EngineMetrics?
     var startedAt = Instant(nanoseconds: 0)
-    var deadline = Instant.distantFuture
+    /// What was not answered well in this probe, and did not end it.
+    var flaw: String?
     /// How long the last probe took.
     var took: Duration?
     var lastFault: String?
@@ -70,7 +77,8 @@ extension Control {
     }
 
     private func schedule(_ place: Int, at instant: Instant) {
-        _ = loop.schedule(
+        if let timer = probes[place].timer { loop.cancel(timer) }
+        probes[place].timer = loop.schedule(
             Token(kind: Kind.probe, key: SlabKey(raw: UInt64(place))), at: instant)
     }
 
@@ -81,24 +89,27 @@ extension Control {
     /// The wheel says that it is an endpoint's turn, or that its probe takes too long.
     func probeDue(_ place: Int) {
         guard place < probes.count else { return }
-        guard !policy.endpoints[place].removed else {
-            probes[place].isPlanned = false
-            return
-        }
+        probes[place].timer = nil
+        guard !policy.endpoints[place].removed else { return retire(place) }
         if probes[place].step != nil {
-            // A timer of an earlier probe: the present one has a deadline of its own.
-            guard loop.now >= probes[place].deadline else { return }
             return failed(place, "no answer within \(policy.upstream.scrapeTimeout)")
         }
-        guard loop.now >= probes[place].startedAt else { return }
         probes[place].startedAt = loop.now
-        probes[place].deadline = loop.now + policy.upstream.scrapeTimeout
         probes[place].metrics = nil
         probes[place].isAlive = false
         probes[place].isLoadAsked = false
+        probes[place].wasAskedAgain = false
+        probes[place].flaw = nil
         probes[place].step = 0
-        schedule(place, at: probes[place].deadline)
+        schedule(place, at: loop.now + policy.upstream.scrapeTimeout)
         ask(place)
+    }
+
+    /// The endpoint has left the configuration.
+    private func retire(_ place: Int) {
+        probes[place].step = nil
+        probes[place].isPlanned = false
+        dropKept(place)
     }
 
     private func ask(_ place: Int) {
@@ -127,11 +138,16 @@ extension Control {
         pump(client)
     }
 
-    /// The kept connection, or a new one. Another port has its own, which is not kept.
+    /// The kept connection, unless it is as old as its engine may let it become, or a new one.
+    /// Another port has its own, which is not kept.
     private func connection(_ place: Int, port: UInt16?) -> HTTP1ClientConnection? {
         let kept = probes[place].client.flatMap { clients[$0] }
-        if port == nil, let kept, kept.isReusable { return kept }
-        if let kept { forget(kept, place) }
+        if port == nil, let kept, kept.isReusable,
+            loop.now - probes[place].keptSince <= policy.upstream.idleTimeout
+        {
+            return kept
+        }
+        dropKept(place)
         guard let key = clients.nextKey, var address = probes[place].addresses.first else {
             return nil
         }
@@ -162,11 +178,18 @@ extension Control {
                 }
             case .end:
                 let status = client.status
+                probes[place].keptSince = loop.now
                 if !client.isReusable { forget(client, place) }
                 return answered(place, status)
             case .fault(let fault):
+                let isStale = client.wasReused && client.isUnanswered && Self.isEnd(fault)
                 forget(client, place)
-                return failed(place, "\(fault)", Self.kind(of: fault))
+                guard isStale, probes[place].step != nil, !probes[place].wasAskedAgain else {
+                    return failed(place, "\(fault)", kind(of: fault, place))
+                }
+                // The engine closed a kept connection while the question was under way to it.
+                probes[place].wasAskedAgain = true
+                return ask(place)
             case .closed: return forget(client, place)
             }
         }
@@ -176,6 +199,10 @@ extension Control {
         clients.remove(client.key)
         client.close()
         if probes[place].client == client.key { probes[place].client = nil }
+    }
+
+    private func dropKept(_ place: Int) {
+        if let client = probes[place].client.flatMap({ clients[$0] }) { forget(client, place) }
     }
 
     private func answered(_ place: Int, _ status: Int) {
@@ -194,13 +221,20 @@ extension Control {
                 return failed(place, "health answered \(status)", .unwell)
             }
         case .metrics:
-            guard status == 200 else { return failed(place, "metrics answered \(status)") }
+            guard status == 200 else {
+                // llama-server shows its slots by default, its metrics only when told to.
+                probes[place].flaw = "metrics answered \(status)"
+                break
+            }
             probes[place].metrics = EngineMetrics(
                 scrape: unsafe probes[place].body.readable.bytes, of: family(place))
         case .slots:
             guard status == 200,
                 let slots = SlotLoad(answer: unsafe probes[place].body.readable.bytes)
-            else { break }
+            else {
+                probes[place].flaw = "slots answered \(status), and tell no load"
+                break
+            }
             var metrics = probes[place].metrics ?? EngineMetrics()
             slots.complete(
                 &metrics,
@@ -219,7 +253,7 @@ extension Control {
             probes[place].step = next
             return ask(place)
         }
-        finish(place, fault: nil)
+        finish(place, fault: probes[place].flaw)
     }
 
     private func finish(_ place: Int, fault: String?) {
@@ -229,7 +263,7 @@ extension Control {
         if let metrics = probes[place].metrics { probes[place].last = metrics }
         decide(.probed(probes[place].endpoint, probes[place].metrics.map(reading)))
         let next = probes[place].startedAt + policy.upstream.scrapeInterval
-        probes[place].startedAt = next
+        if next - loop.now > policy.upstream.idleTimeout { dropKept(place) }
         schedule(place, at: next)
     }
 
@@ -248,9 +282,13 @@ extension Control {
             isSleeping: metrics.isSleeping ?? false)
     }
 
-    private static func kind(of fault: ClientFault) -> ProbeFailure {
-        if case .connect = fault { return .refused }
-        return .unanswered
+    private func kind(of fault: ClientFault, _ place: Int) -> ProbeFailure {
+        guard case .connect(let reason) = fault else { return .unanswered }
+        return reason == .connectRefused && family(place).desertsAnswers ? .deserted : .refused
+    }
+
+    private static func isEnd(_ fault: ClientFault) -> Bool {
+        fault == .closedEarly || fault == .reset
     }
 
     /// One question was not answered well.
@@ -258,15 +296,13 @@ extension Control {
         _ place: Int, _ fault: String, _ kind: ProbeFailure = .unanswered
     ) {
         guard probes[place].step != nil else { return }
-        if let client = probes[place].client.flatMap({ clients[$0] }) { forget(client, place) }
+        dropKept(place)
         if probes[place].isAlive { return finish(place, fault: fault) }
         probes[place].step = nil
         probes[place].failures += 1
         note(place, fault)
         decide(.probeFailed(probes[place].endpoint, kind))
-        let next = loop.now + policy.upstream.scrapeInterval
-        probes[place].startedAt = next
-        schedule(place, at: next)
+        schedule(place, at: loop.now + policy.upstream.scrapeInterval)
     }
 
     /// The log has a line for every new fault and for the recovery, not for every probe.

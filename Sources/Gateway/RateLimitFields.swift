@@ -15,8 +15,8 @@ enum RateLimitFields {
         let tokens = tighter(
             tighter(snapshot[.tokensPerMinute], snapshot[.inputTokensPerMinute]),
             tighter(snapshot[.outputTokensPerMinute], snapshot[.tokensPerDay]))
-        if let requests { openAI(requests, "requests", to: &fields) }
-        if let tokens { openAI(tokens, "tokens", to: &fields) }
+        if let requests { openAI(requests, .requests, to: &fields) }
+        if let tokens { openAI(tokens, .tokens, to: &fields) }
         policies(requests, tokens, to: &fields)
         standings(requests, tokens, refused, to: &fields)
     }
@@ -28,20 +28,29 @@ enum RateLimitFields {
         return second.remaining * first.limit < first.remaining * second.limit ? second : first
     }
 
+    /// What stands around the three numbers of one unit; as few pieces as there can be.
+    private struct OpenAINames {
+        var limit: StaticString
+        var remaining: StaticString
+        var reset: StaticString
+
+        static let requests = OpenAINames(
+            limit: "x-ratelimit-limit-requests: ",
+            remaining: "\r\nx-ratelimit-remaining-requests: ",
+            reset: "\r\nx-ratelimit-reset-requests: ")
+        static let tokens = OpenAINames(
+            limit: "x-ratelimit-limit-tokens: ", remaining: "\r\nx-ratelimit-remaining-tokens: ",
+            reset: "\r\nx-ratelimit-reset-tokens: ")
+    }
+
     private static func openAI(
-        _ standing: LimitStanding, _ unit: StaticString, to fields: inout ByteBuffer
+        _ standing: LimitStanding, _ names: OpenAINames, to fields: inout ByteBuffer
     ) {
-        fields.append("x-ratelimit-limit-")
-        fields.append(unit)
-        fields.append(": ")
+        fields.append(names.limit)
         fields.append(decimal: whole(standing.limit))
-        fields.append("\r\nx-ratelimit-remaining-")
-        fields.append(unit)
-        fields.append(": ")
+        fields.append(names.remaining)
         fields.append(decimal: whole(standing.remaining))
-        fields.append("\r\nx-ratelimit-reset-")
-        fields.append(unit)
-        fields.append(": ")
+        fields.append(names.reset)
         span(standing.reset, to: &fields)
         fields.append("\r\n")
     }

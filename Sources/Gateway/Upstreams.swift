@@ -9,9 +9,12 @@ struct Upstreams {
     private var addresses: [[SocketAddress]]
     private var turns: [Int]
     private var idle: [[(client: SlabKey, since: Instant)]]
+    /// Until when an endpoint's connections rest between two requests.
+    private var distrusted: [Instant]
 
     init(addresses: [[SocketAddress]]) {
         self.addresses = addresses
+        distrusted = Array(repeating: Instant(nanoseconds: 0), count: addresses.count)
         turns = Array(repeating: 0, count: addresses.count)
         idle = Array(repeating: [], count: addresses.count)
     }
@@ -21,6 +24,7 @@ struct Upstreams {
             addresses.append([])
             turns.append(0)
             idle.append([])
+            distrusted.append(Instant(nanoseconds: 0))
         }
     }
 
@@ -39,18 +43,39 @@ struct Upstreams {
         return all[turns[endpoint.index]]
     }
 
+    /// An engine sent what nobody asked for: for a minute its connections rest between requests.
+    ///
+    /// Once the next request is under way, nothing tells what an engine sends behind an answer from
+    /// the answer to that. Who does so mostly does it soon, and is found out while the connection
+    /// rests.
+    mutating func distrust(_ endpoint: EndpointID, now: Instant) {
+        distrusted[endpoint.index] = now + .seconds(60)
+    }
+
+    /// So long the connections of a distrusted engine are not used after an answer.
+    private static let rest = Duration.milliseconds(100)
+
     /// A kept connection that has not been idle for longer than `limit`; older ones are handed out
     /// in `stale` to be closed.
     mutating func take(
         _ endpoint: EndpointID, idleAtMost limit: Duration, now: Instant, stale: inout [SlabKey]
     ) -> SlabKey? {
-        guard let kept = idle[endpoint.index].popLast() else { return nil }
+        let isRested = now >= distrusted[endpoint.index]
+        let place = (isRested ? idle[endpoint.index].count : rested(endpoint, now: now)) - 1
+        guard place >= 0 else { return nil }
+        let kept = idle[endpoint.index].remove(at: place)
         if now - kept.since <= limit { return kept.client }
-        // The last used is too old, and so are all others.
+        // The last used is too old, and so are all before it.
         stale.append(kept.client)
-        for older in idle[endpoint.index] { stale.append(older.client) }
-        idle[endpoint.index].removeAll(keepingCapacity: true)
+        for older in idle[endpoint.index][..<place] { stale.append(older.client) }
+        idle[endpoint.index].removeSubrange(..<place)
         return nil
+    }
+
+    /// How many of an endpoint's connections have rested: they stand in front.
+    private func rested(_ endpoint: EndpointID, now: Instant) -> Int {
+        let resting = idle[endpoint.index].reversed().prefix { now - $0.since < Self.rest }
+        return idle[endpoint.index].count - resting.count
     }
 
     /// Hands out in `stale` every kept connection that has been idle for `limit`; false when none

@@ -42,7 +42,8 @@ extension Worker {
     private func perform(_ action: Action) {
         let request: RequestID
         switch action {
-        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _):
+        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
+            .abandon(let id, _):
             request = id
         }
         guard request.worker == index else {
@@ -59,6 +60,12 @@ extension Worker {
             exchange.state = .waiting
             exchange.wasQueued = true
         case .refuse(_, let refusal): refuseLate(exchange, refusal)
+        case .abandon(_, let endpoint):
+            // It may have moved on meanwhile, or its client not have read what came.
+            guard exchange.client != nil, exchange.endpoint == endpoint,
+                !(exchange.server?.isCongested ?? false)
+            else { return }
+            giveUp(exchange)
         }
     }
 
@@ -69,6 +76,7 @@ extension Worker {
         exchange.ask = ask
         let reservation = naming.next()
         exchange.reservation = reservation
+        exchange.holder = .outstanding
         let answer = store.reserve(
             ReserveRequest(
                 request: exchange.id, reservation: reservation,
@@ -98,6 +106,7 @@ extension Worker {
             exchange.reservation = nil
             decide(.budgeted(ticket, .neverFits(kind, limit: limit, requested: requested)))
         case .unavailable(let retryAfter):
+            exchange.holder = .nobody
             decide(.budgeted(ticket, .unavailable(retryAfter: retryAfter)))
         }
     }
@@ -120,14 +129,11 @@ extension Worker {
     /// Gives the reservation back for what was really used.
     func settle(_ exchange: Exchange, _ use: SettledUse) {
         guard let reservation = exchange.reservation else { return }
-        // While the store has not answered it may still hold a reservation: it is settled to
-        // nothing.
-        let holder = exchange.state == .budgeting ? .outstanding : exchange.holder
         exchange.reservation = nil
         store.settle(
             Settlement(
                 reservation: reservation, account: exchange.account,
-                holder: holder, use: use),
+                holder: exchange.holder, use: use),
             now: loop.now, wall: loop.wall)
     }
 }

@@ -154,11 +154,13 @@ extension Worker {
                 guard let exchange = exchange(of: client) else { return drop(client.key) }
                 unsafe take(exchange, bytes)
             case .end:
+                hearUnasked(client)
                 guard let exchange = exchange(of: client) else { return drop(client.key) }
                 exchange.trailers = client.trailers
                 release(client, exchange)
                 return finish(exchange)
             case .fault(let fault):
+                hearUnasked(client)
                 let exchange = exchange(of: client)
                 if exchange == nil {
                     upstreams.forget(client.key, to: EndpointID(client.destination))
@@ -172,6 +174,11 @@ extension Worker {
                 return
             }
         }
+    }
+
+    private func hearUnasked(_ client: HTTP1ClientConnection) {
+        guard client.hasSpokenUnasked else { return }
+        upstreams.distrust(EndpointID(client.destination), now: loop.now)
     }
 
     private func exchange(of client: ClientStream) -> Exchange? {
@@ -432,11 +439,15 @@ extension Worker {
                 }
             case .head, .chunk, .unexpectedBytes: break
             }
-            exchange.isEngineFault = true
-            return refuseLate(exchange, Refusal(.upstreamFailed, isFinal: true))
         }
+        giveUp(exchange)
+    }
+
+    /// Nothing more comes from the engine: the client is told, or sees its answer break off.
+    func giveUp(_ exchange: Exchange) {
         exchange.isEngineFault = true
-        cut(exchange, .engineFailed)
+        guard exchange.state == .sending else { return cut(exchange, .engineFailed) }
+        refuseLate(exchange, Refusal(.upstreamFailed, isFinal: true))
     }
 }
 

@@ -32,7 +32,7 @@ final class Worker {
     let index: Int
     let shared: Shared
     let loop: Loop
-    let digest = Digest()
+    let digest: Digest
     var policy: Policy
     /// By tenant, for the present configuration.
     var accounts: [BudgetAccount]
@@ -94,6 +94,7 @@ final class Worker {
         upstreams = Upstreams(addresses: addresses)
         naming = ReservationNaming(nonce: shared.nonce, worker: index)
         random = SplitMix64(seed: shared.nonce &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15)
+        digest = Digest(remembering: random.next())
         serverLimits = ServerLimits(policy.http)
         clientLimits = ClientLimits(policy.upstream)
     }

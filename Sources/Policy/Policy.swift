@@ -147,6 +147,9 @@ public struct ClassPolicy: Sendable, Equatable {
     public var id: ClassID
     public var name: String
     public var pool: PoolID
+    /// Its place in the configuration: who waits in a class of a lower one goes first. The table's
+    /// own order is that of the names' first appearance, which a reload does not change.
+    public var rank: Int
     /// Share of an endpoint's KV capacity above which requests wait.
     public var throttleAt: Double
     /// Share above which they are refused.
@@ -155,14 +158,16 @@ public struct ClassPolicy: Sendable, Equatable {
     public var timeouts: TimeoutPolicy
     public var removed: Bool
 
+    /// Without a `rank` the table's order counts.
     public init(
-        id: ClassID, name: String, pool: PoolID, throttleAt: Double = 0.85,
+        id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), removed: Bool = false
     ) {
         self.id = id
         self.name = name
         self.pool = pool
+        self.rank = rank ?? id.index
         self.throttleAt = throttleAt
         self.rejectAt = rejectAt
         self.queue = queue

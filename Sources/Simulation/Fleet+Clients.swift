@@ -77,6 +77,8 @@ extension Fleet {
             forward(Int(request.raw), to: endpoint.index, gateway)
         case .refuse(let request, let refusal):
             refuse(Int(request.raw), refusal, gateway)
+        // What was at a lost endpoint was cut as it was lost.
+        case .abandon: break
         }
     }
 

@@ -88,6 +88,8 @@ public class ClientStream {
     public func resumeReading() { abstract() }
     /// Another request may follow on the same connection.
     public var isReusable: Bool { abstract() }
+    /// The engine has sent something behind an answer that nobody asked for.
+    public var hasSpokenUnasked: Bool { abstract() }
     /// It had answered an earlier request before the present one.
     public var wasReused: Bool { abstract() }
     /// Not one byte of an answer to the present request has come.

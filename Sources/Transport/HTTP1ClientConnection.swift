@@ -45,6 +45,8 @@ public final class HTTP1ClientConnection: ClientStream {
         /// Not with the poller, which would tell of the end of a paused connection for ever.
         var isDetached = false
         var isExpired = false
+        /// The engine sent what was asked for by nobody.
+        var hasSpokenUnasked = false
         var connectFault: SystemFault?
     }
 
@@ -130,6 +132,7 @@ public final class HTTP1ClientConnection: ClientStream {
             unsafe socket?.receive($0) ?? .closed
         }
         if found == .wouldBlock { return true }
+        if case .bytes = found { state.hasSpokenUnasked = true }
         state.hasEnded = true
         return false
     }
@@ -248,7 +251,9 @@ public final class HTTP1ClientConnection: ClientStream {
         guard !state.hasEnded else { return }
         switch unsafe socket?.receive(intake.room()) ?? .closed {
         // Before a byte of the request has gone out nothing can be its answer.
-        case .bytes where state.isUnwritten: state.hasEnded = true
+        case .bytes where state.isUnwritten:
+            state.hasEnded = true
+            state.hasSpokenUnasked = true
         case .bytes(let count):
             intake.took(count)
             if state.isAsked { state.isAnswered = true }
@@ -277,7 +282,10 @@ public final class HTTP1ClientConnection: ClientStream {
             state.isConnectedTold = true
             return unsafe .connected
         }
-        if !intake.isEmpty { return unsafe fail(.unexpectedBytes) }
+        if !intake.isEmpty {
+            state.hasSpokenUnasked = true
+            return unsafe fail(.unexpectedBytes)
+        }
         guard state.hasEnded || state.isReset else { return unsafe .none }
         close()
         return unsafe .closed
@@ -321,6 +329,7 @@ public final class HTTP1ClientConnection: ClientStream {
             intake.isEmpty && output.isEmpty && !state.isEnding && !state.hasEnded
             && !state.isReset && intake.head.keepAlive
         state.isAsked = false
+        if !intake.isEmpty { state.hasSpokenUnasked = true }
         guard isClean else {
             close()
             return unsafe .end
@@ -334,6 +343,7 @@ public final class HTTP1ClientConnection: ClientStream {
     // MARK: ends and leaves
 
     public override var isReusable: Bool { phase == .idle }
+    public override var hasSpokenUnasked: Bool { state.hasSpokenUnasked }
     public override var wasReused: Bool { state.wasReused }
     public override var isUnanswered: Bool { !state.isAnswered }
 

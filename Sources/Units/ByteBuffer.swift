@@ -146,21 +146,35 @@ public struct ByteBuffer: ~Copyable {
     }
     @usableFromInline
     mutating func append(magnitude: UInt) {
-        // From the last digit forwards into the end of the room, then to their place.
+        // From the last digit forwards into the end of the room, two at a time, then to their
+        // place.
         reserve(20)
         let place = unsafe base.unsafelyUnwrapped + end
         var rest = magnitude
         var at = 20
-        repeat {
-            at -= 1
-            let tenth = rest / 10
+        while rest >= 10 {
+            at -= 2
+            let hundredth = rest / 100
             unsafe place.storeBytes(
-                of: UInt8(truncatingIfNeeded: 0x30 &+ rest &- tenth &* 10), toByteOffset: at,
-                as: UInt8.self)
-            rest = tenth
-        } while rest > 0
+                of: Self.pair(rest &- hundredth &* 100), toByteOffset: at, as: UInt16.self)
+            rest = hundredth
+        }
+        if rest > 0 || at == 20 {
+            at -= 1
+            unsafe place.storeBytes(
+                of: UInt8(truncatingIfNeeded: 0x30 &+ rest), toByteOffset: at, as: UInt8.self)
+        }
         unsafe place.copyMemory(from: place + at, byteCount: 20 - at)
         end += 20 - at
+    }
+    /// The two digits of a number below 100, the tens first in memory.
+    @inline(__always)
+    private static func pair(_ number: UInt) -> UInt16 {
+        // 103 / 1,024 is near enough to a tenth.
+        let tens = (number &* 103) >> 10
+        return UInt16(
+            littleEndian: UInt16(truncatingIfNeeded: 0x3030 &+ tens &+ (number &- tens &* 10) &<< 8)
+        )
     }
     /// Lowercase hexadecimal digits without leading zeros.
     @inlinable

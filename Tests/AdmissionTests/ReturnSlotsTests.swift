@@ -44,12 +44,45 @@ struct ReturnSlotsTests {
             for random in [0, 0.5, 0.999] {
                 var slots = ReturnSlots()
                 let told = slots.slot(
-                    after: .seconds(wait), spacing: .zero, random: random, now: now)
+                    after: .seconds(wait), spacing: .seconds(2), random: random, now: now)
+                #expect(random == 0 || told > .seconds(wait))
                 #expect((wait...most).contains(told.seconds))
             }
         }
         #expect(ReturnSlots.mostJitter(.seconds(10)) == .milliseconds(500))
         #expect(ReturnSlots.mostJitter(.seconds(100)) == .seconds(1))
+    }
+
+    @Test("nobody's jitter reaches the next one's slot", arguments: 0..<20 as Range<UInt64>)
+    func disjoint(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var slots = ReturnSlots()
+        var (last, now) = (now, now)
+        for _ in 0..<200 {
+            now = now + .milliseconds(Int(random.next() % 40))
+            let told = slots.slot(
+                after: .seconds(1), spacing: .milliseconds(20), random: random.unit(), now: now)
+            guard told < .seconds(55) else { return }
+            #expect(now + told > last)
+            last = now + told
+        }
+    }
+
+    @Test("a wait is not told twice in a row of sixteen, whenever they are refused")
+    func distinct() {
+        for gap in [0, 3, 19, 20, 21, 50, 5_000] {
+            var slots = ReturnSlots()
+            var waits: [Int] = []
+            for place in 0..<200 {
+                // The same chance for all is the worst there can be.
+                let told = slots.slot(
+                    after: .seconds(1), spacing: .milliseconds(20), random: 0.3,
+                    now: now + .milliseconds(gap * place))
+                #expect(told >= .seconds(1))
+                waits.append(told.millisecondsRoundedUp)
+                #expect(Set(waits.suffix(16)).count == min(16, waits.count))
+            }
+        }
     }
 
     @Test("the end of a long row is shared, never over a minute nor under what the room takes")

@@ -68,6 +68,9 @@ import Units
         #expect(second.pools.map(\.name) == ["p", "q", "x"])
         #expect(second.endpoints.map(\.authority) == ["p:80", "q:80", "x:80"])
         #expect(second.classes.map(\.name) == ["c", "d", "x"])
+        // Who goes first follows the file all the same.
+        #expect(first.classes.map(\.rank) == [0, 1])
+        #expect(second.classes.map(\.rank) == [2, 1, 0])
         #expect(second.tenants.map(\.name) == ["t", "u", "x"])
         #expect(second.classes.allSatisfy { $0.pool == PoolID(2) })
         #expect(second.tenants[0].models == [ModelID(2), ModelID(1), ModelID(0)])
@@ -82,6 +85,7 @@ import Units
         #expect(first.tenant(key) == TenantID(0))
         let second = try load(
             Names(models: ["b"], pools: ["q"], classes: ["d"], tenants: ["u"]), after: first)
+        #expect(second.classes.map(\.rank) == [.max, 0])
         #expect(second.models.map(\.removed) == [true, false])
         #expect(second.pools.map(\.removed) == [true, false])
         #expect(second.endpoints.map(\.removed) == [true, false])

@@ -20,6 +20,8 @@ struct Fleet {
         var trafficClass = 0
         /// When it was refused, and what it was told each time.
         var refusals: [(at: Instant, told: Duration)] = []
+        /// When it came for the first time.
+        var cameAt = Instant(nanoseconds: 0)
         var forwardedAt: Instant?
         var firstTokenAt: Instant?
         var endedAt: Instant?
@@ -69,6 +71,7 @@ struct Fleet {
     @discardableResult
     mutating func add(_ client: Client, at instant: Instant) -> Int {
         clients.append(client)
+        clients[clients.count - 1].cameAt = instant
         tickets.append(nil)
         sequences.append(nil)
         reported.append((instant, 0))
@@ -201,7 +204,7 @@ struct Fleet {
 
     private mutating func perform(_ action: Action, _ more: inout [Action]) {
         switch action {
-        case .reserve, .queued: break
+        case .reserve, .queued, .abandon: break
         case .forward(let request, let endpoint, _):
             let client = Int(request.raw)
             clients[client].forwardedAt = now

@@ -137,7 +137,8 @@ extension Action {
     }
     var request: RequestID {
         switch self {
-        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _):
+        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
+            .abandon(let id, _):
             id
         }
     }

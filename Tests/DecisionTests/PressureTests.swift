@@ -29,7 +29,7 @@ struct PressureTests {
         machine.scrape(1, used: 9_000)
         let refusal = try #require(try machine.send(input: 100, output: 2).refusal)
         #expect(refusal.reason == .kvCachePressure)
-        #expect(refusal.limit == 0.8 && refusal.used == 0.9 && refusal.requested == 0.0101)
+        #expect(refusal.limit == 0.8 && refusal.used == 0.9 && refusal.requested == 0.0102)
         #expect(refusal.retryAfter != nil)
     }
 

@@ -13,7 +13,7 @@ struct ProbeTests {
 
     @Test("probes that are not answered take a silent endpoint out")
     func silent() {
-        for failure in [ProbeFailure.unanswered, .refused, .unwell] {
+        for failure in [ProbeFailure.unanswered, .refused, .deserted, .unwell] {
             var machine = Machine(Plan())
             machine.handle(.probeFailed(endpoint, failure))
             #expect(machine.state(0).isAvailable)
@@ -45,7 +45,7 @@ struct ProbeTests {
 
     @Test(
         "a port that is closed, or an answer that says no, counts whatever streams deliver",
-        arguments: [ProbeFailure.refused, .unwell])
+        arguments: [ProbeFailure.refused, .deserted, .unwell])
     func conclusive(failure: ProbeFailure) throws {
         var machine = Machine(Plan())
         let sent = try machine.send(input: 100, output: 1_000)
@@ -57,6 +57,47 @@ struct ProbeTests {
         machine.handle(.streamed(sent.ticket, output: Tokens(20)))
         machine.end(sent, output: 20)
         #expect(machine.isAtRest)
+    }
+
+    @Test("who waits for an engine that is gone is told")
+    func deserted() throws {
+        var machine = Machine(Plan(endpoints: 2))
+        machine.handle(.drained(EndpointID(1), true))
+        let begun = try machine.send(input: 100, output: 1_000)
+        let silent = try machine.send(input: 100, output: 1_000)
+        machine.handle(.streamed(begun.ticket, output: Tokens(10)))
+        machine.handle(.drained(EndpointID(1), false))
+        machine.handle(.drained(endpoint, true))
+        let elsewhere = try machine.send(input: 100, output: 1_000)
+        #expect(elsewhere.endpoint == EndpointID(1))
+        machine.pass(.seconds(3))
+        #expect(machine.handle(.probeFailed(endpoint, .deserted)).isEmpty)
+        let told = machine.handle(.probeFailed(endpoint, .deserted))
+        #expect(told == [begun, silent].map { .abandon($0.request, at: endpoint) })
+        for sent in [begun, silent] {
+            machine.handle(.ended(sent.ticket, Ending(isEngineFault: true)))
+        }
+        #expect(machine.handle(.probeFailed(endpoint, .deserted)).isEmpty)
+        machine.end(elsewhere, output: 10)
+        #expect(machine.isAtRest)
+    }
+
+    @Test("an engine whose streams go on is not gone, and the young may wait")
+    func notDeserted() throws {
+        var machine = Machine(Plan())
+        let silent = try machine.send(input: 100, output: 1_000)
+        let begun = try machine.send(input: 100, output: 1_000)
+        let young = try machine.send(input: 100, output: 1_000)
+        machine.pass(.seconds(3))
+        machine.handle(.streamed(begun.ticket, output: Tokens(10)))
+        for _ in 1...5 {
+            #expect(machine.handle(.probeFailed(endpoint, .deserted)).isEmpty)
+        }
+        for _ in 1...5 { #expect(machine.handle(.probeFailed(endpoint, .refused)).isEmpty) }
+        machine.pass(.milliseconds(2_001))
+        #expect(machine.handle(.probeFailed(endpoint, .refused)).isEmpty)
+        let told = machine.handle(.probeFailed(endpoint, .deserted))
+        #expect(told == [silent, begun, young].map { .abandon($0.request, at: endpoint) })
     }
 
     @Test("another endpoint's streams are no excuse")

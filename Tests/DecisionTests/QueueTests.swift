@@ -37,15 +37,52 @@ struct QueueTests {
 
     @Test("a head that leaves lets those behind it go")
     func headLeaves() throws {
-        var machine = full(Plan())
+        var machine = Machine(Plan())
+        // It ends within half a second, and the first in the queue waits for that.
+        let running = try machine.send(input: 5_000, output: 8)
         let big = try machine.send(input: 7_000)
         let small = try machine.send(input: 100)
-        machine.scrape(0, used: 5_000)
-        #expect(machine.actions.isEmpty)
+        #expect(running.isForwarded && big.isQueued && small.isQueued)
         machine.end(big)
         #expect(machine.actions.map(\.request) == [small.request])
         machine.end(small)
+        machine.end(running)
         #expect(machine.isAtRest)
+    }
+
+    @Test("a head whose room is far off is passed eight times, and then nobody passes")
+    func passes() throws {
+        // Of the patience of 60 s a quarter is less than the 20 s that the running one takes.
+        var machine = Machine(Plan(maxWait: .seconds(60)))
+        let running = try machine.send(input: 5_000, output: 400)
+        let head = try machine.send(input: 4_000)
+        #expect(running.isForwarded && head.isQueued)
+        for _ in 0..<8 { #expect(try machine.send(input: 10).isForwarded) }
+        let ninth = try machine.send(input: 10)
+        #expect(ninth.isQueued)
+        machine.end(running)
+        #expect(machine.actions.map(\.request) == [head.request, ninth.request])
+    }
+
+    @Test("a head that will fit within a quarter of its patience is not passed")
+    func soon() throws {
+        var machine = Machine(Plan(maxWait: .seconds(60)))
+        let running = try machine.send(input: 5_000, output: 200)
+        let head = try machine.send(input: 4_000)
+        let small = try machine.send(input: 10)
+        #expect(running.isForwarded && head.isQueued && small.isQueued)
+    }
+
+    @Test("who waits behind a head may pass it when there is room, and the head counts it")
+    func passesFromTheQueue() throws {
+        var machine = full(Plan(maxWait: .seconds(60)))
+        let head = try machine.send(input: 6_500)
+        let small = try (0..<10).map { _ in try machine.send(input: 100) }
+        #expect(([head] + small).allSatisfy { $0.isQueued })
+        machine.scrape(0, used: 5_000)
+        #expect(machine.actions.map(\.request) == small[..<8].map(\.request))
+        machine.scrape(0, used: 0)
+        #expect(machine.actions.map(\.request) == ([head] + small[8...]).map(\.request))
     }
 
     @Test("who has waited as long as the class allows is refused, and told when to come back")

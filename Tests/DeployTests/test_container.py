@@ -78,6 +78,18 @@ def test_the_result_has_the_libraries_that_the_build_links(stages):
     assert "--static-swift-stdlib" in built
 
 
+def test_it_is_built_as_a_release_is(stages, repository):
+    makefile = (repository / "Makefile").read_text()
+    strict = re.search(r"^STRICT := (.*)$", makefile, re.M)[1]
+    line = re.search(r"^release:.*\n\t@\$\(SWIFT\) (build .*)$", makefile, re.M)[1]
+    [command] = [run for run in values(stages[0], "RUN") if "swift build" in run]
+    built = command.partition("swift ")[2].partition(" && ")[0]
+    assert built.split() == line.replace("$(STRICT)", strict).split()
+    # The linker that it asks for comes with the toolchain, whose image is Swift's own.
+    assert values(stages[0], "FROM")[0].split()[0].partition(":")[0].endswith("/swift")
+    assert len(stages) > 1, "the toolchain stays behind"
+
+
 def test_it_runs_as_nobody_and_stops_by_draining(stages):
     user = values(stages[-1], "USER")[-1]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)

@@ -285,9 +285,27 @@ struct EngineMetricsTests {
         #expect(load.processing == 1)
     }
 
+    /// A server that has just started, and one that has used some of its slots.
+    @Test func aSlotThatNeverWorkedTellsNoTokens() throws {
+        let text = #"""
+            [{"id":0,"n_ctx":100,"is_processing":true,"id_task":3,"n_prompt_tokens":30},
+             {"id":1,"n_ctx":100,"speculative":false,"is_processing":false}]
+            """#
+        let load = try #require(Array(text.utf8).withRaw { SlotLoad(answer: $0) })
+        #expect(load.usedTokens == Tokens(30))
+        #expect(load.capacityTokens == Tokens(200))
+        let fresh = try #require(
+            Fixture("llamacpp/slots_idle").body.withRaw { SlotLoad(answer: $0) })
+        #expect(fresh.slots == 4)
+        #expect(fresh.processing == 0)
+        #expect(fresh.usedTokens == .zero)
+        #expect(fresh.capacityTokens == Tokens(4_096))
+    }
+
     @Test(arguments: [
-        "", "{}", "[]", "[1]", #"[{"n_ctx":100}]"#, #"[{"n_ctx":-1,"n_prompt_tokens":1}]"#,
+        "", "{}", "[]", "[1]", #"[{"n_ctx":100}]"#, #"[{"n_ctx":-1,"is_processing":false}]"#,
         #"[{"n_ctx":100,"n_prompt_tokens":1}"#, #"{"error":{"code":501}}"#,
+        #"[{"n_ctx":100,"is_processing":true}]"#, #"[{"n_ctx":100,"is_processing":1}]"#,
     ])
     func slotsThatDoNotTellAreNone(text: String) {
         #expect(Array(text.utf8).withRaw { SlotLoad(answer: $0) } == nil)

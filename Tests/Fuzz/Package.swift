@@ -16,25 +16,50 @@ let linking: [LinkerSetting] = [
     .unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])
 ]
 
+func room(_ name: String, _ imports: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: imports, swiftSettings: settings)
+}
+
 /// One parser, one executable, one corpus of the same name.
-func entry(_ name: String) -> Target {
+func entry(_ name: String, _ imports: [Target.Dependency] = ["Wire"]) -> Target {
     .executableTarget(
-        name: name, dependencies: ["FuzzSupport", "Wire", "Units"], swiftSettings: settings,
+        name: name, dependencies: ["FuzzSupport", "Units"] + imports, swiftSettings: settings,
         linkerSettings: linking)
 }
 
 let package = Package(
     name: "fuzz",
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    ],
     targets: [
         .target(name: "CFuzzer"),
-        .target(name: "Units", swiftSettings: settings),
-        .target(name: "Wire", dependencies: ["Units"], swiftSettings: settings),
-        .target(name: "FuzzSupport", dependencies: ["CFuzzer", "Units"], swiftSettings: settings),
+        .target(name: "CPlatform"),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        room("Units"),
+        room("Wire", ["Units"]),
+        room("Dialects", ["Units", "Wire"]),
+        room("Policy", ["Units"]),
+        room("Budget", ["Units", "Policy"]),
+        room("EventLoop", ["Units", "CPlatform"]),
+        room(
+            "Store",
+            [
+                "Units", "Policy", "Budget", "EventLoop", "CHiredis",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        room(
+            "Configuration", ["Units", "Policy", .product(name: "Yams", package: "Yams")]),
+        room("FuzzSupport", ["CFuzzer", "Units"]),
         entry("FuzzCanary"),
         entry("FuzzRequestHead"),
         entry("FuzzResponseHead"),
         entry("FuzzChunked"),
         entry("FuzzSSE"),
         entry("FuzzPrometheus"),
+        entry("FuzzJSON", ["Dialects", "Wire"]),
+        entry("FuzzRESP", ["Store"]),
+        entry("FuzzConfig", ["Configuration"]),
     ]
 )

@@ -341,6 +341,8 @@ class FakeEngine:
         self.default: Behaviour = reply()
         self.pressure = Pressure()
         self.health = 200
+        # Answers for its health in place of the number.
+        self.at_health: Behaviour | None = None
         # ok, gone (404) or silent.
         self.metrics = "ok"
         self.calls: list[Call] = []
@@ -386,6 +388,10 @@ class FakeEngine:
         """Down: connections are cut, new ones refused."""
         self._on_loop(self._unlisten())
 
+    def desert(self) -> None:
+        """New connections are refused; those that there are stay open."""
+        self._on_loop(self._unlisten(cut=False))
+
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
             self.stop()
@@ -416,12 +422,13 @@ class FakeEngine:
                 lambda: _Connection(self), sock=self._bind(self.port), backlog=1024
             )
 
-    async def _unlisten(self) -> None:
+    async def _unlisten(self, cut: bool = True) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
         for connection in list(self.connections):
-            connection.transport.abort()
+            if cut or connection.task is None or connection.task.done():
+                connection.transport.abort()
         await asyncio.sleep(0)
 
     # Serving.
@@ -429,7 +436,10 @@ class FakeEngine:
     async def serve(self, call: Call) -> None:
         if call.path == "/health":
             self.probes += 1
-            call.whole(self.health, b"")
+            if self.at_health:
+                await self.at_health(call)
+            else:
+                call.whole(self.health, b"")
         elif call.path == "/metrics":
             await self._metrics(call)
         else:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which connections to an engine are kept for later requests."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from checks import admitted
 from fake_engine import reply
-from gateway_process import settings
+from gateway_process import elapsed, settings
 from waiting import eventually
 
 
@@ -29,10 +30,38 @@ def test_a_kept_connection_that_talks_out_of_turn_leaves_the_others_kept(start, 
     # The one used last would be the next.
     admitted(gateway.chat())
     loud = engine.calls[-1].connection
-    opened = {id(connection) for connection in kept(engine)}
+    others = [connection for connection in kept(engine) if connection is not loud]
     engine.loop.call_soon_threadsafe(loud.transport.write, b"HTTP/1.1 200 OK\r\n")
     eventually(lambda: loud.gone_at, "the gateway drops it")
     admitted(gateway.chat())
     assert engine.calls[-1].connection is not loud
-    assert id(engine.calls[-1].connection) in opened, "one that was kept is used"
-    assert len(kept(engine)) == 2
+    assert len(others) == 2 and all(other.gone_at is None for other in others)
+
+
+def test_connections_to_an_engine_that_talks_out_of_turn_rest_between_requests(start, engine):
+    gateway = start(settings(engine, workers=1, upstream={"idle_timeout": "60s"}))
+
+    async def behave(call):
+        await reply()(call)
+        call.raw(b"HTTP/1.1 200 OK\r\n")
+
+    admitted(gateway.chat())
+    first = engine.calls[-1].connection
+    engine.script(behave)
+    admitted(gateway.chat())
+    assert engine.calls[-1].connection is first, "an engine is trusted until it gives cause"
+    eventually(lambda: first.gone_at, "the gateway drops it")
+    admitted(gateway.chat())
+    resting = engine.calls[-1].connection
+    started = time.monotonic()
+    admitted(gateway.chat())
+    # A machine that is busy may let it rest long enough.
+    assert engine.calls[-1].connection is not resting or elapsed(started) > 0.1
+
+    def is_used_again() -> bool:
+        time.sleep(0.12)
+        before = set(kept(engine))
+        admitted(gateway.chat())
+        return engine.calls[-1].connection in before
+
+    eventually(is_used_again, "one that has rested is used again")

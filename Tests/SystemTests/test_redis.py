@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import admitted, limits, refused, wait_of
-from fake_engine import reply, usage_of
+from fake_engine import Pressure, reply, usage_of
 from gateway_process import KEY, chat_body, settings
 from waiting import eventually
 
@@ -138,6 +138,25 @@ def test_a_refusal_from_redis_keeps_its_word(redis, start, engine):
     assert limits(answer)["tokens"][0] == 6_000
     time.sleep(max(0.0, answer.received_at + wait_of(answer) - time.monotonic()))
     admitted(two.chat(**body))
+
+
+@pytest.mark.parametrize("holder", ["store", "replica"])
+def test_a_request_refused_at_once_for_memory_gives_its_reservation_back(
+    redis, start, engine, holder
+):
+    if holder == "store":
+        redis.start()
+    engine.pressure = Pressure(usage=0.95, blocks=1000, block_size=16)
+    gateway = start(on(redis, engine, concurrent_requests=5, tokens_per_day=1_000_000))
+    if holder == "store":
+        wait_store(gateway)
+    gateway.wait_scraped(engine)
+    for _ in range(8):
+        refused(gateway.chat(), 503, "kv_cache_pressure")
+    eventually(
+        lambda: (gateway.used("concurrent_requests"), gateway.used("tokens_per_day")) == (0, 0),
+        f"all is given back: {gateway.tenant()['limits']}",
+    )
 
 
 def test_what_can_never_fit_is_said_by_redis_too(redis, start, engine):

@@ -88,6 +88,7 @@ struct EngineFaultTests {
         #expect(done)
         #expect(engine.heard == [.connected, .closed])
         #expect(!engine.client.isReusable)
+        #expect(!engine.client.hasSpokenUnasked)
     }
 
     @Test
@@ -97,6 +98,7 @@ struct EngineFaultTests {
         let done = engine.rig.run { engine.heard.count > 1 }
         #expect(done)
         #expect(engine.heard == [.connected, .fault(.unexpectedBytes)])
+        #expect(engine.client.hasSpokenUnasked)
     }
 
     /// The bytes have arrived, but the loop has not turned since: they must not pass for the

@@ -51,11 +51,37 @@ struct LeafTests {
             ),
         ] as [(String, [UInt64])])
     func aDigestIsSHA256(text: String, words: [UInt64]) {
-        let digest = Digest()
-        for _ in 0..<2 {
-            let bytes = Array(text.utf8)
-            let found = unsafe bytes.withUnsafeBytes { unsafe digest.sha256($0) }
-            #expect((0..<4).map { found[$0] } == words)
+        for digest in [Digest(), Digest(remembering: 7)] {
+            for _ in 0..<2 { #expect(words == sha256(Array(text.utf8), digest)) }
+        }
+    }
+
+    private func sha256(_ bytes: [UInt8], _ digest: Digest) -> [UInt64] {
+        let found = unsafe bytes.withUnsafeBytes { unsafe digest.sha256($0) }
+        return (0..<4).map { found[$0] }
+    }
+
+    /// Far more texts than are remembered, many of them alike but for one byte or for their length.
+    @Test(arguments: [UInt64(1), 2])
+    func aRememberedDigestIsTheTextsOwn(seed: UInt64) {
+        let plain = Digest()
+        let remembering = Digest(remembering: seed)
+        var random = SplitMix64(seed: seed)
+        let base = (0..<160).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        var texts: [[UInt8]] = []
+        for count in [0, 1, 7, 8, 9, 51, 127, 128, 129, 160] {
+            let text = Array(base[..<count])
+            texts.append(text)
+            texts.append(text + [0])
+            for place in [0, count / 2, count - 1] where count > 0 {
+                var changed = text
+                changed[place] ^= 1
+                texts.append(changed)
+            }
+        }
+        for _ in 0..<2_000 {
+            let text = texts[Int(random.next() % UInt64(texts.count))]
+            #expect(sha256(text, remembering) == sha256(text, plain))
         }
     }
 

@@ -192,10 +192,11 @@ struct TimeoutTests {
     func aRefusedClientThatStaysIsClosedInTheEnd() throws {
         let rig = try Rig(server: Self.limits { $0.lingerTimeout = .milliseconds(40) })
         let peer = try rig.connect()
+        let start = MonotonicClock.now()
         peer.send("nonsense\r\n\r\n")
         #expect(rig.run { peer.hasEnded })
-        #expect(rig.openServers == 1)
-        let took = time(rig) { rig.openServers == 0 }
-        #expect(took >= .milliseconds(20))
+        // From before the refusal: a busy machine may see its end late.
+        #expect(rig.run { rig.openServers == 0 })
+        #expect(MonotonicClock.now() - start >= .milliseconds(40))
     }
 }

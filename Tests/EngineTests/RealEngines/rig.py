@@ -97,6 +97,8 @@ class Stream:
             "POST", path, body | {"stream": True}, {"X-Traffic-Class": engine.name}, KEY
         )
         self.received = 0
+        # What the engine itself says went wrong, after its 200.
+        self.error: dict | None = None
         self._rest = b""
 
     def start(self) -> Answer:
@@ -114,6 +116,8 @@ class Stream:
         """Reads until so many events with text have come in all, or to the end."""
         for event in self._events:
             self.received += has_text(event)
+            if event.startswith('{"error"'):
+                self.error = json.loads(event)["error"]
             if tokens is not None and self.received >= tokens:
                 return
 
@@ -125,5 +129,5 @@ def has_text(event: str) -> bool:
     """Whether a stream's event brings something to read."""
     if event == "[DONE]":
         return False
-    choices = json.loads(event)["choices"]
+    choices = json.loads(event).get("choices", [])
     return any(c.get("text") or c.get("delta", {}).get("content") for c in choices)

@@ -23,7 +23,7 @@ def test_a_stream_ends_in_the_engine_when_its_client_leaves(gateway, engine, pat
     stream.read(30)
     assert engine.running() == 1
     stream.leave()
-    engine.wait_idle(within=engine.notices_within)
+    engine.wait_idle(within=1.0)
     settled, made = gateway.settled(), engine.count() - before
     assert 30 <= stream.received <= settled.output <= made.output < TOKENS
     assert settled.input > 0

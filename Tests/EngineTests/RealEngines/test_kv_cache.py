@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from engines import Cache, Engine
+from conftest import need, running
+from engines import Cache, Engine, LlamaCpp
 from prometheus_client.parser import text_string_to_metric_families
-from rig import CHAT, Front, Stream, chat, exactly
+from rig import CHAT, Front, Stream, chat, exactly, settings
 from waiting import eventually
 
 # The gateway shows whole tokens.
@@ -91,3 +92,42 @@ def test_the_gateways_page_has_the_engines_own_numbers(gateway, engine):
         return True
 
     eventually(same, "the page shows what the engine says")
+
+
+def test_a_cache_that_all_slots_share_is_as_large_as_the_pool_says(start):
+    """Each slot claims all of it, and nothing that llama-server tells says that they share it."""
+    need("llamacpp")
+    server = LlamaCpp("unified", length=2048, more=("--kv-unified",))
+    with running(server):
+        assert server.cache().capacity == server.SLOTS * server.capacity
+        configuration = settings(server)
+        configuration["pools"][0]["capacity"] = {"kv_tokens": server.capacity}
+        gateway = start(configuration)
+        gateway.wait_scraped_once(server)
+        assert shown(gateway, server) == Cache(0.0, server.capacity)
+        stream = Stream(gateway, server, CHAT, chat(**exactly(1500)))
+        assert stream.start().status == 200
+        stream.read(300)
+        used = shown(gateway, server)
+        assert 300 / server.capacity < used.share < 1600 / server.capacity
+        stream.read()
+
+
+def test_a_server_without_metrics_is_read_by_its_slots(start):
+    """llama-server shows its metrics only when told to, its slots unless told not to."""
+    need("llamacpp")
+    server = LlamaCpp("slots", length=2048, has_metrics=False)
+    with running(server):
+        gateway = start(settings(server))
+        gateway.wait_scraped_once(server)
+        assert shown(gateway, server) == Cache(0.0, server.capacity)
+        stream = Stream(gateway, server, CHAT, chat(**exactly(1500)))
+        assert stream.start().status == 200
+        stream.read(300)
+        earlier, found, later = server.cache(), shown(gateway, server), server.cache()
+        assert 0 < earlier.share <= found.share + ROUNDING
+        assert found.share <= later.share + ROUNDING
+        assert found.capacity == server.capacity
+        endpoint = gateway.endpoint(server)
+        assert endpoint["healthy"] and "metrics" in endpoint["last_fault"]
+        stream.read()

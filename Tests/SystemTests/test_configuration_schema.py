@@ -1,27 +1,22 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks config/penstock.schema.json: it takes the shipped examples and refuses broken documents.
-
-Needs the packages jsonschema and PyYAML. Exits 0 when all is well, else 1 with a line for each
-failure.
-"""
+"""config/penstock.schema.json takes the shipped examples and refuses broken documents."""
 
 import copy
 import json
 import pathlib
-import sys
 
 import jsonschema
+import pytest
 import yaml
 
-TESTS = pathlib.Path(__file__).resolve().parent
-ROOT = TESTS.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "Tests/ConfigurationTests/Golden"
 
 ACCEPTED = [
     ROOT / "config/minimal.yaml",
     ROOT / "config/penstock.yaml",
-    TESTS / "Golden/defaults.yaml",
-    TESTS / "Golden/everything.yaml",
+    GOLDEN / "defaults.yaml",
+    GOLDEN / "everything.yaml",
 ]
 
 # Path into the minimal example, and the value that must be refused there; REMOVED takes the
@@ -84,27 +79,33 @@ def changed(document, path, value):
     return document
 
 
-def main():
+@pytest.fixture(scope="module")
+def validator():
     schema = json.loads((ROOT / "config/penstock.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    validator = jsonschema.Draft202012Validator(schema)
-    failures = []
-    for file in ACCEPTED:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        failures += [f"{file.name}: {error.message}" for error in validator.iter_errors(document)]
-    minimal = yaml.safe_load(ACCEPTED[0].read_text(encoding="utf-8"))
-    for path, value in UNUSUAL:
-        if not validator.is_valid(changed(minimal, path, value)):
-            failures.append(f"refused although right: {path} = {value!r}")
-    for path, value in BROKEN:
-        if validator.is_valid(changed(minimal, path, value)):
-            failures.append(f"taken although broken: {path} = {value!r}")
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    total = len(ACCEPTED) + len(UNUSUAL) + len(BROKEN)
-    print(f"penstock.schema.json: {total} documents, {len(failures)} failures")
-    return 1 if failures else 0
+    return jsonschema.Draft202012Validator(schema)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.fixture(scope="module")
+def minimal():
+    return yaml.safe_load(ACCEPTED[0].read_text(encoding="utf-8"))
+
+
+def named(change):
+    return ".".join(map(str, change[0]))
+
+
+@pytest.mark.parametrize("file", ACCEPTED, ids=lambda file: file.name)
+def test_examples_fit(validator, file):
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert [error.message for error in validator.iter_errors(document)] == []
+
+
+@pytest.mark.parametrize("change", UNUSUAL, ids=named)
+def test_what_is_unusual_fits(validator, minimal, change):
+    assert validator.is_valid(changed(minimal, *change))
+
+
+@pytest.mark.parametrize("change", BROKEN, ids=named)
+def test_what_is_broken_does_not_fit(validator, minimal, change):
+    assert not validator.is_valid(changed(minimal, *change))

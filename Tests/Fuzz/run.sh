@@ -1,23 +1,32 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fuzzes every parser: Tests/Fuzz/run [SECONDS [ENTRY ...]], 60 seconds each by default.
+# Fuzzes every parser: Tests/Fuzz/run.sh [SECONDS [ENTRY ...]], 60 seconds each by default.
 #
 # Exits 1 when an entry finds something, or when the canary's planted fault is not found. What was
 # found lies in .build/found; it becomes a unit test. Inputs that reached new code are kept in
-# .build/grown; `Tests/Fuzz/run --merge` adds those that matter to the corpora.
-set -eu
+# .build/grown; `Tests/Fuzz/run.sh --merge` adds those that matter to the corpora.
+set -euo pipefail
 cd "$(dirname "$0")"
 
 entries="FuzzRequestHead FuzzResponseHead FuzzChunked FuzzSSE FuzzPrometheus"
+entries="$entries FuzzJSON FuzzRESP FuzzConfig"
 # The Swift runtime's own crash handler would keep libFuzzer from saving the input.
 export SWIFT_BACKTRACE=enable=no
-swift build -c release
+"${SWIFT:-swift}" build -c release --quiet
+
+# The words of an entry's language, where it has some of its own.
+words() {
+    local own
+    own="$(echo "${1#Fuzz}" | tr '[:upper:]' '[:lower:]').dict"
+    if [ -f "$own" ]; then echo "$own"; else echo http.dict; fi
+}
 
 if [ "${1:-}" = --merge ]; then
     for entry in $entries; do
         mkdir -p ".build/grown/$entry"
-        ".build/release/$entry" -merge=1 -dict=http.dict "Corpora/$entry" ".build/grown/$entry"
+        ".build/release/$entry" -merge=1 "-dict=$(words "$entry")" \
+            "Corpora/$entry" ".build/grown/$entry"
     done
     exit 0
 fi
@@ -43,17 +52,25 @@ fi
 echo "FuzzCanary: found"
 
 # The alarm counts wall time: short, it would take a busy machine for a hang.
-status=0
-for entry in $entries; do
+fuzz() {
+    local entry=$1 log=.build/found/$1.log
     mkdir -p ".build/grown/$entry"
-    if ".build/release/$entry" "-max_total_time=$seconds" -dict=http.dict -max_len=4096 \
+    if ".build/release/$entry" "-max_total_time=$seconds" "-dict=$(words "$entry")" -max_len=4096 \
         -timeout=60 -rss_limit_mb=2048 "-artifact_prefix=.build/found/$entry-" \
-        ".build/grown/$entry" "Corpora/$entry" >".build/found/$entry.log" 2>&1; then
-        echo "$entry: $(grep -o 'Done .*' ".build/found/$entry.log")"
+        ".build/grown/$entry" "Corpora/$entry" >"$log" 2>&1; then
+        echo "$entry: $(grep -o 'Done .*' "$log")"
     else
-        status=1
-        echo "$entry: failed, see Tests/Fuzz/.build/found/$entry.log" >&2
-        tail -n 20 ".build/found/$entry.log" >&2
+        echo "$entry: failed, see Tests/Fuzz/$log" >&2
+        tail -n 20 "$log" >&2
+        touch .build/found/failed
     fi
+}
+
+# As many at once as there are cores.
+rm -f .build/found/failed
+for entry in $entries; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    fuzz "$entry" &
 done
-exit $status
+wait
+[ ! -e .build/found/failed ]

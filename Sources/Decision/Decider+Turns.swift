@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Admission
+import Policy
+import Scheduling
+import Units
+
+/// Whose turn it is among those who wait for a pool.
+///
+/// A class of a lower rank goes first, and in a class who came first. A head that does not fit
+/// holds the pool only where it will fit within a quarter of its wait limit; else those behind it
+/// in its class may pass, eight times at most. Who needs an endpoint of its own holds no more than
+/// the one that will be empty first, so that the others' endpoints do not stand idle for it.
+///
+/// A class that waits behind others is owed a twentieth of what is dispatched (`ClassShare`). When
+/// its head is due it goes first of all, or holds one endpoint in the same way.
+extension Decider {
+    /// A request is passed by later ones so often at most.
+    static let mostPasses = 8
+    /// So many of those who do not fit are looked past: a turn stays cheap however long a queue is.
+    private static let lookahead = 8
+
+    private struct Turn {
+        var ticket: Ticket
+        var entry: Entry
+        var place: SlabKey
+        var endpoint: EndpointID
+        var passed: [Ticket]
+    }
+
+    private enum Way {
+        case to(EndpointID)
+        /// It does not fit.
+        case none
+        /// Somebody before it holds the pool.
+        case held
+    }
+
+    mutating func dispatchAll(now: Instant, into actions: inout [Action]) {
+        guard waiting > 0 else { return }
+        for place in policy.pools.indices {
+            dispatch(PoolID(place), now: now, into: &actions)
+        }
+    }
+
+    /// Forwards from the pool's queues whose turn it is, until nobody's is.
+    mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
+        while waiting > 0, let turn = nextTurn(at: pool, now: now) {
+            pass(turn.passed)
+            forward(turn.ticket, turn.entry, to: turn.endpoint, now: now, into: &actions)
+            leaveQueue(turn.entry, turn.place)
+        }
+    }
+
+    /// Where a request that has just come may go at once, and whom it passes; nil when it has to
+    /// wait.
+    mutating func turnOnArrival(_ entry: Entry, now: Instant) -> EndpointID? {
+        guard waiting > 0 else { return choose(entry, now: now) }
+        let due = dueWaiters(at: entry.pool, but: entry.trafficClass.index)
+        guard let ahead = waitersAhead(of: entry),
+            case .to(let endpoint) = way(for: entry, past: due + ahead, now: now)
+        else { return nil }
+        pass(due + ahead)
+        return endpoint
+    }
+
+    private mutating func pass(_ passed: [Ticket]) {
+        for ticket in passed { entries.update(ticket) { $0.passes += 1 } }
+    }
+
+    // MARK: shares
+
+    /// The request is dispatched: the classes that wait for its pool behind the first are owed
+    /// something, and its own has had its turn.
+    mutating func share(_ entry: Entry) {
+        guard waiting > 0 else { return }
+        var isFirst = true
+        for place in order where policy.classes[place].pool == entry.pool {
+            defer { isFirst = false }
+            guard !isFirst, !queues[place].isEmpty else { continue }
+            if place == entry.trafficClass.index {
+                shares[place].own(entry.cost)
+            } else {
+                shares[place].others(entry.cost)
+            }
+        }
+    }
+
+    /// The heads that are due, without those of one class.
+    private func dueWaiters(at pool: PoolID, but own: Int? = nil) -> [Ticket] {
+        var due: [Ticket] = []
+        for place in order where place != own {
+            guard let head = queues[place].head, let entry = entries[head.entry.ticket],
+                entry.pool == pool, shares[place].isDue(entry.cost)
+            else { continue }
+            due.append(head.entry.ticket)
+        }
+        return due
+    }
+
+    private func dueTurn(_ due: [Ticket], now: Instant) -> Turn? {
+        for ticket in due {
+            guard let entry = entries[ticket], case .queued(let place) = entry.stage,
+                let endpoint = choose(entry, now: now)
+            else { continue }
+            return Turn(
+                ticket: ticket, entry: entry, place: place, endpoint: endpoint, passed: [])
+        }
+        return nil
+    }
+
+    // MARK: turns
+
+    private func nextTurn(at pool: PoolID, now: Instant) -> Turn? {
+        let due = dueWaiters(at: pool)
+        if let turn = dueTurn(due, now: now) { return turn }
+        var passed = due
+        let most = passed.count + Self.lookahead
+        for place in order where !queues[place].isEmpty {
+            var turn: Turn?
+            var isHeld = false
+            var tried: PeakWalk.Sequence?
+            queues[place].each { seat, waiter in
+                guard let entry = entries[waiter.ticket], entry.pool == pool,
+                    !due.contains(waiter.ticket)
+                else { return true }
+                let sequence = entry.sequence
+                if entry.bounces == 0, let tried, sequence.isAtLeast(tried) {
+                    passed.append(waiter.ticket)
+                    return passed.count <= most
+                }
+                switch way(for: entry, past: passed, now: now) {
+                case .to(let endpoint):
+                    turn = Turn(
+                        ticket: waiter.ticket, entry: entry, place: seat, endpoint: endpoint,
+                        passed: passed)
+                    return false
+                case .held:
+                    isHeld = true
+                    return false
+                case .none:
+                    // Who needs no less room in the same class finds none either.
+                    if entry.bounces == 0 { tried = sequence }
+                    passed.append(waiter.ticket)
+                    return passed.count <= most
+                }
+            }
+            if let turn { return turn }
+            if isHeld || passed.count > most { return nil }
+            let waitForRoom = passed.dropFirst(due.count).contains { ticket in
+                entries[ticket].map { !needsEmpty($0) } ?? false
+            }
+            if waitForRoom { return nil }
+        }
+        return nil
+    }
+
+    /// Those who wait and whose turn is before that of one who comes now; nil when they are too
+    /// many, or one of an earlier class waits for room that both could use.
+    private func waitersAhead(of entry: Entry) -> [Ticket]? {
+        var ahead: [Ticket] = []
+        for place in order {
+            let isOwn = place == entry.trafficClass.index
+            var isBarred = false
+            queues[place].each { _, waiter in
+                guard let other = entries[waiter.ticket], other.pool == entry.pool else {
+                    return true
+                }
+                isBarred = ahead.count == Self.lookahead || !(isOwn || needsEmpty(other))
+                ahead.append(waiter.ticket)
+                return !isBarred
+            }
+            if isBarred { return nil }
+            if isOwn { break }
+        }
+        return ahead
+    }
+
+    private func way(for entry: Entry, past ahead: [Ticket], now: Instant) -> Way {
+        guard let endpoint = choose(entry, now: now) else { return .none }
+        var held: [EndpointID] = []
+        for ticket in ahead {
+            guard let waiter = entries[ticket], holds(waiter, now: now) else { continue }
+            // One of another class is before this one because it is due.
+            guard needsEmpty(waiter) || waiter.trafficClass != entry.trafficClass else {
+                return .held
+            }
+            if let room = firstRoom(waiter, behind: .zero, .likely, now: now) {
+                held.append(room.endpoint)
+            }
+        }
+        guard held.contains(endpoint) else { return .to(endpoint) }
+        return choose(entry, except: held, now: now).map { .to($0) } ?? .none
+    }
+
+    /// Nobody behind it may take the room that it waits for.
+    private func holds(_ entry: Entry, now: Instant) -> Bool {
+        let wait = waitForRoom(entry, behind: .zero, .likely, now: now)
+        if let wait {
+            let limit = entry.waitsUntil - (entry.waitsFrom ?? entry.waitsUntil)
+            if wait.nanoseconds <= limit.nanoseconds / 4 { return true }
+            // An endpoint that will not be empty in time is not kept from the others in vain.
+            if needsEmpty(entry), wait > entry.waitsUntil - now { return false }
+        }
+        return entry.passes >= Self.mostPasses
+    }
+
+    // MARK: an endpoint of its own
+
+    /// No endpoint that is there can take it beside others within its class's threshold.
+    func needsEmpty(_ entry: Entry) -> Bool {
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        return !policy.pools[entry.pool.index].endpoints.contains { id in
+            endpoints[id.index].isAvailable
+                && endpoints[id.index].ledger.canHold(entry.whole, under: limit)
+        }
+    }
+
+    /// Of the endpoints that can take it when they are empty, the one that will be so first.
+    func firstEmpty(_ entry: Entry, _ outlook: Outlook, now: Instant) -> Room? {
+        var first: Room?
+        for id in policy.pools[entry.pool.index].endpoints {
+            let ledger = endpoints[id.index].ledger
+            guard endpoints[id.index].isAvailable,
+                ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
+            else { continue }
+            // Of the ends of others nothing is known.
+            let wait = ledger.isFreeOfOthers ? lastEnd(at: id, outlook, now: now) : nil
+            let room = Room(endpoint: id, wait: wait)
+            if first.map({ room.isBefore($0) }) ?? true { first = room }
+        }
+        return first
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Units
+
+/// Chooses among endpoints that have room: where a prompt is warm, unless it would wait too long
+/// there.
+///
+/// The unit is seconds. An endpoint's delay is the time until this prompt would be prefilled there:
+/// the uncached tokens that it has before it and this prompt's own, by its prefill rate. The prompt
+/// stays on the warmest endpoint until the delay there exceeds the best other one's by `gate`.
+/// Where nobody is warm, its first block that is not common chooses by rendezvous hashing (Thaler,
+/// Ravishankar, 1998) among those whose load is at most 1.25 times the mean (Mirrokni, Thorup,
+/// Zadimoghaddam, 2018), so that prompts that begin alike meet again. Prompts too short for a block
+/// go where the delay is least.
+///
+/// Every endpoint is offered once; `best` is then the choice. No memory is allocated.
+public struct AffinityChoice: Sendable {
+    /// What is known of an endpoint that has room.
+    public struct Offer: Sendable {
+        public var endpoint: EndpointID
+        /// Uncached prompt tokens in flight there: admitted, no first token yet.
+        public var committed: Tokens
+        /// Uncached prompt tokens that it prefills a second.
+        public var rate: Double
+        /// Projected share of its KV cache; breaks ties, and counts a little besides: who decodes
+        /// much is slower.
+        public var share: Double
+
+        public init(endpoint: EndpointID, committed: Tokens, rate: Double, share: Double) {
+            self.endpoint = endpoint
+            self.committed = committed
+            self.rate = rate
+            self.share = share
+        }
+    }
+
+    /// Seconds that a full cache counts for.
+    private static let fullCache = 0.1
+    /// How far above the mean a load may be for hashing to choose it.
+    private static let bound = 1.25
+
+    private let match: PrefixIndex.Match
+    private let prompt: Double
+    private let textBlocks: Double
+    private let gate: Double
+    private let key: UInt64?
+
+    private var offers = 0
+    private var load = 0.0
+    private var least: (endpoint: EndpointID, score: Double)?
+    private var warmest: (endpoint: EndpointID, blocks: Int, score: Double)?
+
+    /// A prompt of `prompt` tokens and `textBytes` bytes of text whose blocks are `blocks`; `match`
+    /// is what the index knows of them.
+    public init(
+        _ match: PrefixIndex.Match, blocks: [UInt64], prompt: Tokens, textBytes: Int,
+        gate: Duration
+    ) {
+        self.match = match
+        self.prompt = Double(prompt.count)
+        self.gate = gate.seconds
+        textBlocks = max(Double(textBytes) / Double(PrefixMeter.blockBytes), 1)
+        key = match.common < blocks.count ? blocks[match.common] : nil
+    }
+
+    /// Tokens of the prompt that `endpoint` presumably need not prefill.
+    public func cached(on endpoint: EndpointID) -> Tokens {
+        let part = min(Double(match.blocks(on: endpoint)) / textBlocks, 1)
+        return Tokens(Int(prompt * part))
+    }
+
+    /// The first of two passes.
+    public mutating func offer(_ offer: Offer) {
+        offers += 1
+        let committed = Double(offer.committed.count) / offer.rate
+        load += committed
+        let own = (prompt - Double(cached(on: offer.endpoint).count)) / offer.rate
+        let score = committed + own + offer.share * Self.fullCache
+        if least == nil || score < least?.score ?? .infinity { least = (offer.endpoint, score) }
+        let blocks = match.blocks(on: offer.endpoint)
+        guard match.count > 0, blocks > match.common else { return }
+        if let present = warmest,
+            present.blocks > blocks
+                || present.blocks == blocks && present.score <= score
+        {
+            return
+        }
+        warmest = (offer.endpoint, blocks, score)
+    }
+
+    /// The endpoint that is warm enough, or, where hashing has to choose, nil: then each offer is
+    /// to be given to `hashed` once more.
+    public var settled: EndpointID? {
+        guard let least else { return nil }
+        if let warmest {
+            return warmest.score <= least.score + gate ? warmest.endpoint : least.endpoint
+        }
+        return key == nil || offers == 1 ? least.endpoint : nil
+    }
+
+    /// How well hashing likes an endpoint; nil where it has too much to do. The highest one wins;
+    /// where all are nil the least delay, `fallback`, does.
+    public func hashed(_ offer: Offer) -> UInt64? {
+        guard let key else { return nil }
+        let own = prompt / offer.rate
+        let mean = (load + own) / Double(max(offers, 1))
+        let committed = Double(offer.committed.count) / offer.rate
+        guard committed + own <= max(Self.bound * mean, own) + 1e-9 else { return nil }
+        return PrefixHash.mix(key, UInt64(offer.endpoint.index) &* 0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// The endpoint with the least delay.
+    public var fallback: EndpointID? { least?.endpoint }
+}
