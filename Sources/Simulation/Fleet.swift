@@ -196,6 +196,7 @@ extension Fleet {
             happen(next)
         }
         settle()
+        if setup.sampling != nil { sample() }
         giveUp()
     }
 

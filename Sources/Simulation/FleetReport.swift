@@ -80,7 +80,7 @@ public struct FleetReport: Sendable, Equatable {
         let last = outcomes.last?.arrival ?? start
         let span = max((last - Instant(nanoseconds: 0)).seconds, 1e-9)
         let makespan = max((result.end - start).seconds, 1e-9)
-        let shed = outcomes.count { $0.fate == .shed || $0.fate == .failed }
+        let shed = outcomes.count { $0.fate != .done }
         self[.requests] = Double(outcomes.count)
         self[.makespan] = makespan
         self[.shed] = Double(shed)

@@ -72,13 +72,24 @@ struct SimulatedLoss: ExpressibleByArgument {
 }
 
 enum SimulatedTrace {
+    /// Tables stand beside the tenants' numbers.
+    static let mostTenants = 100_000
+
     /// The first `limit` requests of a trace's file.
     static func read(_ path: String, limit: Int?) throws -> Trace {
+        let whole: Trace
         do throws(TraceFileFault) {
-            let whole = try TraceFile.read(path)
-            return limit.map { whole.first($0) } ?? whole
+            whole = try TraceFile.read(path)
         } catch {
             throw Failure.input(["\(path): \(error)"])
         }
+        let taken = limit.map { whole.first($0) } ?? whole
+        let highest = taken.requests.map(\.tenant).max() ?? 0
+        guard highest < mostTenants else {
+            throw Failure.input([
+                "\(path): tenant \(highest): numbers below \(mostTenants) are expected"
+            ])
+        }
+        return taken
     }
 }

@@ -143,7 +143,8 @@ struct WhatIf {
                     setup.patience = command.obeyRetryAfter ? .obeys(returns: 10) : .none
                     setup.losses = kind == .asIs ? [] : losses
                     setup.capacity = capacity
-                    setup.sampling = .seconds(1)
+                    // The end is looked at always, and nothing here asks for more.
+                    setup.sampling = .seconds(3_600)
                     setups.append(setup)
                 }
             }
@@ -154,7 +155,7 @@ struct WhatIf {
     /// A tenant of the configuration by its name, of a trace by its number.
     private func tenant(_ name: String) throws -> Int {
         if let place = policy?.tenants.firstIndex(where: { $0.name == name }) { return place }
-        guard let number = Int(name), number >= 0 else {
+        guard let number = Int(name), (0..<SimulatedTrace.mostTenants).contains(number) else {
             throw Failure.input([
                 "--scale \(name): neither a tenant of the configuration nor a number of the trace"
             ])

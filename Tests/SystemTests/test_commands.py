@@ -288,6 +288,14 @@ def test_what_if_a_tenant_sends_more_or_an_endpoint_is_lost(penstock, tmp_path):
     assert lost["shed"] > plain["shed"]
 
 
+def test_a_tenant_of_a_trace_has_a_number_that_a_table_can_hold(penstock, tmp_path):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("t_ms,in,out,tenant\n0,5,5,100000000000\n")
+    found = simulate(penstock, "--trace", trace)
+    assert found.returncode == 1
+    assert "tenant 100000000000" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "arguments", "word"),
     [
