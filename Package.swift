@@ -99,7 +99,7 @@ let package = Package(
             name: "penstock",
             dependencies: [
                 "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
-                "Telemetry", "EventLoop", "Transport", "Simulation", arguments,
+                "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", arguments,
             ],
             swiftSettings: settings),
 

@@ -30,6 +30,8 @@ public struct EngineCounters: Sendable, Equatable {
     public var prefixQueries = Tokens.zero
     public var prefixHits = Tokens.zero
     public var stepTokens = StepTokensHistogram()
+    /// The most blocks that sequences ever held.
+    public var peakBlocks = 0
     /// Seconds in which a step ran.
     public var busySeconds = 0.0
     /// KV usage integrated over the busy seconds, sampled at the start of each run of like steps.

@@ -161,5 +161,6 @@ extension EngineModel {
             freeBlocks += unitBlocks
         }
         freeBlocks -= blocks
+        counted.peakBlocks = max(counted.peakBlocks, profile.blocks - availableBlocks)
     }
 }

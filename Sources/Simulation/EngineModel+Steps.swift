@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Units
+public import Units
 
 /// How the engine's time passes: steps begin, end, and make tokens.
 extension EngineModel {
@@ -21,6 +21,15 @@ extension EngineModel {
         }
     }
 
+    /// Finishes every step that is over at `now`, and begins none at that very instant: what is
+    /// submitted in answer to an end then joins the next step, as in an engine's own queue.
+    public mutating func finish(by now: Instant, into events: inout [EngineEvent]) {
+        finishSteps(endingBefore: now, into: &events)
+        guard let current = step else { return }
+        let ended = current.ended(by: now)
+        if ended > current.finished { finish(current, upTo: ended, into: &events) }
+    }
+
     /// Finishes steps `current.finished + 1` to `ended` of a run.
     private mutating func finish(
         _ current: EngineStep, upTo ended: Int, into events: inout [EngineEvent]
@@ -35,7 +44,9 @@ extension EngineModel {
         context += steps * decoding.count
         counted.generationTokens += Tokens(steps * decoding.count)
         counted.stepTokens.add(current.tokens, steps: steps)
-        for entry in decoding { events.append(.tokens(entry.id, count: steps, at: at)) }
+        if detail == .everyToken {
+            for entry in decoding { events.append(.tokens(entry.id, count: steps, at: at)) }
+        }
         guard ended == current.planned else {
             step?.finished = ended
             return
@@ -73,7 +84,7 @@ extension EngineModel {
             counted.promptTokens += Tokens(sequence.prompt)
             counted.cachedPromptTokens += Tokens(sequence.cached)
             events.append(.firstToken(id, at: at))
-        } else {
+        } else if detail == .everyToken {
             events.append(.tokens(id, count: 1, at: at))
         }
         counted.generationTokens += Tokens(1)

@@ -28,6 +28,12 @@ public struct EngineModel {
     /// Sequences that it holds at most, waiting ones included.
     public let maxHeld: Int
 
+    /// What it reports; `milestones` leaves `EngineEvent.tokens` out, for runs of millions.
+    public var detail = Detail.everyToken
+
+    /// How much an engine reports.
+    public enum Detail: Sendable, Equatable { case everyToken, milestones }
+
     // The stored state is the model's own: only its extensions in this room touch it.
     var sequences: Slab<EngineSequence>
     var waiting: Deque<SequenceID> = []
@@ -93,6 +99,20 @@ extension EngineModel {
 
     /// Tokens of everyone here: decode contexts, prompts begun, prompts waiting.
     public var outstanding: Tokens { Tokens(context + prefillingTokens + waitingPrompt) }
+
+    /// Prompt tokens, and tokens lost by preemption, that are still to be computed, without a look
+    /// at the prefix cache for those who wait. In time linear in them.
+    public var uncomputed: Tokens {
+        var sum = waitingPrompt
+        for id in waiting { sum += sequences[id.key]?.made ?? 0 }
+        for id in prefilling {
+            if case .prefilling(_, let rest)? = sequences[id.key]?.state { sum += rest }
+        }
+        return Tokens(sum)
+    }
+
+    /// Tokens that the decoding sequences hold.
+    public var decodeContext: Tokens { Tokens(context) }
 
     /// Blocks that nobody uses, cached ones included.
     public var availableBlocks: Int { freeBlocks + unitBlocks * prefixes.unused }

@@ -106,15 +106,18 @@ extension EngineProfile {
     /// An engine of `gpus` GPUs (tensor parallel), by the model's shape, the data sheet and fitted
     /// shares.
     ///
-    /// Memory is vLLM's 0.9 of the GPU less 4 GB a GPU for activations, less the weights. Nil when
-    /// the weights leave no room.
+    /// Memory is vLLM's 0.9 of the GPU less 4 GB a GPU for activations, less the weights. `kv` is
+    /// the precision of the KV cache where it is not the weights'. Nil when the weights leave no
+    /// room.
     public static func derived(
-        _ model: CatalogModel, on gpu: CatalogGPU, gpus: Int, _ precision: CatalogPrecision
+        _ model: CatalogModel, on gpu: CatalogGPU, gpus: Int, _ precision: CatalogPrecision,
+        kv: CatalogPrecision? = nil
     ) -> EngineProfile? {
         guard gpus > 0 else { return nil }
         let fit = FittedShares(model)
         let parallel = Double(gpus)
-        let kvToken = 2 * model.layers * model.kvHeads * model.headDimension * precision.bytes
+        let kvToken =
+            2 * model.layers * model.kvHeads * model.headDimension * (kv ?? precision).bytes
         let kvMemory =
             parallel * (gpu.memory * 0.9 - 4e9) - model.parameters * precision.bytes
         let blocks = Int(kvMemory / (kvToken * Double(blockTokens)))

@@ -99,5 +99,29 @@ public enum StepCost: Sendable, Equatable {
         }
     }
 
+    /// What one more prompt token adds to a step that computes many, in seconds, attention left
+    /// out.
+    public var perPrefillToken: Double {
+        switch self {
+        case .roofline(let law): law.perToken
+        case .linear(let law): law.perPrefillToken
+        }
+    }
+
+    /// Engine seconds that a request takes in a busy batch, its length known.
+    public func work(prompt: Int, output: Int) -> Double {
+        let (prompt, output) = (Double(prompt), Double(output))
+        switch self {
+        case .roofline(let law):
+            return law.perToken * prompt + law.perPair * prompt * prompt / 2
+                + output
+                * (law.perSequence + law.perToken + law.perContextToken * (prompt + output / 2))
+        case .linear(let law):
+            return law.perPrefillToken * prompt
+                + output
+                * (law.perDecodingSequence + law.perResidentToken * (prompt + output / 2))
+        }
+    }
+
     private func fourth(_ value: Double) -> Double { value * value * (value * value) }
 }

@@ -54,6 +54,22 @@ public struct VirtualRun {
             })
     }
 
+    /// Replays the trace in a closed loop: `clients` of them, each sending the next request of the
+    /// trace the moment its last one has ended; the trace's times count for nothing. `clients`
+    /// above zero.
+    public static func closedLoop(
+        _ trace: Trace, clients: Int, on profile: EngineProfile
+    ) -> VirtualResult {
+        var waiting = trace
+        for place in waiting.requests.indices { waiting.requests[place].arrival = .zero }
+        var run = VirtualRun(waiting, profile, 1, .roundRobin)
+        run.runClosed(clients)
+        return VirtualResult(
+            profile: profile, span: .zero, outcomes: run.outcomes,
+            engines: run.engines.map(\.counters), end: run.end,
+            blocksAreConserved: run.engines[0].blocksAreConserved)
+    }
+
     /// Requests a second that the engines sustain on this mix: all requests wait at time 0, spread
     /// by tokens; measured between the 10th and the 80th percent of completions. Zero when too few
     /// complete to tell.
@@ -97,6 +113,21 @@ public struct VirtualRun {
             }
             guard let engine, let change else { return }
             advance(engine, to: change)
+        }
+    }
+
+    private mutating func runClosed(_ clients: Int) {
+        let total = trace.requests.count
+        for place in 0..<min(clients, total) { submit(place, now: end) }
+        advance(0, to: end)
+        while let change = engines[0].nextChange {
+            engines[0].finish(by: change, into: &events)
+            let ended = events.count { if case .finished = $0 { true } else { false } }
+            record(0)
+            for place in outcomes.count..<min(outcomes.count + ended, total) {
+                submit(place, now: change)
+            }
+            advance(0, to: change)
         }
     }
 

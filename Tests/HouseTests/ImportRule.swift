@@ -46,7 +46,8 @@ enum ImportRule {
         "Configuration": libc.union(["Units", "Policy", "Yams", "Foundation"]),
         "penstock": libc.union([
             "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
-            "Telemetry", "EventLoop", "Transport", "Simulation", "ArgumentParser", "Logging",
+            "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "ArgumentParser",
+            "Logging",
         ]),
     ]
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -218,3 +219,100 @@ def test_a_simulated_engine_that_dies_ends_the_command(penstock):
         assert process.process.wait(10) == 0
     finally:
         process.stop()
+
+
+def simulate(penstock, *arguments):
+    return subprocess.run(
+        [penstock, "simulate", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_fixtures_table_has_a_row_for_each_rule_and_says_what_is_missed(penstock):
+    found = simulate(
+        penstock, "--fixture", "a", "--rule", "none", "--rule", "penstock", "--gateways", 1,
+        "--scrape", "1s", "--seeds", 1,
+    )
+    assert found.returncode == 0, found.stderr
+    rows = [line.split("|") for line in found.stdout.splitlines() if line.startswith("|")]
+    names = [name.strip() for name in rows[0]]
+    assert [row[names.index("rule")].strip() for row in rows[2:]] == ["none", "penstock"]
+    assert int(rows[2][names.index("preemptions")]) > 100
+    assert int(rows[3][names.index("preemptions")]) == 0
+
+
+def test_a_simulation_prints_the_same_document_each_time(penstock):
+    arguments = ("--fixture", "B", "--workload", "overload", "--rule", "fcfs", "--rule", "penstock")
+    arguments += ("--gateways", 1, "--seed", 7, "--seeds", 1, "--json")
+    found = [simulate(penstock, *arguments).stdout for _ in range(2)]
+    assert found[0] == found[1]
+    document = json.loads(found[0])
+    assert document["fixture"] == "B"
+    assert [run["rule"] for run in document["runs"]] == ["fcfs", "penstock"]
+    for run in document["runs"]:
+        assert run["seed"] == 7
+        assert run["workload"] == "overload"
+        assert run["joint_gap"] > 0
+        assert abs(sum(run["shares"]) - 1) < 1e-9
+
+
+def test_a_missed_bar_is_an_exit_code_where_that_is_asked_for(penstock):
+    arguments = ("--fixture", "B", "--workload", "overload", "--rule", "penstock")
+    arguments += ("--gateways", 1, "--seeds", 1)
+    found = simulate(penstock, *arguments, "--json")
+    assert found.returncode == 0
+    document = json.loads(found.stdout)
+    missed = [bar for bar in document["bars"] if bar["bound"] is not None and not bar["met"]]
+    assert simulate(penstock, *arguments, "--check").returncode == (1 if missed else 0)
+
+
+def test_what_if_a_tenant_sends_more_or_an_endpoint_is_lost(penstock, tmp_path):
+    trace = tmp_path / "trace.csv"
+    lines = [f"{100 * place},500,200,{place % 2}" for place in range(400)]
+    trace.write_text("t_ms,in,out,tenant\n" + "\n".join(lines) + "\n")
+
+    def run(*more):
+        found = simulate(
+            penstock, "--trace", trace, "--profile", "small-8k", "--endpoints", 2, "--json", *more
+        )
+        assert found.returncode == 0, found.stderr
+        return json.loads(found.stdout)["runs"]
+
+    (plain,) = run()
+    (as_is, doubled), (_, lost) = run("--scale", "1=2"), run("--lose", "1@20s")
+    assert plain["requests"] == as_is["requests"] == 400
+    assert plain["met_slo"] == as_is["met_slo"]
+    assert (as_is["case"], doubled["case"]) == ("as is", "what if")
+    assert [tenant["requests"] for tenant in doubled["tenants"]] == [200, 400]
+    assert doubled["requests"] == 600
+    assert doubled["shares"][1] > plain["shares"][1]
+    assert lost["shed"] > plain["shed"]
+
+
+def test_a_tenant_of_a_trace_has_a_number_that_a_table_can_hold(penstock, tmp_path):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("t_ms,in,out,tenant\n0,5,5,100000000000\n")
+    found = simulate(penstock, "--trace", trace)
+    assert found.returncode == 1
+    assert "tenant 100000000000" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "word"),
+    [
+        (2, [], "--fixture"),
+        (2, ["--fixture", "Q"], "--fixture Q"),
+        (2, ["--fixture", "A", "--rule", "nobody"], "--rule nobody"),
+        (2, ["--fixture", "B", "--workload", "nothing"], "nothing"),
+        (2, ["--fixture", "E"], "--traces"),
+        (2, ["--rate", "5", "--lose", "9@3s"], "--lose"),
+        (2, ["--rate", "5", "--load", "much"], "--load much"),
+        (1, ["--trace", "no-such-file.csv"], "no-such-file.csv"),
+        (1, ["--rate", "5", "--scale", "nobody=2"], "--scale nobody"),
+        (1, ["--rate", "5", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
+    ],
+)
+def test_what_is_wrong_with_a_simulation_is_said(penstock, code, arguments, word):
+    found = simulate(penstock, *arguments)
+    assert found.returncode == code
+    assert word in found.stderr
+    assert found.stdout == ""

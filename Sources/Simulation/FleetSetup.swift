@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Policy
+public import Units
+
+/// What is lost at one moment, with all that it holds: the last ones that are left.
+public struct FleetLoss: Sendable, Equatable {
+    public enum Part: Sendable, Equatable { case endpoint, gateway }
+
+    public var part: Part
+    public var count: Int
+    /// Since the start.
+    public var after: Duration
+
+    /// `count` endpoints.
+    public init(endpoints count: Int, after: Duration) {
+        (part, self.count, self.after) = (.endpoint, count, after)
+    }
+    /// `count` gateways. Some have to be left.
+    public init(gateways count: Int, after: Duration) {
+        (part, self.count, self.after) = (.gateway, count, after)
+    }
+}
+
+/// A fleet in virtual time: gateways in front of like engines.
+public struct FleetSetup: Sendable {
+    /// What a refused client does.
+    public enum Patience: Sendable, Equatable {
+        /// It takes the no for an answer.
+        case none
+        /// It comes back when it was told to, so many times at most.
+        case obeys(returns: Int)
+    }
+
+    public var profile: EngineProfile
+    /// Above zero.
+    public var endpoints: Int
+    /// Above zero. They see each other only by what they scrape.
+    public var gateways = 1
+    /// Each gateway asks each endpoint so often; gateways take turns within it.
+    public var scrapeInterval = Duration.seconds(1)
+    public var rule = FleetRule.penstock
+    /// What gateways under the rule `penstock` have as configuration: one endpoint for each of the
+    /// fleet, in its order, the trace's tenants in turn. Nil: one pool, one class, no limits.
+    public var policy: Policy?
+    /// The class in which all requests come.
+    public var trafficClass = 0
+    /// How long a request may wait at a gateway, without a `policy` and under baselines.
+    public var maxWait = Duration.seconds(120)
+    public var patience = Patience.none
+    public var losses: [FleetLoss] = []
+    /// Prompt tokens that one of a request's prefix hashes covers.
+    public var prefixUnit = Trace.prefixUnit
+    /// Requests a second that the fleet sustains: what `rate` takes its share of.
+    public var capacity = 0.0
+    /// How often the service of the tenants is looked at; nil: never.
+    public var sampling: Duration?
+    public var seed: UInt64 = 1
+
+    public init(profile: EngineProfile, endpoints: Int) {
+        self.profile = profile
+        self.endpoints = endpoints
+    }
+
+    /// The configuration in place of one that was not given. Its class never refuses for a full
+    /// cache, only for a wait that is too long.
+    func plainPolicy(tenants: Int, weights: [Double]) -> Policy {
+        let pool = PoolID(0)
+        let ids = (0..<endpoints).map { EndpointID($0) }
+        var queue = QueuePolicy()
+        queue.maxRequests = 1 << 22
+        queue.maxTokens = Tokens(1 << 50)
+        queue.maxWait = maxWait
+        var timeouts = TimeoutPolicy()
+        timeouts.total = .infinite
+        var upstream = UpstreamPolicy()
+        upstream.scrapeInterval = scrapeInterval
+        let model = ModelPolicy(id: ModelID(0), name: "simulated", contextLength: Tokens(1 << 30))
+        return Policy(
+            generation: 1, http: HTTPPolicy(), upstream: upstream, models: [model],
+            pools: [
+                PoolPolicy(
+                    id: pool, name: "simulated", engine: .vllm, endpoints: ids,
+                    models: [model.id], kvTokens: profile.kvTokens)
+            ],
+            endpoints: ids.map {
+                EndpointPolicy(
+                    id: $0, pool: pool,
+                    address: .ip(host: "192.0.2.1", port: UInt16(truncatingIfNeeded: $0.index)),
+                    authority: "endpoint-\($0.index)")
+            },
+            classes: [
+                ClassPolicy(
+                    id: ClassID(0), name: "interactive", pool: pool, rejectAt: 1e9,
+                    queue: queue, timeouts: timeouts)
+            ],
+            tenants: (0..<max(1, tenants)).map { place in
+                TenantPolicy(
+                    id: TenantID(place), name: "\(place)", keys: [], classes: [ClassID(0)],
+                    models: [model.id], weight: place < weights.count ? weights[place] : 1)
+            },
+            anonymous: nil, throttleHistory: 0)
+    }
+}
