@@ -114,6 +114,17 @@ public struct PeakWalk: Sendable {
         return count <= Self.exactly ? exactPeak(newcomer, count) : cohortPeak(newcomer)
     }
 
+    /// What those will hold at their ends that end about when one would that comes now with this
+    /// rest: earlier or later by one part in `parts` of it at most.
+    public func companions(of rest: Tokens, within parts: Int) -> Tokens {
+        let margin = rest.count / parts
+        var whole = 0
+        for other in sequences where abs(other.rest.count - rest.count) <= margin {
+            whole += other.held.count + other.rest.count * other.width
+        }
+        return Tokens(whole)
+    }
+
     private func exactPeak(_ newcomer: Sequence?, _ count: Int) -> Tokens {
         var ordered = [8 of Sequence](repeating: Sequence(held: .zero, rest: .zero, width: 0))
         for place in 0..<count {

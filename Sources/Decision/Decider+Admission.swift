@@ -28,6 +28,7 @@ extension Decider {
         entry.waitsUntil = min(now + queue.maxWait, entry.deadline)
         entries.update(ticket) { $0 = entry }
         pools[entry.pool.index].flow.arrived(entry.need, now: now)
+        queues[entry.trafficClass.index].lift(entry.tenant)
         if let endpoint = turnOnArrival(entry, now: now) {
             return forward(ticket, entry, to: endpoint, now: now, into: &actions)
         }
@@ -46,7 +47,7 @@ extension Decider {
     /// One that needs an endpoint of its own is in nobody's way anywhere else.
     private func waiter(_ ticket: Ticket, _ entry: Entry) -> ClassQueue.Entry {
         ClassQueue.Entry(
-            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens,
+            ticket: ticket, tenant: entry.tenant, tokens: entry.tokens, cost: entry.cost,
             need: needsEmpty(entry) ? .zero : entry.need,
             arrivedAt: entry.waitsFrom ?? entry.waitsUntil, expiresAt: entry.waitsUntil)
     }
@@ -156,6 +157,8 @@ extension Decider {
             entry.turnover = turnover
             entry.uncached = uncached
             entry.forwardedAt = now
+            entry.charged = entry.due
+            queues[entry.trafficClass.index].dispatch(entry.tenant, cost: entry.due)
         }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
@@ -183,6 +186,7 @@ extension Decider {
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
         endpoints[place].walk.update(entry.seat, to: after.sequence)
+        charge(&after, after.due)
         entries.update(ticket) { $0 = after }
     }
 
@@ -209,6 +213,7 @@ extension Decider {
         }
         endpoints[endpoint.index].health.failed(now: now)
         vacate(ticket, entry, endpoint, now: now)
+        charge(&entry, .zero)
         entry.bounced(from: endpoint)
         entries.update(ticket) { $0 = entry }
         resend(ticket, entry, now: now, into: &actions)

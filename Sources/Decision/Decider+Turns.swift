@@ -7,10 +7,12 @@ import Units
 
 /// Whose turn it is among those who wait for a pool.
 ///
-/// A class of a lower rank goes first, and in a class who came first. A head that does not fit
-/// holds the pool only where it will fit within a quarter of its wait limit; else those behind it
-/// in its class may pass, eight times at most. Who needs an endpoint of its own holds no more than
-/// the one that will be empty first, so that the others' endpoints do not stand idle for it.
+/// A class of a lower rank goes first, in a class the tenant that was served least by its weight
+/// (`FairShare`), and of a tenant who has waited longest for its cost (`ClassQueue.Order`). A head
+/// that does not fit holds the pool only where it will fit within a quarter of its wait limit; else
+/// those behind it in its class may pass, eight times at most. Who needs an endpoint of its own
+/// holds no more than the one that will be empty first, so that the others' endpoints do not stand
+/// idle for it.
 ///
 /// A class that waits behind others is owed a twentieth of what is dispatched (`ClassShare`). When
 /// its head is due it goes first of all, or holds one endpoint in the same way.
@@ -56,8 +58,8 @@ extension Decider {
     /// wait.
     mutating func turnOnArrival(_ entry: Entry, now: Instant) -> EndpointID? {
         guard waiting > 0 else { return choose(entry, now: now) }
-        let due = dueWaiters(at: entry.pool, but: entry.trafficClass.index)
-        guard let ahead = waitersAhead(of: entry),
+        let due = dueWaiters(at: entry.pool, but: entry.trafficClass.index, now: now)
+        guard let ahead = waitersAhead(of: entry, now: now),
             case .to(let endpoint) = way(for: entry, past: due + ahead, now: now)
         else { return nil }
         pass(due + ahead)
@@ -66,6 +68,49 @@ extension Decider {
 
     private mutating func pass(_ passed: [Ticket]) {
         for ticket in passed { entries.update(ticket) { $0.passes += 1 } }
+    }
+
+    // MARK: fairness
+
+    /// The endpoints where too many will end at about the time at which this one would. None as
+    /// long as all who wait would fit on empty ones: then nothing is gained by spreading them.
+    private func bunched(_ entry: Entry) -> [EndpointID] {
+        let pool = policy.pools[entry.pool.index].endpoints
+        var capacity = Tokens.zero
+        for id in pool where endpoints[id.index].isAvailable {
+            capacity += endpoints[id.index].ledger.capacity ?? .zero
+        }
+        let needs = queues[entry.trafficClass.index].needs
+        guard needs > capacity else { return [] }
+        let sequence = entry.sequence
+        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        return pool.filter { endpoints[$0.index].bunches(sequence, under: limit) }
+    }
+
+    /// By what the requests of a tenant have their turn in the class at `place`.
+    func turnOrder(_ place: Int, now: Instant) -> ClassQueue.Order {
+        let limits = policy.classes[place]
+        var rate = 0.0
+        for id in policy.pools[limits.pool.index].endpoints where endpoints[id.index].isAvailable {
+            rate += endpoints[id.index].turnoverPerSecond
+        }
+        let needs = Double(queues[place].needs.count)
+        let most = rate * limits.queue.maxWait.seconds
+        return ClassQueue.Order(now: now, isCrowded: rate > 0 && needs > most)
+    }
+
+    /// What the tenant was charged for the request becomes `cost`.
+    mutating func charge(_ entry: inout Entry, _ cost: Tokens) {
+        guard cost != entry.charged else { return }
+        queues[entry.trafficClass.index].charge(entry.tenant, cost: cost - entry.charged)
+        entry.charged = cost
+    }
+
+    /// The request has ended at its endpoint: its tenant pays for what was generated.
+    mutating func settle(_ entry: Entry, _ ending: Ending) {
+        var entry = entry
+        let output = max(ending.output, entry.streamed)
+        charge(&entry, entry.uncached + output + output)
     }
 
     // MARK: shares
@@ -87,10 +132,11 @@ extension Decider {
     }
 
     /// The heads that are due, without those of one class.
-    private func dueWaiters(at pool: PoolID, but own: Int? = nil) -> [Ticket] {
+    private func dueWaiters(at pool: PoolID, but own: Int? = nil, now: Instant) -> [Ticket] {
         var due: [Ticket] = []
-        for place in order where place != own {
-            guard let head = queues[place].head, let entry = entries[head.entry.ticket],
+        for place in order where place != own && shares[place].isOwed {
+            guard let head = queues[place].first(by: turnOrder(place, now: now)),
+                let entry = entries[head.entry.ticket],
                 entry.pool == pool, shares[place].isDue(entry.cost)
             else { continue }
             due.append(head.entry.ticket)
@@ -112,7 +158,7 @@ extension Decider {
     // MARK: turns
 
     private func nextTurn(at pool: PoolID, now: Instant) -> Turn? {
-        let due = dueWaiters(at: pool)
+        let due = dueWaiters(at: pool, now: now)
         if let turn = dueTurn(due, now: now) { return turn }
         var passed = due
         let most = passed.count + Self.lookahead
@@ -120,7 +166,7 @@ extension Decider {
             var turn: Turn?
             var isHeld = false
             var tried: PeakWalk.Sequence?
-            queues[place].each { seat, waiter in
+            queues[place].eachTurn(by: turnOrder(place, now: now)) { seat, waiter in
                 guard let entry = entries[waiter.ticket], entry.pool == pool,
                     !due.contains(waiter.ticket)
                 else { return true }
@@ -157,18 +203,24 @@ extension Decider {
 
     /// Those who wait and whose turn is before that of one who comes now; nil when they are too
     /// many, or one of an earlier class waits for room that both could use.
-    private func waitersAhead(of entry: Entry) -> [Ticket]? {
+    private func waitersAhead(of entry: Entry, now: Instant) -> [Ticket]? {
         var ahead: [Ticket] = []
         for place in order {
             let isOwn = place == entry.trafficClass.index
             var isBarred = false
-            queues[place].each { _, waiter in
+            let look = { (_: SlabKey, waiter: ClassQueue.Entry) in
                 guard let other = entries[waiter.ticket], other.pool == entry.pool else {
                     return true
                 }
                 isBarred = ahead.count == Self.lookahead || !(isOwn || needsEmpty(other))
                 ahead.append(waiter.ticket)
                 return !isBarred
+            }
+            if isOwn {
+                let turns = turnOrder(place, now: now)
+                queues[place].eachAhead(of: entry.tenant, by: turns, look)
+            } else {
+                queues[place].each(look)
             }
             if isBarred { return nil }
             if isOwn { break }
@@ -178,7 +230,8 @@ extension Decider {
 
     private func way(for entry: Entry, past ahead: [Ticket], now: Instant) -> Way {
         guard let endpoint = choose(entry, now: now) else { return .none }
-        var held: [EndpointID] = []
+        var held = bunched(entry)
+        if !held.isEmpty, choose(entry, except: held, now: now) == nil { return .held }
         for ticket in ahead {
             guard let waiter = entries[ticket], holds(waiter, now: now) else { continue }
             // One of another class is before this one because it is due.

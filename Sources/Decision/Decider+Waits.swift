@@ -46,7 +46,7 @@ extension Decider {
         }
         if lowest >= limits.rejectAt { return kvPressure(entry, lowest, now: now) }
         let patience = entry.waitsUntil - now
-        let ahead = needsAhead(of: entry)
+        let ahead = needsAhead(of: entry, now: now)
         guard let wait = waitForRoom(entry, behind: ahead, .likely, now: now), wait > patience
         else { return nil }
         // Would it have waited in time with nobody before it? Then the queue is what is too long.
@@ -108,7 +108,7 @@ extension Decider {
         _ reason: RefusalReason, _ entry: Entry, now: Instant,
         limit: Double, used: Double, requested: Double?
     ) -> Refusal {
-        let room = waitForRoom(entry, behind: needsAhead(of: entry), .latest, now: now)
+        let room = waitForRoom(entry, behind: needsAhead(of: entry, now: now), .latest, now: now)
         let wait = room.map { $0 + Self.margin($0) } ?? Self.unknownWait
         var refusal = Refusal(
             reason, retryAfter: wait, limit: limit, used: used, requested: requested)
@@ -162,14 +162,23 @@ extension Decider {
     }
 
     /// What those need whose turn at its pool is earlier.
-    private func needsAhead(of entry: Entry) -> Tokens {
+    private func needsAhead(of entry: Entry, now: Instant) -> Tokens {
         guard waiting > 0 else { return .zero }
         var needs = Tokens.zero
         for place in order {
-            if policy.classes[place].pool == entry.pool { needs += queues[place].needs }
-            if place == entry.trafficClass.index { break }
+            let isOwn = place == entry.trafficClass.index
+            if policy.classes[place].pool == entry.pool {
+                needs += isOwn ? needsInClass(entry, now: now) : queues[place].needs
+            }
+            if isOwn { break }
         }
         return needs
+    }
+
+    private func needsInClass(_ entry: Entry, now: Instant) -> Tokens {
+        let place = entry.trafficClass.index
+        return queues[place].needsAhead(
+            of: entry.tenant, cost: entry.cost, by: turnOrder(place, now: now))
     }
 
     // MARK: waits

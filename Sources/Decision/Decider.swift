@@ -228,6 +228,7 @@ public struct Decider: Sendable {
         case .forwarded(let endpoint):
             vacate(ticket, entry, endpoint, now: now)
             entries.remove(ticket)
+            settle(entry, ending)
             learn(entry, ending, at: endpoint, now: now)
             dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
@@ -308,6 +309,8 @@ public struct Decider: Sendable {
             queues.append(ClassQueue(capacity: entries.limit))
             shares.append(ClassShare())
         }
+        let weights = policy.tenants.map(\.weight)
+        for place in queues.indices { queues[place].configure(weights: weights) }
         let classes = policy.classes
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
     }

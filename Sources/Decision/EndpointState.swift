@@ -10,6 +10,8 @@ public struct EndpointState: Sendable {
     /// Between two tokens, before an endpoint has shown its pace.
     static let usualPace = Duration.milliseconds(50)
 
+    private static let bunchParts = 8
+
     /// How full it is.
     public var ledger: EndpointLedger
     /// The own sequences, at the places that they have in `Decider.seats`.
@@ -90,6 +92,16 @@ public struct EndpointState: Sendable {
     /// a known capacity.
     func share(adding newcomer: PeakWalk.Sequence?, now: Instant) -> Double? {
         ledger.share(holding: held(adding: newcomer), now: now)
+    }
+
+    /// Of those who are there, too many will end about when the newcomer would, by an eighth of its
+    /// time: more than a quarter over the eighth of `share` of the capacity that a steady stream
+    /// has there. They would leave as a wave, and of a wave fewer fit than of a stream.
+    func bunches(_ newcomer: PeakWalk.Sequence, under share: Double) -> Bool {
+        guard let capacity = ledger.capacity, walk.count >= PeakWalk.exactly else { return false }
+        let whole = walk.companions(of: newcomer.rest, within: Self.bunchParts)
+        let even = share * Double(capacity.count) / Double(Self.bunchParts)
+        return Double(whole.count) > 1.25 * even
     }
 
     /// The share of its capacity that is projected to be held, everybody's tokens counted: what a

@@ -52,6 +52,8 @@ struct Entry: Sendable {
     var streamed = Tokens.zero
     var firstTokenAt: Instant?
     var lastTokenAt: Instant?
+    /// What its tenant was charged for it, in cost.
+    var charged = Tokens.zero
     /// So often a later one was let in before it.
     var passes = 0
     var bounces = 0
@@ -83,6 +85,10 @@ struct Entry: Sendable {
     /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.
     var cost: Tokens { input + expected + expected }
 
+    /// What its tenant owes for it by now: the prompt as far as it was not cached, half of the
+    /// expected output at once, and what goes beyond that as it appears.
+    var due: Tokens { uncached + max(expected, streamed + streamed) }
+
     /// What the queue's bound counts.
     var tokens: Tokens { input + expected }
 
@@ -100,6 +106,7 @@ struct Entry: Sendable {
         avoided = endpoint
         stage = .budgeting
         streamed = .zero
+        uncached = .zero
         forwardedAt = nil
         firstTokenAt = nil
         lastTokenAt = nil

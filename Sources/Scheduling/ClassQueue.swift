@@ -3,11 +3,13 @@
 public import Policy
 public import Units
 
-/// The requests of one class that wait for room, first come first served, within the class's
-/// bounds.
+/// The requests of one class that wait for room, within the class's bounds.
 ///
-/// A doubly linked list over a slab: a client that leaves is taken out from the middle in constant
-/// time.
+/// Tenants have their turn by `FairShare`, the requests of one by `Order`; those that had their
+/// turn before and came back go before all.
+///
+/// Doubly linked lists over a slab, one by age and one for each row of a tenant's like costs: a
+/// client that leaves is taken out from the middle in constant time.
 public struct ClassQueue: Sendable {
     /// One waiting request.
     public struct Entry: Sendable, Equatable {
@@ -17,6 +19,8 @@ public struct ClassQueue: Sendable {
         public var tenant: TenantID
         /// Estimated input and expected output: what the class's bound counts.
         public var tokens: Tokens
+        /// The unit of fairness: what its tenant will be charged.
+        public var cost: Tokens
         /// What it will add to an endpoint's projection.
         public var need: Tokens
         /// Since when it waits.
@@ -24,14 +28,16 @@ public struct ClassQueue: Sendable {
         /// When it is refused if it still waits.
         public var expiresAt: Instant
 
-        /// One that waits from `arrivedAt` to `expiresAt` at most.
+        /// One that waits from `arrivedAt` to `expiresAt` at most. Its cost are its tokens unless
+        /// told.
         public init(
-            ticket: SlabKey, tenant: TenantID, tokens: Tokens, need: Tokens,
+            ticket: SlabKey, tenant: TenantID, tokens: Tokens, cost: Tokens? = nil, need: Tokens,
             arrivedAt: Instant, expiresAt: Instant
         ) {
             self.ticket = ticket
             self.tenant = tenant
             self.tokens = tokens
+            self.cost = cost ?? tokens
             self.need = need
             self.arrivedAt = arrivedAt
             self.expiresAt = expiresAt
@@ -40,13 +46,47 @@ public struct ClassQueue: Sendable {
 
     private struct Node: Sendable {
         var entry: Entry
+        /// Nil: among those who came back.
+        var row: Int?
+        /// Grows from request to request.
+        var number: Int
         var previous: SlabKey?
         var next: SlabKey?
+        /// Its neighbours in its row.
+        var before: SlabKey?
+        var after: SlabKey?
     }
+
+    /// By what the requests of one tenant have their turn.
+    public struct Order: Sendable {
+        /// The time now.
+        public var now: Instant
+        /// More waits than can be served in time: the cheapest first, every eighth turn the
+        /// oldest. Else who has waited longest for its cost.
+        public var isCrowded: Bool
+
+        /// At this moment.
+        public init(now: Instant, isCrowded: Bool = false) {
+            self.now = now
+            self.isCrowded = isCrowded
+        }
+    }
+
+    /// Added to each cost when waits are compared with costs. With nothing added the large ones
+    /// wait so long that the last hundredth comes a quarter later than first come, first served,
+    /// and so many small ones run side by side that their tokens take longer (fixture A).
+    static let evenCost = 200_000
+    /// When more waits than can be served, so many turns of a tenant bring one to its oldest.
+    static let turnsPerOldest = 8
 
     private var nodes: Slab<Node>
     private var first: SlabKey?
     private var last: SlabKey?
+    private var lanes: [TenantLane] = []
+    private var returned = TenantLane.Row()
+    private var numbers = 0
+    /// What each tenant was served.
+    public private(set) var fair = FairShare()
     /// No entry expires before it. Entries that leave may leave it too early, never too late.
     private var nothingExpiresBefore = Instant.distantFuture
     /// Sum over the entries.
@@ -68,33 +108,57 @@ public struct ClassQueue: Sendable {
         return (first, node.entry)
     }
 
-    /// The place of the entry from now on, behind all others; nil when one more exceeds a bound of
-    /// `policy`.
+    /// The place of the entry from now on, behind all others of its age; nil when one more exceeds
+    /// a bound of `policy`.
     public mutating func append(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
-        guard let place = insert(entry, within: policy, previous: last, next: nil) else {
+        let row = TenantLane.row(of: entry.cost)
+        guard let place = insert(entry, row, within: policy, previous: last, next: nil) else {
             return nil
         }
         if let last { nodes.update(last) { $0.next = place } } else { first = place }
         last = place
+        let tenant = entry.tenant
+        while lanes.count <= tenant.index { lanes.append(TenantLane()) }
+        if lanes[tenant.index].isEmpty { fair.waits(tenant) }
+        var line = lanes[tenant.index].row(row)
+        if let last = line.last {
+            nodes.update(last) { $0.after = place }
+            nodes.update(place) { $0.before = last }
+        } else {
+            line.first = place
+        }
+        line.last = place
+        line.needs += entry.need.count
+        lanes[tenant.index].set(row, to: line)
         return place
     }
 
     /// The same before all others: for one that had its turn already.
     public mutating func prepend(_ entry: Entry, within policy: QueuePolicy) -> SlabKey? {
-        guard let place = insert(entry, within: policy, previous: nil, next: first) else {
+        guard let place = insert(entry, nil, within: policy, previous: nil, next: first) else {
             return nil
         }
         if let first { nodes.update(first) { $0.previous = place } } else { last = place }
         first = place
+        if let head = returned.first {
+            nodes.update(head) { $0.before = place }
+            nodes.update(place) { $0.after = head }
+        } else {
+            returned.last = place
+        }
+        returned.first = place
         return place
     }
 
     private mutating func insert(
-        _ entry: Entry, within policy: QueuePolicy, previous: SlabKey?, next: SlabKey?
+        _ entry: Entry, _ row: Int?, within policy: QueuePolicy, previous: SlabKey?,
+        next: SlabKey?
     ) -> SlabKey? {
+        let node = Node(entry: entry, row: row, number: numbers, previous: previous, next: next)
         guard count < policy.maxRequests, tokens + entry.tokens <= policy.maxTokens,
-            let place = nodes.insert(Node(entry: entry, previous: previous, next: next))
+            let place = nodes.insert(node)
         else { return nil }
+        numbers += 1
         tokens += entry.tokens
         needs += entry.need
         nothingExpiresBefore = min(nothingExpiresBefore, entry.expiresAt)
@@ -117,7 +181,31 @@ public struct ClassQueue: Sendable {
         }
         tokens -= node.entry.tokens
         needs -= node.entry.need
+        guard let row = node.row else {
+            returned = unlink(node, from: returned)
+            return node.entry
+        }
+        let tenant = node.entry.tenant
+        var line = unlink(node, from: lanes[tenant.index].row(row))
+        line.needs -= node.entry.need.count
+        lanes[tenant.index].set(row, to: line)
+        if lanes[tenant.index].isEmpty { fair.rests(tenant) }
         return node.entry
+    }
+
+    private mutating func unlink(_ node: Node, from row: TenantLane.Row) -> TenantLane.Row {
+        var row = row
+        if let before = node.before {
+            nodes.update(before) { $0.after = node.after }
+        } else {
+            row.first = node.after
+        }
+        if let after = node.after {
+            nodes.update(after) { $0.before = node.before }
+        } else {
+            row.last = node.before
+        }
+        return row
     }
 
     /// Takes out every entry that has expired at `now` and adds it to `late`, the longest waiting
@@ -153,5 +241,81 @@ public struct ClassQueue: Sendable {
             guard body(place, node.entry) else { return }
             at = node.next
         }
+    }
+
+    // MARK: turns
+
+    /// The weights of the policy's tenants, by their places.
+    public mutating func configure(weights: [Double]) { fair.configure(weights: weights) }
+
+    /// One of the tenant's asks for its turn: see `FairShare.lift`.
+    public mutating func lift(_ tenant: TenantID) { fair.lift(tenant) }
+
+    /// One of the tenant's has its turn, whether it waited or not, for so much cost at first.
+    public mutating func dispatch(_ tenant: TenantID, cost: Tokens) {
+        fair.dispatch(tenant, cost: cost.count)
+        if tenant.index < lanes.count { lanes[tenant.index].turns &+= 1 }
+    }
+
+    /// What it was served is so much more; less than nothing where too much was charged.
+    public mutating func charge(_ tenant: TenantID, cost: Tokens) {
+        fair.charge(tenant, cost: cost.count)
+    }
+
+    func lane(of tenant: TenantID) -> TenantLane? {
+        tenant.index < lanes.count ? lanes[tenant.index] : nil
+    }
+
+    func waits(_ tenant: TenantID) -> Bool { lane(of: tenant).map { !$0.isEmpty } ?? false }
+
+    func isReturned(_ place: SlabKey) -> Bool { nodes[place].map { $0.row == nil } ?? false }
+
+    func eachReturned(_ body: (SlabKey, Entry) -> Bool) -> Bool {
+        var at = returned.first
+        while let place = at, let node = nodes[place] {
+            guard body(place, node.entry) else { return false }
+            at = node.after
+        }
+        return true
+    }
+
+    /// The one of the tenant's whose turn it is. Looks at the heads of its rows only.
+    func choice(of tenant: TenantID, by order: Order) -> (place: SlabKey, entry: Entry)? {
+        let lane = lanes[tenant.index]
+        let isOldest = lane.turns % Self.turnsPerOldest == Self.turnsPerOldest - 1
+        var best: (place: SlabKey, node: Node, score: Double)?
+        lane.eachHead { place in
+            guard let node = nodes[place] else { return }
+            let score: Double
+            if !order.isCrowded {
+                let wait = max(0, (order.now - node.entry.arrivedAt).seconds)
+                score = wait / Double(node.entry.cost.count + Self.evenCost)
+            } else {
+                // The heads come by their cost.
+                score = isOldest ? (order.now - node.entry.arrivedAt).seconds : best == nil ? 1 : 0
+            }
+            if let best {
+                let isBetter =
+                    score > best.score || (score == best.score && node.number < best.node.number)
+                guard isBetter else { return }
+            }
+            best = (place, node, score)
+        }
+        return best.map { ($0.place, $0.node.entry) }
+    }
+
+    func eachOther(
+        of tenant: TenantID, but chosen: SlabKey, _ body: (SlabKey, Entry) -> Bool
+    ) -> Bool {
+        var left = lanes[tenant.index].occupied
+        while left != 0 {
+            var at = lanes[tenant.index].rows[left.trailingZeroBitCount].first
+            while let place = at, let node = nodes[place] {
+                at = node.after
+                if place != chosen, !body(place, node.entry) { return false }
+            }
+            left &= left - 1
+        }
+        return true
     }
 }

@@ -31,6 +31,9 @@ public struct ClassShare: Sendable, Equatable {
     /// Nobody of the class waits any more.
     public mutating func rests() { owed = min(owed, 0) }
 
+    /// Something is owed: a head may be due.
+    public var isOwed: Bool { owed > 0 }
+
     /// A head of this cost goes before the classes that are ranked before its own.
     public func isDue(_ cost: Tokens) -> Bool {
         owed > 0 && owed >= Self.parts * cost.count / 2

@@ -28,6 +28,17 @@ import Units
         #expect(abs(found[0].shares[1] - 2.0 / 3) < 0.01)
     }
 
+    @Test func tenantsAreServedByTheirWeights() {
+        let found = rows(.fairness, ["penstock"], ["overload", "overload-weighted"]).map(\.mean)
+        #expect(found[0][.gap] <= 3_000)
+        #expect(found[1][.gap] <= 2_000)
+        for report in found {
+            #expect(report[.shareError] <= 0.02)
+            #expect(report[.preemptions] == 0)
+            #expect(report[.tokens] >= 830)
+        }
+    }
+
     @Test func everyFixtureHasRowsForEveryRule() {
         for fixture in FleetFixture.allCases where fixture != .traces {
             #expect(!fixture.cases(FixtureChoice()).isEmpty)
