@@ -227,6 +227,11 @@ extension CrossCheck {
                     "\(tenant.path("keys")): is required, because no listener names this tenant",
                     at: tenant.place("keys"))
             }
+            if id == "other" {
+                add(
+                    "\(tenant.path("id")): 'other' is what metrics call the tenants beyond those "
+                        + "with labels of their own; take another name", at: tenant.place("id"))
+            }
             checkUse(tenant)
             checkPrices(tenant)
         }

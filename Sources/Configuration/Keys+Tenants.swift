@@ -13,7 +13,7 @@ extension Keys {
             Key(
                 "tenants[].id", .scalar(.name), .required, .reloadable,
                 "The tenant's name, in metrics and in the store; `anonymous` takes the requests "
-                    + "that have no key."),
+                    + "that have no key, and `other` is taken by the metrics."),
             Key(
                 "tenants[].keys", .list(.keyHash, 0...64), .absent, .reloadable,
                 "The hashes of its API keys, as `penstock key new` and `penstock key hash` print "

@@ -178,6 +178,14 @@ import Units
         #expect(document.mistakes()[0].hasPrefix("20:9: tenants[0].id: expected a name"))
     }
 
+    @Test func aTenantsNameIsNotTheOneOfAllOthersInMetrics() {
+        let key = "keys: ['sha256:\(String(repeating: "a", count: 64))']"
+        let text = Document().with(.tenant, key).text.replacing("id: anonymous", with: "id: other")
+        let mistakes = Document(text: text).mistakes()
+        #expect(mistakes.count == 1)
+        #expect(mistakes[0].hasPrefix("20:9: tenants[0].id: 'other' is what metrics call"))
+    }
+
     @Test(arguments: [("USD", true), ("usd", false), ("EURO", false), ("€", false)])
     func aCurrencyIsThreeCapitals(text: String, isRight: Bool) {
         let price = "{input_per_million: 1, output_per_million: 1, currency: \(text)}"
