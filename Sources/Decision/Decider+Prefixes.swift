@@ -60,7 +60,13 @@ extension Decider {
             prefixes.note(prompt.blocks, on: endpoint)
         }
         prefixes.prefill(uncached, on: endpoint)
-        guard entry.isStreamed else { return uncached }
+        endpoints[endpoint.index].prompts.admit(uncached, now: now)
+        endpoints[endpoint.index].adjustPrompts(now)
+        guard entry.isStreamed else {
+            endpoints[endpoint.index].prompts.prefilled(uncached)
+            return uncached
+        }
+        endpoints[endpoint.index].streams += 1
         endpoints[endpoint.index].committed += uncached
         endpoints[endpoint.index].prefillRate.began(now: now)
         return uncached
@@ -71,11 +77,15 @@ extension Decider {
         guard entry.isStreamed else { return }
         endpoints[endpoint.index].committed -= entry.uncached
         endpoints[endpoint.index].prefillRate.prefilled(entry.uncached, now: now)
+        endpoints[endpoint.index].prompts.prefilled(entry.uncached)
     }
 
     /// It leaves its endpoint.
     mutating func uncommit(_ entry: Entry, from endpoint: EndpointID, now: Instant) {
-        guard entry.isStreamed, entry.firstTokenAt == nil else { return }
+        endpoints[endpoint.index].adjustPrompts(now)
+        guard entry.isStreamed else { return }
+        endpoints[endpoint.index].streams -= 1
+        guard entry.firstTokenAt == nil else { return }
         endpoints[endpoint.index].committed -= entry.uncached
         endpoints[endpoint.index].prefillRate.abandoned(now: now)
     }
