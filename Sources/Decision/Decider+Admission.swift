@@ -125,6 +125,11 @@ extension Decider {
     /// flight win. Nil where it does not fit.
     func load(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
         guard endpoints[id.index].takesPrompt(now) else { return nil }
+        return share(of: id, with: entry, now: now)
+    }
+
+    /// The same without regard to prompts.
+    func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
         guard let share = endpoints[id.index].share(adding: entry.sequence, now: now) else {
             return 1 + Double(endpoints[id.index].held().count)
         }

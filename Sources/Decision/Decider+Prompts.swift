@@ -6,6 +6,10 @@ import Units
 
 /// The budgets of prompt tokens as one who waits sees them.
 extension Decider {
+    /// A prompt's first token takes so many times what its own tokens take: it shares its steps
+    /// with decodes and with other prompts, and long ones attend to more.
+    private static let firstTokenFactor = 3.0
+
     /// How long a request may wait for its turn: the class's wait, and no longer than its first
     /// token can still be in time. One whose prompt takes that long by itself may wait a little all
     /// the same, for an endpoint that is idle.
@@ -15,7 +19,9 @@ extension Decider {
             let endpoint = policy.pools[entry.pool.index].endpoints.first
         else { return limits.queue.maxWait }
         let own = endpoints[endpoint.index].prompts.firstToken(after: entry.input).seconds
-        let left = targets.firstToken.seconds - 1.25 * own - 3 * targets.betweenTokens.seconds
+        let left =
+            targets.firstToken.seconds - Self.firstTokenFactor * own - 3
+            * targets.betweenTokens.seconds
         return min(
             limits.queue.maxWait, .seconds(max(left, 0.25 * targets.firstToken.seconds)))
     }

@@ -42,7 +42,7 @@ import Units
     @Test func whatDoesNotFitWaitsAndGoesWhenItDoes() throws {
         var machine = Machine(plan())
         #expect(try machine.send(arrival(5_000)).isForwarded)
-        let second = try machine.send(arrival(5_000))
+        let second = try machine.send(arrival(1_000))
         #expect(second.isQueued)
         var waited = Duration.zero
         while waited < .seconds(2) {
