@@ -138,7 +138,21 @@ extension Keys {
         timeout(
             "classes[].timeouts.total", share.timeouts.total,
             "From arrival to the last byte; a stream then ends as one that reached its length."),
+        Key(
+            "classes[].targets", .section, .absent, .reloadable,
+            "What answers are to keep to. With it the prompts in flight at each engine of the pool "
+                + "are bounded, and requests wait for them at the gateway."),
+        timeout(
+            "classes[].targets.first_token", goal.firstToken,
+            "From arrival to the first token of a stream; one that cannot keep to it any more is "
+                + "refused with 503."),
+        timeout(
+            "classes[].targets.between_tokens", goal.betweenTokens,
+            "Between two tokens of a stream, in the mean; the shortest of the pool's classes "
+                + "bounds the prompts in flight."),
     ]
+
+    private static let goal = TargetPolicy()
 
     private static func timeout(_ path: String, _ standard: Duration, _ meaning: String) -> Key {
         Key(

@@ -72,6 +72,14 @@ extension TimeoutPolicy {
     }
 }
 
+extension TargetPolicy {
+    init(_ section: Section) {
+        self.init(
+            firstToken: checked(section.duration("first_token")),
+            betweenTokens: checked(section.duration("between_tokens")))
+    }
+}
+
 extension Price {
     init(_ section: Section) {
         self.init(

@@ -147,7 +147,8 @@ extension PolicyBuilder {
                 throttleAt: checked(kv.decimal("throttle_at")),
                 rejectAt: checked(kv.decimal("reject_at")),
                 queue: QueuePolicy(checked(section.section("queue"))),
-                timeouts: TimeoutPolicy(checked(section.section("timeouts"))))
+                timeouts: TimeoutPolicy(checked(section.section("timeouts"))),
+                targets: section.section("targets").map { TargetPolicy($0) })
             return (place, item)
         }
         return classes.table(present, before: previous?.classes ?? []) { item in

@@ -25,7 +25,7 @@ extension Decider {
         var entry = entry
         let queue = policy.classes[entry.trafficClass.index].queue
         entry.waitsFrom = now
-        entry.waitsUntil = min(now + queue.maxWait, entry.deadline)
+        entry.waitsUntil = min(now + patience(entry), entry.deadline)
         entries.update(ticket) { $0 = entry }
         pools[entry.pool.index].flow.arrived(entry.need, now: now)
         queues[entry.trafficClass.index].lift(entry.tenant)
@@ -41,6 +41,7 @@ extension Decider {
         else { return refuse(ticket, queueFull(entry, now: now), into: &actions) }
         entries.update(ticket) { $0.stage = .queued(place) }
         waiting += 1
+        waitingPrompts[entry.trafficClass.index] += entry.input
         actions.append(.queued(entry.request))
     }
 
@@ -57,6 +58,7 @@ extension Decider {
         let own = entry.trafficClass.index
         guard queues[own].remove(place) != nil else { return }
         waiting -= 1
+        waitingPrompts[own] -= entry.input
         if queues[own].isEmpty { shares[own].rests() }
     }
 
@@ -69,6 +71,7 @@ extension Decider {
             if queues[place].isEmpty { shares[place].rests() }
             for waiter in late {
                 guard let entry = entries[waiter.ticket] else { continue }
+                waitingPrompts[place] -= entry.input
                 refuse(waiter.ticket, tooLate(entry, now: now), into: &actions)
             }
         }
@@ -122,6 +125,12 @@ extension Decider {
     /// every share: without a known capacity nothing can be refused, and the fewest tokens in
     /// flight win. Nil where it does not fit.
     func load(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
+        guard endpoints[id.index].takesPrompt(now) else { return nil }
+        return share(of: id, with: entry, now: now)
+    }
+
+    /// The same without regard to prompts.
+    func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
         guard let share = endpoints[id.index].share(adding: entry.sequence, now: now) else {
             return 1 + Double(endpoints[id.index].held().count)
         }
@@ -186,8 +195,21 @@ extension Decider {
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
         endpoints[place].walk.update(entry.seat, to: after.sequence)
+        if let last = entry.lastTokenAt, entry.isStreamed {
+            observeSteps(after.each - entry.each, in: now - last, at: place, now: now)
+        }
         charge(&after, after.due)
         entries.update(ticket) { $0 = after }
+    }
+
+    private mutating func observeSteps(
+        _ steps: Int, in time: Duration, at place: Int, now: Instant
+    ) {
+        let ledger = endpoints[place].ledger
+        let hasLearnt = endpoints[place].prompts.observe(
+            steps: steps, in: time, decoding: ledger.sequences,
+            resident: ledger.resident + ledger.others, now: now)
+        if hasLearnt { endpoints[place].adjustPrompts(now) }
     }
 
     /// The request leaves its endpoint; what becomes of it is the caller's.
@@ -212,6 +234,7 @@ extension Decider {
             return
         }
         endpoints[endpoint.index].health.failed(now: now)
+        endpoints[endpoint.index].prompts.giveBack(entry.uncached, now: now)
         vacate(ticket, entry, endpoint, now: now)
         charge(&entry, .zero)
         entry.bounced(from: endpoint)
@@ -241,6 +264,7 @@ extension Decider {
         else { return refuse(ticket, queueFull(entry, now: now), into: &actions) }
         entries.update(ticket) { $0.stage = .queued(place) }
         waiting += 1
+        waitingPrompts[entry.trafficClass.index] += entry.input
         actions.append(.queued(entry.request))
     }
 

@@ -8,18 +8,35 @@ import Units
 /// Where prompts go that may be warm somewhere, and what is learnt from it.
 extension Decider {
     /// Among the endpoints on which the request fits the one where it is warm, or where others that
-    /// begin alike are sent; see `AffinityChoice`.
+    /// begin alike are sent; see `AffinityChoice`. Where prompts have their turn there only later,
+    /// it waits for that up to the gate, and goes elsewhere beyond it.
     func nearest(
         _ entry: Entry, _ prompt: PromptPrefix, now: Instant, where isMeant: (EndpointID) -> Bool
+    ) -> EndpointID? {
+        let meant = nearest(entry, prompt, now: now, where: isMeant) { id in
+            share(of: id, with: entry, now: now)
+        }
+        if let meant {
+            if endpoints[meant.index].takesPrompt(now) { return meant }
+            if endpoints[meant.index].promptWait(now) <= policy.routing.prefixGate { return nil }
+        }
+        return nearest(entry, prompt, now: now, where: isMeant) { id in
+            load(of: id, with: entry, now: now)
+        }
+    }
+
+    private func nearest(
+        _ entry: Entry, _ prompt: PromptPrefix, now: Instant,
+        where isMeant: (EndpointID) -> Bool, load: (EndpointID) -> Double?
     ) -> EndpointID? {
         var choice = AffinityChoice(
             prefixes.match(prompt.blocks), prompt, prompt: entry.input,
             gate: policy.routing.prefixGate)
-        forEachOffer(entry, now: now, where: isMeant) { choice.offer($0) }
+        forEachOffer(entry, now: now, where: isMeant, load) { choice.offer($0) }
         if let settled = choice.settled { return settled }
         var best: EndpointID?
         var highest: UInt64 = 0
-        forEachOffer(entry, now: now, where: isMeant) { offer in
+        forEachOffer(entry, now: now, where: isMeant, load) { offer in
             guard let rank = choice.hashed(offer), rank >= highest else { return }
             highest = rank
             best = offer.endpoint
@@ -29,15 +46,18 @@ extension Decider {
 
     private func forEachOffer(
         _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool,
-        _ body: (AffinityChoice.Offer) -> Void
+        _ load: (EndpointID) -> Double?, _ body: (AffinityChoice.Offer) -> Void
     ) {
         for id in policy.pools[entry.pool.index].endpoints
         where endpoints[id.index].isAvailable && isMeant(id) {
-            guard let load = load(of: id, with: entry, now: now) else { continue }
+            guard let load = load(id) else { continue }
+            let rate = endpoints[id.index].prefillRate.perSecond
+            let wait = endpoints[id.index].promptWait(now).seconds
+            let owed = Tokens(Int(min(wait * rate, 1e9)))
             body(
                 AffinityChoice.Offer(
-                    endpoint: id, committed: endpoints[id.index].committed,
-                    rate: endpoints[id.index].prefillRate.perSecond, share: load))
+                    endpoint: id, committed: max(endpoints[id.index].committed, owed),
+                    rate: rate, share: load))
         }
     }
 
@@ -60,7 +80,13 @@ extension Decider {
             prefixes.note(prompt.blocks, on: endpoint)
         }
         prefixes.prefill(uncached, on: endpoint)
-        guard entry.isStreamed else { return uncached }
+        endpoints[endpoint.index].prompts.admit(uncached, now: now)
+        endpoints[endpoint.index].adjustPrompts(now)
+        guard entry.isStreamed else {
+            endpoints[endpoint.index].prompts.prefilled(uncached)
+            return uncached
+        }
+        endpoints[endpoint.index].streams += 1
         endpoints[endpoint.index].committed += uncached
         endpoints[endpoint.index].prefillRate.began(now: now)
         return uncached
@@ -71,11 +97,15 @@ extension Decider {
         guard entry.isStreamed else { return }
         endpoints[endpoint.index].committed -= entry.uncached
         endpoints[endpoint.index].prefillRate.prefilled(entry.uncached, now: now)
+        endpoints[endpoint.index].prompts.prefilled(entry.uncached)
     }
 
     /// It leaves its endpoint.
     mutating func uncommit(_ entry: Entry, from endpoint: EndpointID, now: Instant) {
-        guard entry.isStreamed, entry.firstTokenAt == nil else { return }
+        endpoints[endpoint.index].adjustPrompts(now)
+        guard entry.isStreamed else { return }
+        endpoints[endpoint.index].streams -= 1
+        guard entry.firstTokenAt == nil else { return }
         endpoints[endpoint.index].committed -= entry.uncached
         endpoints[endpoint.index].prefillRate.abandoned(now: now)
     }

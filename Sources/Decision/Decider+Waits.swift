@@ -57,6 +57,11 @@ extension Decider {
                 .queueWaitTooLong, entry, now: now,
                 limit: patience.seconds, used: 0, requested: wait.seconds)
         }
+        if promptWait(entry, hasOthersAhead: false, now: now) > patience {
+            return overload(
+                .queueWaitTooLong, entry, now: now,
+                limit: patience.seconds, used: 0, requested: wait.seconds)
+        }
         return kvPressure(entry, lowest, now: now)
     }
 
@@ -118,7 +123,8 @@ extension Decider {
             return refusal
         }
         let need = entry.need
-        let spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need.count) / $0) }
+        var spacing = returnRate(entry, now: now).map { Duration.seconds(Double(need.count) / $0) }
+        if let prompts = promptSpacing(entry) { spacing = max(spacing ?? .zero, prompts) }
         let told = pools[entry.pool.index].slots.slot(
             after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
         pools[entry.pool.index].flow.promised(need, at: now + told)
@@ -228,6 +234,10 @@ extension Decider {
                 room.wait = lastEnd(at: room.endpoint, outlook, now: now)
             }
             if first.map({ room.isBefore($0) }) ?? true { first = room }
+        }
+        if let room = first?.wait {
+            let prompts = promptWait(entry, hasOthersAhead: ahead > .zero, now: now)
+            first?.wait = max(room, prompts)
         }
         return first
     }

@@ -27,6 +27,8 @@ public struct Decider: Sendable {
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
     var queues: [ClassQueue] = []
+    /// Prompt tokens that wait in each of them.
+    var waitingPrompts: [Tokens] = []
     /// What each class is owed while it waits.
     var shares: [ClassShare] = []
     /// The places of the classes in the order in which they have their turn.
@@ -308,6 +310,7 @@ public struct Decider: Sendable {
         while queues.count < policy.classes.count {
             queues.append(ClassQueue(capacity: entries.limit))
             shares.append(ClassShare())
+            waitingPrompts.append(.zero)
         }
         let weights = policy.tenants.map(\.weight)
         for place in queues.indices { queues[place].configure(weights: weights) }

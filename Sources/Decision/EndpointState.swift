@@ -22,6 +22,10 @@ public struct EndpointState: Sendable {
     public internal(set) var prefillRate = PrefillRate()
     /// Uncached prompt tokens of own streams that have not had their first token.
     public internal(set) var committed = Tokens.zero
+    /// How many prompt tokens it may take, so that its steps stay within their target.
+    public internal(set) var prompts: PromptBudget
+    /// Own open streams.
+    var streams = 0
     /// Between two tokens of one sequence, averaged; nil before the first.
     public private(set) var pace: Duration?
     /// From forwarding to the first token, averaged; nil before the first.
@@ -45,6 +49,9 @@ public struct EndpointState: Sendable {
             healthyAfter: policy.upstream.healthyAfter)
         pool = endpoint.pool
         isRemoved = endpoint.removed
+        prompts = PromptBudget(
+            target: policy.betweenTokens(of: endpoint.pool),
+            perPrompt: policy.pools[endpoint.pool.index].prefillTokensPerSecond.map { 1 / $0 })
     }
 
     /// Three readings may be missing before the last one counts as late.
@@ -61,6 +68,7 @@ public struct EndpointState: Sendable {
         health.configure(
             unhealthyAfter: policy.upstream.unhealthyAfter,
             healthyAfter: policy.upstream.healthyAfter)
+        prompts.configure(target: policy.betweenTokens(of: endpoint.pool))
         if isRemoved, !endpoint.removed {
             health.restart()
             ledger.forgetReadings()
@@ -119,6 +127,22 @@ public struct EndpointState: Sendable {
         let pace = (pace ?? Self.usualPace).seconds
         let takes = (firstTokenAfter?.seconds ?? pace) + Double(steps) * pace
         return Int(Double(need.count) / max(takes, 0.001) * 1_000)
+    }
+
+    // MARK: prompts
+
+    /// One more prompt may go there.
+    func takesPrompt(_ now: Instant) -> Bool { prompts.takes(isIdle: streams == 0, now: now) }
+
+    /// Until one may.
+    func promptWait(_ now: Instant) -> Duration {
+        streams == 0 ? .zero : prompts.wait(now)
+    }
+
+    /// A sequence has come, has grown or has left.
+    mutating func adjustPrompts(_ now: Instant) {
+        let resident = ledger.resident + ledger.others + Tokens(ledger.expectedRest.count / 2)
+        prompts.adjust(decoding: ledger.sequences, resident: resident, now: now)
     }
 
     mutating func observePace(_ latest: Duration) { pace = Self.average(pace, latest) }

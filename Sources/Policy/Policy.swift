@@ -159,13 +159,16 @@ public struct ClassPolicy: Sendable, Equatable {
     public var rejectAt: Double
     public var queue: QueuePolicy
     public var timeouts: TimeoutPolicy
+    /// What its answers are to keep to; nil: nothing is asked.
+    public var targets: TargetPolicy?
     public var removed: Bool
 
     /// Without a `rank` the table's order counts.
     public init(
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
-        timeouts: TimeoutPolicy = TimeoutPolicy(), removed: Bool = false
+        timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
+        removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -175,6 +178,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.rejectAt = rejectAt
         self.queue = queue
         self.timeouts = timeouts
+        self.targets = targets
         self.removed = removed
     }
 }
@@ -196,4 +200,31 @@ public struct TimeoutPolicy: Sendable, Equatable {
     public var total = Duration.seconds(600)
 
     public init() {}
+}
+
+/// What the answers of a class are to keep to. Not limits of an answer: those are its timeouts.
+public struct TargetPolicy: Sendable, Equatable {
+    /// From arrival to the first token.
+    public var firstToken: Duration
+    /// Between two tokens of a stream, in the mean.
+    public var betweenTokens: Duration
+
+    public init(
+        firstToken: Duration = .seconds(2), betweenTokens: Duration = .milliseconds(50)
+    ) {
+        self.firstToken = firstToken
+        self.betweenTokens = betweenTokens
+    }
+}
+
+extension Policy {
+    /// The shortest time between two tokens that a class of the pool asks for; nil where none does.
+    public func betweenTokens(of pool: PoolID) -> Duration? {
+        var least: Duration?
+        for item in classes where item.pool == pool && !item.removed {
+            guard let target = item.targets?.betweenTokens else { continue }
+            least = min(least ?? target, target)
+        }
+        return least
+    }
 }

@@ -3,6 +3,7 @@
 import Budget
 import Decision
 import Policy
+import Routing
 import Units
 
 /// The clients' side of a fleet: they come, are let in or refused, and come back.
@@ -39,7 +40,8 @@ extension Fleet {
         let request = workload.trace.requests[client]
         var arrival = Arrival(
             tenant: TenantID(request.tenant % max(1, policy.tenants.count)), model: ModelID(0),
-            trafficClass: ClassID(setup.trafficClass), input: outcomes[client].prompt, bound: nil)
+            trafficClass: ClassID(setup.trafficClass), input: outcomes[client].prompt, bound: nil,
+            prefix: prefix(of: request))
         switch workload.told {
         case .nothing: break
         case .bound(let bound): arrival.bound = bound
@@ -49,6 +51,16 @@ extension Fleet {
             arrival.isForced = true
         }
         return arrival
+    }
+
+    /// The hashes of a trace stand for the names of blocks, as many bytes as tokens in each.
+    private func prefix(of request: TraceRequest) -> PromptPrefix {
+        guard !request.prefixes.isEmpty else { return PromptPrefix() }
+        let covered = request.prefixes.count * setup.prefixUnit.count
+        let bytes = PrefixMeter.blockBytes * request.prompt.count / setup.prefixUnit.count
+        return PromptPrefix(
+            blocks: covered > request.prompt.count
+                ? Array(request.prefixes.dropLast()) : request.prefixes, textBytes: bytes)
     }
 
     // MARK: decisions

@@ -79,6 +79,7 @@ extension FleetFixture {
                         setup.scrapeInterval = scrape
                         setup.rule = rule
                         setup.maxWait = name.targets.firstToken
+                        setup.targets = name.targets
                         setup.capacity = capacity
                         var made = FixtureCase(
                             [("trace", name.rawValue), ("load", "\(load)")], setup,

@@ -47,6 +47,8 @@ public struct FleetSetup: Sendable {
     public var trafficClass = 0
     /// How long a request may wait at a gateway, without a `policy` and under baselines.
     public var maxWait = Duration.seconds(120)
+    /// What the configuration asks of answers, without a `policy`; nil: nothing.
+    public var targets: LatencyTargets?
     public var patience = Patience.none
     public var losses: [FleetLoss] = []
     /// Prompt tokens that one of a request's prefix hashes covers.
@@ -92,7 +94,10 @@ public struct FleetSetup: Sendable {
             classes: [
                 ClassPolicy(
                     id: ClassID(0), name: "interactive", pool: pool, rejectAt: 1e9,
-                    queue: queue, timeouts: timeouts)
+                    queue: queue, timeouts: timeouts,
+                    targets: targets.map {
+                        TargetPolicy(firstToken: $0.firstToken, betweenTokens: $0.perToken)
+                    })
             ],
             tenants: (0..<max(1, tenants)).map { place in
                 TenantPolicy(

@@ -116,6 +116,7 @@ import Units
             kv: {throttle_at: 0.5, reject_at: 0.75}
                 queue: {max_requests: 1, max_tokens: 2, max_wait: 3s}
                 timeouts: {first_token: 4s, between_tokens: 5s, total: 6s}
+                targets: {first_token: 7s, between_tokens: 80ms}
             """
         ).with(
             .tenant,
@@ -141,6 +142,8 @@ import Units
         expected.timeouts.firstToken = .seconds(4)
         expected.timeouts.betweenTokens = .seconds(5)
         expected.timeouts.total = .seconds(6)
+        expected.targets = TargetPolicy(
+            firstToken: .seconds(7), betweenTokens: .milliseconds(80))
         #expect(policy.classes == [expected])
         let rates = zip(LimitKind.allCases, 1...).map { Limit(kind: $0, amount: Double($1)) }
         #expect(
