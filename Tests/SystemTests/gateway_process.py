@@ -62,7 +62,7 @@ def settings(*engines: FakeEngine, limits: dict | None = None, **sections: objec
                 "limits": limits or {},
             },
             {
-                "id": "other",
+                "id": "beta",
                 "keys": [hashed(OTHER_KEY)],
                 "classes": ["interactive", "not-for-acme"],
                 "models": [MODEL, "not-for-acme"],

@@ -52,7 +52,7 @@ class SimulatedEngines(CommandProcess):
 
 
 def two_pools(addresses: list[str], **sections: object) -> dict:
-    """Half of the engines for the tenant acme's interactive class, half for other's batch."""
+    """Half of the engines for the tenant acme's interactive class, half for beta's batch."""
     half = len(addresses) // 2
     configuration = settings(**sections)
     configuration["models"] = configuration["models"][:1]
@@ -78,7 +78,7 @@ def two_pools(addresses: list[str], **sections: object) -> dict:
             "models": [MODEL],
             "limits": {"tokens_per_day": 10**9, "concurrent_requests": 10**4},
         }
-        for name, key, kind in (("acme", KEY, "interactive"), ("other", BATCH_KEY, "batch"))
+        for name, key, kind in (("acme", KEY, "interactive"), ("beta", BATCH_KEY, "batch"))
     ]
     return configuration
 

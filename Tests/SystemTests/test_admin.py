@@ -89,7 +89,7 @@ def test_a_request_is_seen_by_everyone_who_counts(gateway, engine):
     assert names["tokens_per_day"]["used"] == 45
     assert names["tokens_per_day"]["remaining"] == 1_000_000 - 45
     everyone = gateway.admin("/admin/tenants").json["tenants"]
-    assert [tenant["id"] for tenant in everyone] == ["acme", "other"]
+    assert [tenant["id"] for tenant in everyone] == ["acme", "beta"]
     assert everyone[1]["tokens"] == {"input": 0, "output": 0}
 
 

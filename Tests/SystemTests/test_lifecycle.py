@@ -110,13 +110,13 @@ def test_a_unix_socket_left_behind_by_a_crash_is_replaced(start, engine, tmp_pat
 def test_a_door_that_belongs_to_a_tenant_takes_its_requests_without_a_key(start, engine, tmp_path):
     configuration = settings(engine)
     path = tmp_path / "other.sock"
-    configuration["listeners"].append({"address": f"unix:{path}", "tenant": "other"})
+    configuration["listeners"].append({"address": f"unix:{path}", "tenant": "beta"})
     gateway = start(configuration)
     with Connection(str(path)) as connection:
         admitted(connection.exchange("POST", CHAT, chat_body(model="not-for-acme")))
         # Keys are ignored there.
         admitted(connection.exchange("POST", CHAT, chat_body(), key="sk-wrong"))
-    assert gateway.tenant("other")["requests"]["completed"] == 2
+    assert gateway.tenant("beta")["requests"]["completed"] == 2
 
 
 # Reload.

@@ -72,7 +72,7 @@ def test_recorded_traffic_settles_to_the_engines_counters_to_the_token(
     assert documents[0]["requests"] == documents[1]["requests"] > 20 * SECONDS
 
     prompt, generated = engines.tokens
-    for name, document in zip(("acme", "other"), documents, strict=True):
+    for name, document in zip(("acme", "beta"), documents, strict=True):
         tokens = gateway.tenant(name)["tokens"]
         assert (tokens["input"], tokens["output"]) == (
             document["tokens_in"],

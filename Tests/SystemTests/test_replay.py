@@ -41,8 +41,8 @@ def test_a_replay_settles_to_the_engines_counters_to_the_token(
         assert document["tokens_in"] == sum(i for _, i, _ in rows)
         assert document["tokens_out"] == sum(o for _, _, o in rows)
     gateway.assert_at_rest()
-    settled = [gateway.tenant(name)["tokens"] for name in ("acme", "other")]
-    used = [gateway.used("tokens_per_day", name) for name in ("acme", "other")]
+    settled = [gateway.tenant(name)["tokens"] for name in ("acme", "beta")]
+    used = [gateway.used("tokens_per_day", name) for name in ("acme", "beta")]
     prompt, generated = simulated.tokens
     assert sum(tokens["input"] for tokens in settled) == prompt
     assert sum(tokens["output"] for tokens in settled) == generated
