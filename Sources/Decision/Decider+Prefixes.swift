@@ -56,7 +56,7 @@ extension Decider {
             let owed = Tokens(Int(min(wait * rate, 1e9)))
             body(
                 AffinityChoice.Offer(
-                    endpoint: id, committed: max(endpoints[id.index].committed, owed),
+                    endpoint: id, committed: max(endpoints[id.index].committedOfAll, owed),
                     rate: rate, share: load))
         }
     }
@@ -80,6 +80,7 @@ extension Decider {
             prefixes.note(prompt.blocks, on: endpoint)
         }
         prefixes.prefill(uncached, on: endpoint)
+        endpoints[endpoint.index].prompted += uncached.count
         endpoints[endpoint.index].prompts.admit(uncached, now: now)
         endpoints[endpoint.index].adjustPrompts(now)
         guard entry.isStreamed else {

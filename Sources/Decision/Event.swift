@@ -114,6 +114,12 @@ public enum Event: Sendable {
     case drained(EndpointID, Bool)
     /// A new configuration: its tables contain all earlier names at their places.
     case reconfigured(Policy)
+    /// The store has answered `Action.exchange`.
+    case exchanged(ExchangeAnswer)
+    /// It has not, and will not.
+    case exchangeFailed(number: Int)
+    /// Every `SharingPolicy.beat`: what the other gateways are to be told is looked through.
+    case sharingDue
     /// Time has passed: queues are looked through.
     case ticked
 }
@@ -151,6 +157,8 @@ public enum Action: Sendable, Equatable {
     case queued(RequestID)
     /// Answer it with a no; `Event.ended` follows all the same.
     case refuse(RequestID, Refusal)
+    /// Tell the store, and answer with `Event.exchanged` or `exchangeFailed`.
+    case exchange(ExchangeAsk)
     /// Wait no longer for this endpoint's answer to it; `Event.ended` follows.
     case abandon(RequestID, at: EndpointID)
 }

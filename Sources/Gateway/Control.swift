@@ -180,6 +180,7 @@ final class Control {
             case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id),
                 .refuse(let id, _), .abandon(let id, _):
                 request = id
+            case .exchange: continue
             }
             shared.mailboxes[request.worker].post(.action(action))
         }

@@ -45,6 +45,7 @@ extension Worker {
         case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
             .abandon(let id, _):
             request = id
+        case .exchange: return
         }
         guard request.worker == index else {
             shared.mailboxes[request.worker].post(.action(action))
@@ -52,6 +53,7 @@ extension Worker {
         }
         guard let exchange = exchanges[request.key] else { return }
         switch action {
+        case .exchange: break
         case .reserve(_, let ticket, let ask): reserve(exchange, ticket, ask)
         case .forward(_, let endpoint, let bound):
             exchange.bound = bound

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Units
+
+/// A class's queue among those of other gateways.
+extension ClassQueue {
+    /// What the other gateways are told, `most` tenants at most.
+    public func report(
+        of trafficClass: ClassID, by order: Order, most: Int
+    ) -> [GatewayReport.Tenant] {
+        fair.services(most: most).map { service in
+            let head = service.waits ? choice(of: service.tenant, by: order) : nil
+            return GatewayReport.Tenant(
+                trafficClass, service.tenant, served: service.served,
+                servedBefore: service.servedBefore,
+                waited: head.map { max(.zero, order.now - $0.entry.arrivedAt) })
+        }
+    }
+
+    /// One refresh more has been told.
+    public mutating func countReport() { fair.reports += 1 }
+
+    /// Another gateway has served the tenant so much more.
+    public mutating func merge(_ tenant: TenantID, cost: Int) { fair.merge(tenant, cost: cost) }
+
+    /// These wait at other gateways, in the order of their places.
+    public mutating func waits(elsewhere tenants: [TenantID]) { fair.waits(elsewhere: tenants) }
+}
