@@ -13,9 +13,14 @@ extension Decider {
     /// Endpoints a beat at most: 1,280 a second.
     private static let exchangesPerBeat = 32
     /// A head this much younger than another gateway's lets that go first.
-    private static let youth = Duration.milliseconds(500)
-    /// But no longer than so when nobody takes the room.
-    private static let mostYield = Duration.milliseconds(250)
+    private static let youth = Duration.milliseconds(100)
+    /// But no longer than so when nobody takes the room; or so, where that is being kept.
+    private static let mostYield = Duration.milliseconds(100)
+    private static let mostHold = Duration.seconds(5)
+    /// Two who began to wait at about the same moment are one.
+    private static let sameHead = Duration.milliseconds(20)
+    /// Counters come closer by so much with each report.
+    private static let alignParts = 16
 
     // MARK: beats
 
@@ -99,8 +104,16 @@ extension Decider {
         for place in order {
             let left = GatewayReport.most - report.tenants.count
             guard left > 0 else { break }
-            report.tenants += queues[place].report(
-                of: ClassID(place), by: turnOrder(place, now: now), most: left)
+            let turns = turnOrder(place, now: now)
+            let first = report.tenants.count
+            report.tenants += queues[place].report(of: ClassID(place), by: turns, most: left)
+            guard let head = queues[place].first(by: turns)?.entry,
+                let entry = entries[head.ticket], holds(entry, now: now)
+            else { continue }
+            for place in first..<report.tenants.count
+            where report.tenants[place].tenant == head.tenant {
+                report.tenants[place].holds = true
+            }
         }
         for place in order where !queues[place].isEmpty {
             guard report.backlogs.count < GatewayReport.most else { break }
@@ -119,6 +132,7 @@ extension Decider {
             for told in new.report.tenants where told.trafficClass.index < queues.count {
                 merge(told, of: &peer, isNew: known == nil)
             }
+            align(new, isNew: known == nil)
             peer.tenants = new.report.tenants
             peer.backlogs = new.report.backlogs
             peer.toldAt = now
@@ -131,15 +145,29 @@ extension Decider {
         if isShared { beginSharing() } else if sharing?.parts == 0 { endSharing() }
     }
 
+    /// All gateways go by the counters of the one whose identifier is the least.
+    private mutating func align(_ peer: PeerReport, isNew: Bool) {
+        guard let sharing, peer.gateway < sharing.policy.gateway,
+            sharing.peers.allSatisfy({ peer.gateway <= $0.gateway })
+        else { return }
+        for place in queues.indices {
+            let told = peer.report.tenants.filter {
+                $0.trafficClass.index == place && $0.waited != nil
+                    && $0.tenant.index < policy.tenants.count
+            }
+            queues[place].align(
+                told.map { ($0.tenant, $0.counter) }, by: isNew ? 1 : Self.alignParts)
+        }
+    }
+
     /// Takes over what another gateway has served since it told before. Of what it had served
     /// when it was first heard of, nothing.
     private mutating func merge(
         _ told: GatewayReport.Tenant, of peer: inout SharingPeer, isNew: Bool
     ) {
         guard told.tenant.index < policy.tenants.count else { return }
-        let key = UInt64(told.trafficClass.raw) << 32 | UInt64(told.tenant.raw)
-        let before = isNew ? told.served : peer.seen[key] ?? told.servedBefore
-        peer.seen[key] = told.served
+        let before = isNew ? told.served : peer.seen[told.key] ?? told.servedBefore
+        peer.seen[told.key] = told.served
         guard told.served != before else { return }
         queues[told.trafficClass.index].merge(told.tenant, cost: told.served - before)
     }
@@ -176,38 +204,49 @@ extension Decider {
     // MARK: whose turn it is among all
 
     /// Somebody at another gateway should have the room first: one of an earlier class, of a tenant
-    /// that was served less, or of the same tenant who has waited longer.
+    /// that was served less, or of the same tenant who has waited longer. For whom it has waited in
+    /// vain, it does not wait again.
     mutating func yields(_ entry: Entry, now: Instant) -> Bool {
-        guard let sharing, sharing.peers.contains(where: { isBefore($0, entry, now: now) })
-        else { return false }
-        guard let since = sharing.yieldsSince[entry.pool.index] else {
-            self.sharing?.yieldsSince[entry.pool.index] = now
+        guard let sharing else { return false }
+        let pool = entry.pool.index
+        var longest: Duration?
+        for peer in sharing.peers {
+            for told in peer.tenants where isBefore(told, of: peer, entry, now: now) {
+                longest = max(longest ?? .zero, told.holds ? Self.mostHold : Self.mostYield)
+            }
+        }
+        guard let longest else { return false }
+        guard let since = sharing.yieldsSince[pool] else {
+            self.sharing?.yieldsSince[pool] = now
             return true
         }
-        return now - since < Self.mostYield
-    }
-
-    private func isBefore(_ peer: SharingPeer, _ entry: Entry, now: Instant) -> Bool {
-        let own = entry.trafficClass.index
-        let fair = queues[own].fair
-        let counter = fair.counter(of: entry.tenant)
-        let margin = fair.growth(of: entry.tenant, by: entry.tokens)
-        for told in peer.tenants {
-            guard let waited = told.waited, told.trafficClass.index < queues.count,
-                told.tenant.index < policy.tenants.count
-            else { continue }
-            let place = told.trafficClass.index
-            guard policy.classes[place].pool == entry.pool else { continue }
-            if place != own {
-                if policy.classes[place].rank < policy.classes[own].rank { return true }
-            } else if told.tenant == entry.tenant {
-                let longer = waited + (now - peer.toldAt)
-                if longer - (now - (entry.waitsFrom ?? now)) > Self.youth { return true }
-            } else if fair.counter(of: told.tenant) + margin < counter {
-                return true
+        if now - since < longest { return true }
+        for place in sharing.peers.indices {
+            let peer = sharing.peers[place]
+            for told in peer.tenants where isBefore(told, of: peer, entry, now: now) {
+                self.sharing?.peers[place].ignored[told.key] = told.since(peer.toldAt)
             }
         }
         return false
+    }
+
+    private func isBefore(
+        _ told: GatewayReport.Tenant, of peer: SharingPeer, _ entry: Entry, now: Instant
+    ) -> Bool {
+        guard let since = told.since(peer.toldAt), told.trafficClass.index < queues.count,
+            told.tenant.index < policy.tenants.count
+        else { return false }
+        let place = told.trafficClass.index
+        let own = entry.trafficClass.index
+        guard policy.classes[place].pool == entry.pool else { return false }
+        if let ignored = peer.ignored[told.key], since - ignored < Self.sameHead { return false }
+        guard place == own else { return policy.classes[place].rank < policy.classes[own].rank }
+        if told.tenant == entry.tenant {
+            return (entry.waitsFrom ?? now) - since > Self.youth
+        }
+        let fair = queues[own].fair
+        let margin = fair.growth(of: entry.tenant, by: entry.tokens)
+        return fair.counter(of: told.tenant) + margin < fair.counter(of: entry.tenant)
     }
 
     // MARK: the store comes and goes
@@ -252,4 +291,12 @@ extension Decider {
     private mutating func endSharing() {
         for place in endpoints.indices { endpoints[place].shared = nil }
     }
+}
+
+extension GatewayReport.Tenant {
+    /// One for each tenant of a class.
+    fileprivate var key: UInt64 { UInt64(trafficClass.raw) << 32 | UInt64(tenant.raw) }
+
+    /// Since when its head waits, when it was told at this moment.
+    fileprivate func since(_ told: Instant) -> Instant? { waited.map { told - $0 } }
 }

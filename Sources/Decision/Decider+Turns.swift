@@ -258,7 +258,7 @@ extension Decider {
     }
 
     /// Nobody behind it may take the room that it waits for.
-    private func holds(_ entry: Entry, now: Instant) -> Bool {
+    func holds(_ entry: Entry, now: Instant) -> Bool {
         let wait = waitForRoom(entry, behind: .zero, .likely, now: now)
         if let wait {
             let limit = entry.waitsUntil - (entry.waitsFrom ?? entry.waitsUntil)

@@ -40,6 +40,8 @@ struct SharingPeer: Sendable {
     var backlogs: [GatewayReport.Backlog] = []
     /// Its tenants' service that was taken over, by class and tenant.
     var seen: [UInt64: Int] = [:]
+    /// Heads for which others have waited in vain, by class and tenant: since when they wait.
+    var ignored: [UInt64: Instant] = [:]
     /// When it told.
     var toldAt: Instant
 }

@@ -12,7 +12,7 @@ extension ClassQueue {
             let head = service.waits ? choice(of: service.tenant, by: order) : nil
             return GatewayReport.Tenant(
                 trafficClass, service.tenant, served: service.served,
-                servedBefore: service.servedBefore,
+                servedBefore: service.servedBefore, counter: fair.counter(of: service.tenant),
                 waited: head.map { max(.zero, order.now - $0.entry.arrivedAt) })
         }
     }
@@ -22,6 +22,11 @@ extension ClassQueue {
 
     /// Another gateway has served the tenant so much more.
     public mutating func merge(_ tenant: TenantID, cost: Int) { fair.merge(tenant, cost: cost) }
+
+    /// The gateway that all go by counts like this: see `FairShare.align`.
+    public mutating func align(_ told: [(tenant: TenantID, counter: Int)], by parts: Int) {
+        fair.align(told, by: parts)
+    }
 
     /// These wait at other gateways, in the order of their places.
     public mutating func waits(elsewhere tenants: [TenantID]) { fair.waits(elsewhere: tenants) }

@@ -58,6 +58,19 @@ extension FairShare {
         add(tenant, cost: cost)
     }
 
+    /// The counters come closer to those of another gateway, but for what all of them differ by:
+    /// by one part in `parts` of what is left. Else what each has given on its own to tenants who
+    /// began to wait, not all at the same time, would stay between them for ever.
+    mutating func align(_ told: [(tenant: TenantID, counter: Int)], by parts: Int) {
+        let known = told.filter { $0.tenant.index < accounts.count }
+        guard known.count > 1 else { return }
+        let offsets = known.map { $0.counter - accounts[$0.tenant.index].counter }
+        let mean = offsets.reduce(0) { $0 + $1 / known.count }
+        for (place, offset) in offsets.enumerated() {
+            shift(known[place].tenant, by: (offset - mean) / parts)
+        }
+    }
+
     /// These wait at other gateways, and are lifted there no more than those who wait here.
     mutating func waits(elsewhere tenants: [TenantID]) {
         for tenant in elsewhere { accounts[tenant.index].isElsewhere = false }

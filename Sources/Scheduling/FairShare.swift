@@ -152,10 +152,14 @@ public struct FairShare: Sendable {
 
     /// The counter grows, whoever has served.
     mutating func add(_ tenant: TenantID, cost: Int) {
-        accounts[tenant.index].counter += cost * accounts[tenant.index].step
+        shift(tenant, by: cost * accounts[tenant.index].step)
+    }
+
+    mutating func shift(_ tenant: TenantID, by units: Int) {
+        accounts[tenant.index].counter += units
         let seat = accounts[tenant.index].seat
         if seat >= 0 {
-            if cost > 0 { sink(seat) } else { rise(seat) }
+            if units > 0 { sink(seat) } else { rise(seat) }
         }
         if accounts[tenant.index].counter > Self.most { lower() }
     }

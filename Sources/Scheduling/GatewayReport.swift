@@ -12,17 +12,22 @@ public struct GatewayReport: Sendable, Equatable {
         /// last been quiet for a while.
         public var served: Int
         public var servedBefore: Int
+        /// By what it has its turn there: cost ÷ weight, as that gateway counts.
+        public var counter: Int
         /// For how long the one has waited whose turn it is; nil when none of it waits.
         public var waited: Duration?
+        /// It is the first of its class, and nobody should take the room that it waits for.
+        public var holds = false
 
         public init(
             _ trafficClass: ClassID, _ tenant: TenantID, served: Int, servedBefore: Int,
-            waited: Duration?
+            counter: Int, waited: Duration?
         ) {
             self.trafficClass = trafficClass
             self.tenant = tenant
             self.served = served
             self.servedBefore = servedBefore
+            self.counter = counter
             self.waited = waited
         }
     }
