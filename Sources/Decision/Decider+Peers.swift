@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import Estimation
 import Policy
 import Scheduling
 import Units
@@ -17,6 +18,8 @@ extension Decider {
     /// But no longer than so when nobody takes the room; or so, where that is being kept.
     private static let mostYield = Duration.milliseconds(100)
     private static let mostHold = Duration.seconds(5)
+    /// What is older all have heard.
+    private static let lessonsAge = Duration.seconds(1)
     /// Two who began to wait at about the same moment are one.
     private static let sameHead = Duration.milliseconds(20)
     /// Counters come closer by so much with each report.
@@ -72,6 +75,7 @@ extension Decider {
         guard let sharing, sharing.reportedAt.map({ now - $0 >= sharing.policy.refresh }) ?? true
         else { return }
         self.sharing?.reportedAt = now
+        self.sharing?.lessons.removeAll { now - $0.at > Self.lessonsAge }
         for place in queues.indices { queues[place].countReport() }
     }
 
@@ -91,7 +95,7 @@ extension Decider {
         queues.indices.contains { policy.classes[$0].pool == pool && !queues[$0].isEmpty }
     }
 
-    private func hasBacklogElsewhere(_ pool: PoolID) -> Bool {
+    func hasBacklogElsewhere(_ pool: PoolID) -> Bool {
         queues.indices.contains {
             policy.classes[$0].pool == pool && needsElsewhere($0) > .zero
         }
@@ -120,7 +124,31 @@ extension Decider {
             report.backlogs.append(
                 GatewayReport.Backlog(ClassID(place), needs: queues[place].needs))
         }
+        report.lessons = sharing?.lessons.map(\.lesson) ?? []
         return report
+    }
+
+    /// The others learn from an answer too: an estimate counts fully after some dozens of them.
+    mutating func teach(_ entry: Entry, _ produced: Tokens, now: Instant) {
+        guard let number = sharing?.lessonNumber else { return }
+        sharing?.lessonNumber = number + 1
+        if sharing?.lessons.count == GatewayReport.mostLessons { sharing?.lessons.removeFirst() }
+        let lesson = GatewayReport.Lesson(
+            number: number + 1, model: entry.model, tenant: entry.tenant, bound: entry.bound,
+            produced: produced)
+        sharing?.lessons.append((lesson, now))
+    }
+
+    private mutating func learn(_ lessons: [GatewayReport.Lesson], of peer: inout SharingPeer) {
+        for lesson in lessons where lesson.number > peer.learnt {
+            peer.learnt = lesson.number
+            guard lesson.model.index < policy.models.count,
+                lesson.tenant.index < policy.tenants.count
+            else { continue }
+            outputs.learn(
+                model: lesson.model, tenant: lesson.tenant, bound: lesson.bound,
+                produced: lesson.produced)
+        }
     }
 
     mutating func take(_ reports: [PeerReport], now: Instant) {
@@ -132,6 +160,7 @@ extension Decider {
             for told in new.report.tenants where told.trafficClass.index < queues.count {
                 merge(told, of: &peer, isNew: known == nil)
             }
+            learn(new.report.lessons, of: &peer)
             align(new, isNew: known == nil)
             peer.tenants = new.report.tenants
             peer.backlogs = new.report.backlogs
@@ -140,6 +169,7 @@ extension Decider {
         }
         let wasShared = sharing?.isShared == true
         sharing?.peers = peers
+        sharing?.reportsAt = now
         noteBacklogs()
         guard let isShared = sharing?.isShared, isShared != wasShared else { return }
         if isShared { beginSharing() } else if sharing?.parts == 0 { endSharing() }
@@ -245,7 +275,7 @@ extension Decider {
             return (entry.waitsFrom ?? now) - since > Self.youth
         }
         let fair = queues[own].fair
-        let margin = fair.growth(of: entry.tenant, by: entry.tokens)
+        let margin = fair.growth(of: entry.tenant, by: entry.tokens) / 2
         return fair.counter(of: told.tenant) + margin < fair.counter(of: entry.tenant)
     }
 

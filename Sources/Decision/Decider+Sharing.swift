@@ -22,6 +22,8 @@ extension Decider {
     static let easyShare = 0.7
     /// So many requests like the last one are asked for at least.
     private static let slackRequests = 4
+    /// Reports are as good as new for so long.
+    private static let fresh = Duration.milliseconds(5)
     /// After a refusal of what seemed to fit.
     private static let pauseAfterRefusal = Duration.milliseconds(25)
 
@@ -69,12 +71,23 @@ extension Decider {
         guard let line = sharing?.lines[place], line.pending == nil, line.refusedUntil <= now,
             !yields(entry, now: now)
         else { return }
+        guard knowsTurns(entry.pool, now: now) else {
+            exchange(claim.endpoint, hasReport: true, now: now, into: &actions)
+            return
+        }
         sharing?.yieldsSince[pool] = nil
         var claim = claim
         claim.number = exchange(
             claim.endpoint, want: want(entry, at: claim.endpoint, now: now), hasReport: true,
             now: now, into: &actions)
         sharing?.claims[pool] = claim
+    }
+
+    /// What is known of those who wait elsewhere is fresh; else one looks once more before it
+    /// claims, since somebody there may have had a turn meanwhile.
+    private func knowsTurns(_ pool: PoolID, now: Instant) -> Bool {
+        guard let sharing, hasBacklogElsewhere(pool) else { return true }
+        return now - sharing.reportsAt <= Self.fresh
     }
 
     private func want(
@@ -100,13 +113,14 @@ extension Decider {
     }
 
     /// The store has answered the claim on this exchange.
+    @discardableResult
     private mutating func settleClaim(
         _ number: Int, isGranted: Bool, now: Instant, into actions: inout [Action]
-    ) {
+    ) -> Bool {
         guard
             let pool = sharing?.claims.firstIndex(where: { $0?.number == number }),
             let claim = sharing?.claims[pool]
-        else { return }
+        else { return false }
         sharing?.claims[pool] = nil
         let place = claim.endpoint.index
         if let entry = entries[claim.ticket], case .queued(let seat) = entry.stage,
@@ -124,6 +138,7 @@ extension Decider {
         } else if isGranted {
             sharing?.lines[place].hasFreed = true
         }
+        return isGranted
     }
 
     // MARK: exchanges
@@ -183,8 +198,14 @@ extension Decider {
         heard(now)
         if let reports = answer.reports { take(reports, now: now) }
         take(answer.reply, at: EndpointID(place), now: now)
-        settleClaim(answer.number, isGranted: answer.reply.isGranted, now: now, into: &actions)
+        let isTaken = settleClaim(
+            answer.number, isGranted: answer.reply.isGranted, now: now, into: &actions)
         dispatch(endpoints[place].pool, now: now, into: &actions)
+        // Who had a turn is told at once, unless the next claim tells it.
+        if isTaken, sharing?.lines[place].pending == nil, hasBacklogElsewhere(endpoints[place].pool)
+        {
+            exchange(EndpointID(place), hasReport: true, now: now, into: &actions)
+        }
     }
 
     private mutating func take(

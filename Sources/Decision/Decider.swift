@@ -258,6 +258,7 @@ public struct Decider: Sendable {
             outputs.learn(
                 model: entry.model, tenant: entry.tenant, bound: entry.bound,
                 produced: Tokens(each))
+            teach(entry, Tokens(each), now: now)
         }
         guard each > 1 else { return }
         // An answer in one piece shows no pace of its own: what it took in all stands in for it,

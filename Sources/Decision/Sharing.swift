@@ -42,6 +42,8 @@ struct SharingPeer: Sendable {
     var seen: [UInt64: Int] = [:]
     /// Heads for which others have waited in vain, by class and tenant: since when they wait.
     var ignored: [UInt64: Instant] = [:]
+    /// The number of the last lesson that was learnt from it.
+    var learnt = 0
     /// When it told.
     var toldAt: Instant
 }
@@ -69,8 +71,13 @@ struct Sharing: Sendable {
     /// By class: what waits at the others.
     var needs: [Tokens] = []
     var number = 0
+    /// The own lessons of late.
+    var lessons: [(lesson: GatewayReport.Lesson, at: Instant)] = []
+    var lessonNumber = 0
     /// When the store answered last, or the first exchange was sent.
     var heardAt: Instant?
+    /// When the others' reports came last.
+    var reportsAt = Instant(nanoseconds: 0)
     /// When a report was counted last, and where the next look at the endpoints begins.
     var reportedAt: Instant?
     var nextLine = 0

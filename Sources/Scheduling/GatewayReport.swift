@@ -44,11 +44,35 @@ public struct GatewayReport: Sendable, Equatable {
         }
     }
 
+    /// An answer that came to its own end there: how long such answers are.
+    public struct Lesson: Sendable, Equatable {
+        /// Grows by one from lesson to lesson.
+        public var number: Int
+        public var model: ModelID
+        public var tenant: TenantID
+        public var bound: Tokens
+        public var produced: Tokens
+
+        public init(
+            number: Int, model: ModelID, tenant: TenantID, bound: Tokens, produced: Tokens
+        ) {
+            self.number = number
+            self.model = model
+            self.tenant = tenant
+            self.bound = bound
+            self.produced = produced
+        }
+    }
+
     /// Tenants and backlogs at most, of either.
     public static let most = 64
+    /// Lessons at most, the latest: more of them teach little more.
+    public static let mostLessons = 32
 
     public var tenants: [Tenant] = []
     public var backlogs: [Backlog] = []
+    /// The latest, by their numbers.
+    public var lessons: [Lesson] = []
 
     /// Nobody waits, nobody was served.
     public init() {}
