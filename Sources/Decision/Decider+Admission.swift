@@ -224,6 +224,7 @@ extension Decider {
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
         uncommit(entry, from: endpoint, now: now)
+        sharing?.lines[endpoint.index].hasFreed = true
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
         seats[endpoint.index][entry.seat] = last

@@ -22,8 +22,6 @@ extension Decider {
     static let easyShare = 0.7
     /// So many requests like the last one are asked for at least.
     private static let slackRequests = 4
-    /// Reports are as good as new for so long.
-    private static let fresh = Duration.milliseconds(5)
     /// After a refusal of what seemed to fit.
     private static let pauseAfterRefusal = Duration.milliseconds(25)
 
@@ -64,8 +62,8 @@ extension Decider {
     }
 
     /// Asks the store for the room that the claim is about, unless others should have it first.
-    mutating func claim(
-        _ claim: Claim, _ entry: Entry, now: Instant, into actions: inout [Action]
+    mutating func ask(
+        for claim: SharedClaim, _ entry: Entry, now: Instant, into actions: inout [Action]
     ) {
         let (place, pool) = (claim.endpoint.index, entry.pool.index)
         guard let line = sharing?.lines[place], line.pending == nil, line.refusedUntil <= now,
@@ -83,11 +81,11 @@ extension Decider {
         sharing?.claims[pool] = claim
     }
 
-    /// What is known of those who wait elsewhere is fresh; else one looks once more before it
+    /// What is known of those who wait elsewhere has just come; else one looks once more before it
     /// claims, since somebody there may have had a turn meanwhile.
     private func knowsTurns(_ pool: PoolID, now: Instant) -> Bool {
         guard let sharing, hasBacklogElsewhere(pool) else { return true }
-        return now - sharing.reportsAt <= Self.fresh
+        return sharing.reportsAt == now
     }
 
     private func want(

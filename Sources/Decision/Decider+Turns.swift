@@ -50,9 +50,9 @@ extension Decider {
         guard waiting > 0, mayDispatch(pool) else { return }
         while waiting > 0, let turn = nextTurn(at: pool, now: now) {
             guard cover(turn.entry, at: turn.endpoint, now: now) else {
-                let claim = Claim(
+                let claim = SharedClaim(
                     ticket: turn.ticket, endpoint: turn.endpoint, passed: turn.passed)
-                return self.claim(claim, turn.entry, now: now, into: &actions)
+                return ask(for: claim, turn.entry, now: now, into: &actions)
             }
             pass(turn.passed)
             forward(turn.ticket, turn.entry, to: turn.endpoint, now: now, into: &actions)

@@ -5,7 +5,7 @@ import Scheduling
 import Units
 
 /// A request for which there is room as far as is known, and for which the store is asked.
-struct Claim: Sendable {
+struct SharedClaim: Sendable {
     var ticket: Ticket
     var endpoint: EndpointID
     /// Those before it in the queue that it passes.
@@ -65,7 +65,7 @@ struct Sharing: Sendable {
     /// By endpoint.
     var lines: [SharingLine] = []
     /// By pool.
-    var claims: [Claim?] = []
+    var claims: [SharedClaim?] = []
     /// By pool: since when its head has let others go first.
     var yieldsSince: [Instant?] = []
     /// By class: what waits at the others.

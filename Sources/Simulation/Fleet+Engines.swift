@@ -2,7 +2,6 @@
 
 import Admission
 import Decision
-import Scheduling
 import Units
 
 /// The engines' side of a fleet: what is sent to them, what they report, how they are lost.
@@ -169,10 +168,6 @@ extension Fleet {
         }
         let isBacklogged = waitingToBegin.indices.map {
             waitingToBegin[$0] > 0 && !stoppedWaiting[$0]
-        }
-        if deciders.count > 1, now.nanoseconds / 1_000_000_000 % 20 == 0 {
-            let d = deciders.map { d -> Int in let f = d.queue(of: ClassID(0)).fair; return (f.counter(of: TenantID(0)) - f.counter(of: TenantID(1))) >> 16 }
-            print(now.nanoseconds / 1_000_000_000, d, service.map { Int($0) }, isBacklogged, deciders.map { $0.waiting })
         }
         samples.append(ServiceSample(at: now, service: service, isBacklogged: isBacklogged))
         for tenant in stoppedWaiting.indices { stoppedWaiting[tenant] = false }
