@@ -92,9 +92,11 @@ extension Decider {
         _ entry: Entry, at endpoint: EndpointID, now: Instant
     ) -> SharedEndpoint.Want {
         let ledger = endpoints[endpoint.index].ledger
-        let throttle = policy.classes[entry.trafficClass.index].throttleAt
-        guard !ledger.canHold(entry.whole, under: throttle) else {
-            let limit = room(at: endpoint, under: throttle, now: now)
+        let entry = clamped(entry, at: endpoint, now: now)
+        let limits = policy.classes[entry.trafficClass.index]
+        let share = entry.isHard ? limits.rejectAt.nextDown : limits.throttleAt
+        guard !ledger.canHold(entry.input + entry.rest, under: share) else {
+            let limit = room(at: endpoint, under: share, now: now)
             return SharedEndpoint.Want(entry.sequence, limit: limit, beside: limit)
         }
         let alone = EndpointLedger.aloneLimit

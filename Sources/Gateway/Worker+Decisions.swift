@@ -40,13 +40,7 @@ extension Worker {
     }
 
     private func perform(_ action: Action) {
-        let request: RequestID
-        switch action {
-        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
-            .abandon(let id, _):
-            request = id
-        case .exchange: return
-        }
+        guard let request = action.request else { return }
         guard request.worker == index else {
             shared.mailboxes[request.worker].post(.action(action))
             return
@@ -54,6 +48,7 @@ extension Worker {
         guard let exchange = exchanges[request.key] else { return }
         switch action {
         case .exchange: break
+        case .deferred(_, let other): transfer(exchange, to: other)
         case .reserve(_, let ticket, let ask): reserve(exchange, ticket, ask)
         case .forward(_, let endpoint, let bound):
             exchange.bound = bound
@@ -69,6 +64,16 @@ extension Worker {
             else { return }
             giveUp(exchange)
         }
+    }
+
+    /// The request is another class's from now on, and has the time that this one gives.
+    private func transfer(_ exchange: Exchange, to other: ClassID) {
+        if other.index >= policy.classes.count {
+            adopt(shared.decider.withLock { $0.policy })
+        }
+        if other.index >= exchange.policy.classes.count { exchange.policy = policy }
+        exchange.transfer(to: other)
+        startClock(exchange)
     }
 
     // MARK: the store

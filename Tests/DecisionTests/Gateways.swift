@@ -70,7 +70,7 @@ struct Gateways {
             case .forward(let request, let endpoint, _):
                 forwarded.append((gateway, request, endpoint))
             case .refuse(_, let refusal): refused.append((gateway, refusal))
-            case .reserve, .queued, .abandon: break
+            case .reserve, .queued, .abandon, .deferred: break
             }
         }
         return actions

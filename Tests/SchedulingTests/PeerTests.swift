@@ -19,7 +19,8 @@ struct PeerTests {
     private func wait(_ queue: inout ClassQueue, _ tenant: Int, since: Instant) -> SlabKey? {
         queue.append(
             ClassQueue.Entry(
-                ticket: SlabKey(raw: 1), tenant: TenantID(tenant), tokens: Tokens(100), need: Tokens(50),
+                ticket: SlabKey(raw: 1), tenant: TenantID(tenant), tokens: Tokens(100),
+                need: Tokens(50),
                 arrivedAt: since, expiresAt: .distantFuture), within: QueuePolicy())
     }
 
