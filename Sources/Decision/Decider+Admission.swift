@@ -131,10 +131,12 @@ extension Decider {
 
     /// The same without regard to prompts.
     func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
-        guard let share = endpoints[id.index].share(adding: entry.sequence, now: now) else {
-            return 1 + Double(endpoints[id.index].held().count)
-        }
-        if share <= policy.classes[entry.trafficClass.index].throttleAt { return share }
+        let limits = policy.classes[entry.trafficClass.index]
+        let share = endpoints[id.index].share(
+            expecting: entry.sequence, bounding: entry.longest, over: limits.throttleAt,
+            slack: limits.boundedSlack, now: now)
+        guard let share else { return 1 + Double(endpoints[id.index].held().count) }
+        if share <= limits.throttleAt { return share }
         return takesAlone(entry, id, now: now) ? 1 : nil
     }
 
@@ -152,6 +154,7 @@ extension Decider {
     ) {
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
+        endpoints[endpoint.index].bounds.append(entry.longest)
         let uncached = commit(entry, to: endpoint, now: now)
         share(entry)
         let need = entry.need
@@ -160,14 +163,17 @@ extension Decider {
         endpoints[endpoint.index].turnover += turnover
         let seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)
+        var after = entry
+        after.uncached = uncached
+        queues[entry.trafficClass.index].dispatch(
+            entry.tenant, entry.place, cost: entry.cost, charge: after.due)
         entries.update(ticket) { entry in
             entry.stage = .forwarded(endpoint)
             entry.seat = seat
             entry.turnover = turnover
             entry.uncached = uncached
             entry.forwardedAt = now
-            entry.charged = entry.due
-            queues[entry.trafficClass.index].dispatch(entry.tenant, cost: entry.due)
+            entry.charged = after.due
         }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
@@ -195,6 +201,7 @@ extension Decider {
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
         endpoints[place].walk.update(entry.seat, to: after.sequence)
+        endpoints[place].bounds.update(entry.seat, to: after.longest)
         if let last = entry.lastTokenAt, entry.isStreamed {
             observeSteps(after.each - entry.each, in: now - last, at: place, now: now)
         }
@@ -220,6 +227,7 @@ extension Decider {
             resident: entry.input + entry.streamed, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
+        endpoints[endpoint.index].bounds.remove(entry.seat)
         uncommit(entry, from: endpoint, now: now)
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }

@@ -142,9 +142,13 @@ extension Decider {
     /// The lowest projected share of the endpoints that are open to it; nil when none is.
     /// Endpoints of unknown capacity count as empty.
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
+        let limits = policy.classes[entry.trafficClass.index]
         var lowest: Double?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            let share = endpoints[id.index].share(now: now) ?? 0
+            let share =
+                endpoints[id.index].share(
+                    expecting: nil, bounding: nil, over: limits.rejectAt,
+                    slack: limits.boundedSlack, now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
         return lowest
@@ -202,18 +206,19 @@ extension Decider {
         _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Room? {
         if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now) }
-        let limit = policy.classes[entry.trafficClass.index].throttleAt
+        let limits = policy.classes[entry.trafficClass.index]
         let sequence = entry.sequence
+        let longest = entry.longest
         var count = 0
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
-            let held = endpoints[id.index].held(adding: sequence)
             guard
-                let deficit = endpoints[id.index].ledger.deficit(
-                    holding: held, under: limit, now: now)
+                let deficit = endpoints[id.index].deficit(
+                    expecting: sequence, bounding: longest, under: limits.throttleAt,
+                    slack: limits.boundedSlack, now: now)
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least

@@ -93,7 +93,8 @@ public struct FleetSetup: Sendable {
             },
             classes: [
                 ClassPolicy(
-                    id: ClassID(0), name: "interactive", pool: pool, rejectAt: 1e9,
+                    id: ClassID(0), name: "interactive", pool: pool,
+                    boundedSlack: ClassPolicy.usualSlack(throttleAt: 0.85), rejectAt: 1e9,
                     queue: queue, timeouts: timeouts,
                     targets: targets.map {
                         TargetPolicy(firstToken: $0.firstToken, betweenTokens: $0.perToken)
