@@ -42,13 +42,22 @@ extension Keys {
                 .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
                 "A larger output bound is lowered to this one, and an absent one set to it."),
             Key(
+                "tenants[].limits.min_completion_tokens",
+                .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
+                "A class with `clamp` lowers no output bound of this tenant below it."),
+            Key(
                 "tenants[].limits.overlong_prompt",
                 .scalar(
                     .choice(
                         ["reject"], later: ["truncate_oldest_messages", "truncate_middle"])),
                 .value(.text("reject")), .reloadable,
                 "What happens to a prompt over `max_prompt_tokens`."),
-            .notYet("tenants[].limits.over_interactive", "Moves large requests to another class."),
+            Key(
+                "tenants[].limits.over_interactive",
+                .scalar(.choice(OverCap.allCases.map(\.rawValue), later: [])),
+                .value(.text(OverCap.reject.rawValue)), .reloadable,
+                "What becomes of a request over its class's `caps`: `reject` answers it with 400, "
+                    + "`batch` serves it in the next of `classes` that takes it, if there is one."),
             Key(
                 "tenants[].limits.mode", .scalar(.choice(["enforce"], later: ["shadow"])),
                 .value(.text("enforce")), .reloadable,

@@ -84,6 +84,13 @@ extension Decider {
     /// endpoint yet takes the configuration over with the action that names it.
     /// Those that are `held` for somebody else are none either.
     func choose(_ entry: Entry, except held: [EndpointID] = [], now: Instant) -> EndpointID? {
+        chooseWhole(entry, except: held, now: now)
+            ?? chooseClamped(entry, except: held, now: now)
+    }
+
+    private func chooseWhole(
+        _ entry: Entry, except held: [EndpointID], now: Instant
+    ) -> EndpointID? {
         if entry.bounces > 0 {
             let others = best(entry, now: now) { !entry.avoids($0) && !held.contains($0) }
             if others != nil || hasAlternative(entry) { return others }
@@ -152,9 +159,11 @@ extension Decider {
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
+        let entry = clamped(entry, at: endpoint, now: now)
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
         endpoints[endpoint.index].bounds.append(entry.longest)
+        endpoints[endpoint.index].excess += entry.excess
         let uncached = commit(entry, to: endpoint, now: now)
         share(entry)
         let need = entry.need
@@ -164,17 +173,15 @@ extension Decider {
         let seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)
         var after = entry
+        after.stage = .forwarded(endpoint)
+        after.seat = seat
+        after.turnover = turnover
         after.uncached = uncached
+        after.forwardedAt = now
+        after.charged = after.due
         queues[entry.trafficClass.index].dispatch(
             entry.tenant, entry.place, cost: entry.cost, charge: after.due)
-        entries.update(ticket) { entry in
-            entry.stage = .forwarded(endpoint)
-            entry.seat = seat
-            entry.turnover = turnover
-            entry.uncached = uncached
-            entry.forwardedAt = now
-            entry.charged = after.due
-        }
+        entries.update(ticket) { $0 = after }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
     }
@@ -202,6 +209,7 @@ extension Decider {
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
         endpoints[place].walk.update(entry.seat, to: after.sequence)
         endpoints[place].bounds.update(entry.seat, to: after.longest)
+        endpoints[place].excess += after.excess - entry.excess
         if let last = entry.lastTokenAt, entry.isStreamed {
             observeSteps(after.each - entry.each, in: now - last, at: place, now: now)
         }
@@ -228,6 +236,7 @@ extension Decider {
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
         endpoints[endpoint.index].bounds.remove(entry.seat)
+        endpoints[endpoint.index].excess -= entry.excess
         uncommit(entry, from: endpoint, now: now)
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }

@@ -110,6 +110,13 @@ public struct Decider: Sendable {
             return actions.append(.refuse(request, refusal))
         }
         var entry = estimated(request, arrival)
+        switch placement(of: entry) {
+        case .asAsked: break
+        case .deferred(let other):
+            entry.trafficClass = other
+            entry.pool = policy.classes[other.index].pool
+        case .refused(let refusal): return actions.append(.refuse(request, refusal))
+        }
         entry.prefix = keep(arrival.prefix, of: arrival.model)
         guard let ticket = entries.insert(entry) else {
             drop(entry.prefix)
@@ -121,6 +128,9 @@ public struct Decider: Sendable {
             cost: Self.cost(
                 policy.models[arrival.model.index].price, input: arrival.input,
                 output: entry.expected))
+        if entry.trafficClass != arrival.trafficClass {
+            actions.append(.deferred(request, to: entry.trafficClass))
+        }
         actions.append(.reserve(request, ticket, ask))
     }
 
@@ -244,7 +254,8 @@ public struct Decider: Sendable {
         endpoints[endpoint.index].health.delivered()
         guard !entry.isOutputless else { return }
         let each = ending.output.count / entry.choices
-        if !entry.isForced {
+        // Nor does an answer tell how long it would have been that pressure has cut short.
+        if !entry.isForced, entry.unclamped == nil {
             outputs.learn(
                 model: entry.model, tenant: entry.tenant, bound: entry.bound,
                 produced: Tokens(each))

@@ -18,6 +18,8 @@ public struct EndpointState: Sendable {
     var walk = PeakWalk()
     /// The same if all of them go to their bounds.
     var bounds = PeakWalk()
+    /// What own sequences are counted with beyond what is expected of them.
+    var excess = Tokens.zero
     /// Whether it works.
     public var health: EndpointHealth
     /// How quickly it prefills.
@@ -108,31 +110,37 @@ public struct EndpointState: Sendable {
         ledger.share(holding: held(adding: newcomer), now: now)
     }
 
-    /// The share that a class's threshold is compared with. Where the expected one is over it and
-    /// the class allows `slack` more to what cannot be exceeded, the share if all go to their
-    /// bounds, less the slack, may be less. Nil without a known capacity.
+    /// The share that a class's threshold is compared with, with `newcomer` among those who are
+    /// there. Where the expected one is over `limit` and the class allows `slack` more to what
+    /// cannot be exceeded, the share if all go to their bounds, less the slack, may be less. Nil
+    /// without a known capacity.
     func share(
-        expecting newcomer: PeakWalk.Sequence?, bounding longest: PeakWalk.Sequence?,
+        expecting newcomer: PeakWalk.Sequence, bounding longest: PeakWalk.Sequence,
         over limit: Double, slack: Double, now: Instant
     ) -> Double? {
         let expected = share(adding: newcomer, now: now)
-        guard let expected, expected > limit, slack > 0, ledger.isFreeOfOthers,
-            let most = ledger.share(holding: bounds.peak(adding: longest), now: now)
-        else { return expected }
-        return min(expected, most - slack)
+        guard let expected, expected > limit, slack > 0 else { return expected }
+        return boundedShare(adding: longest, now: now).map { min(expected, $0 - slack) }
+            ?? expected
     }
 
-    /// Tokens by which the newcomer lacks room under `limit`, seen in the same way.
+    /// Tokens by which the newcomer lacks room under `limit`, or, if all go to their bounds,
+    /// under `most`.
     func deficit(
-        expecting newcomer: PeakWalk.Sequence, bounding longest: PeakWalk.Sequence,
-        under limit: Double, slack: Double, now: Instant
+        expecting newcomer: PeakWalk.Sequence, under limit: Double,
+        bounding longest: PeakWalk.Sequence, within most: Double, now: Instant
     ) -> Tokens? {
         let expected = ledger.deficit(holding: held(adding: newcomer), under: limit, now: now)
-        guard let expected, expected > .zero, slack > 0, ledger.isFreeOfOthers,
-            let most = ledger.deficit(
-                holding: bounds.peak(adding: longest), under: limit + slack, now: now)
+        guard let expected, expected > .zero, most > limit, ledger.isFreeOfOthers,
+            let bounded = ledger.deficit(
+                holding: bounds.peak(adding: longest), under: most, now: now)
         else { return expected }
-        return min(expected, most)
+        return min(expected, bounded)
+    }
+
+    private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
+        guard ledger.isFreeOfOthers else { return nil }
+        return ledger.share(holding: bounds.peak(adding: longest), now: now)
     }
 
     /// Of those who are there, too many will end about when the newcomer would, by an eighth of its
@@ -148,6 +156,16 @@ public struct EndpointState: Sendable {
     /// The share of its capacity that is projected to be held, everybody's tokens counted: what a
     /// class's thresholds are compared with. Nil without a known capacity.
     public func share(now: Instant) -> Double? { share(adding: nil, now: now) }
+
+    /// The same as far as it is expected: whoever was let in because its whole bound fits fills an
+    /// endpoint on purpose, and so do all of them within a class's `slack`. What a class's reject
+    /// threshold, `limit`, is compared with.
+    func likelyShare(over limit: Double, slack: Double, now: Instant) -> Double? {
+        guard let share = share(now: now), let capacity = ledger.capacity else { return nil }
+        let likely = share - Double(excess.count) / Double(capacity.count)
+        guard likely >= limit, slack > 0 else { return likely }
+        return boundedShare(adding: nil, now: now).map { min(likely, $0 - slack) } ?? likely
+    }
 
     /// The tokens of that projection, everybody's.
     public var projection: Tokens { ledger.others + held() }

@@ -177,16 +177,22 @@ extension Worker {
         exchange.model = model
         let arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: promptTokens(exchange), bound: exchange.inspection.bound,
+            input: promptTokens(exchange), bound: exchange.inspection.bound ?? usualBound(exchange),
             choices: exchange.inspection.choices, isForced: isForced(exchange),
             isOutputless: dialect == .embeddings, isStreamed: exchange.inspection.stream,
             prefix: textMeter.prefix(behind: toolMeter), deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
-        let total = exchange.timeouts.total
-        exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
-        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+        startClock(exchange)
         decide(.arrived(exchange.id, arrival))
+    }
+
+    /// When all of it must be over: by its class, or by the client.
+    func startClock(_ exchange: Exchange) {
+        exchange.totalDeadline = min(
+            exchange.arrivedAt + exchange.timeouts.total,
+            exchange.arrival?.deadline ?? .distantFuture)
+        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
     }
 
     /// So many blocks of a prompt have to be named: none where there is no choice of an endpoint.
@@ -196,6 +202,13 @@ extension Worker {
         guard routing.prefixBlocks > 0, exchange.policy.pools[pool.index].endpoints.count > 1
         else { return 0 }
         return routing.maxPrefix.count / PrefixMeter.blockBytes
+    }
+
+    /// What engines of its pool make of a body without a bound, where they do not go on to the end
+    /// of the context.
+    private func usualBound(_ exchange: Exchange) -> Tokens? {
+        let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+        return exchange.policy.pools[pool.index].engine.family.usualBound(of: exchange.dialect)
     }
 
     private func promptTokens(_ exchange: Exchange) -> Tokens {

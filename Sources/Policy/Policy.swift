@@ -164,6 +164,10 @@ public struct ClassPolicy: Sendable, Equatable {
     public var timeouts: TimeoutPolicy
     /// What its answers are to keep to; nil: nothing is asked.
     public var targets: TargetPolicy?
+    /// When its requests get lower output bounds than they ask for; nil: never.
+    public var clamp: ClampPolicy?
+    /// How large its requests may be; nil: as large as any.
+    public var caps: CapPolicy?
     public var removed: Bool
 
     /// The slack of a class that is told none.
@@ -176,7 +180,7 @@ public struct ClassPolicy: Sendable, Equatable {
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         boundedSlack: Double = 0, rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
-        removed: Bool = false
+        clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -188,6 +192,8 @@ public struct ClassPolicy: Sendable, Equatable {
         self.queue = queue
         self.timeouts = timeouts
         self.targets = targets
+        self.clamp = clamp
+        self.caps = caps
         self.removed = removed
     }
 }

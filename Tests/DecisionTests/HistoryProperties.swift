@@ -77,6 +77,18 @@ struct History {
         plan.addPool(endpoints: 2, kv: 20_000)
         plan.addClass(throttleAt: 0.6, rejectAt: 0.8, maxRequests: 5, maxWait: .seconds(3))
         plan.addClass(pool: 1, maxRequests: 10, maxTokens: 20_000, maxWait: .milliseconds(50))
+        if seed % 3 == 1 {
+            plan.classes[0].clamp = ClampPolicy(
+                prefillQueue: Tokens(1_500), prefillMaxTokens: Tokens(80))
+            plan.tenants[0].limits.minCompletionTokens = Tokens(100)
+        }
+        if seed % 4 == 2 {
+            plan.classes[0].caps = CapPolicy(maxPrompt: Tokens(800), maxEstimated: Tokens(1_500))
+            plan.classes[1].caps = CapPolicy(maxPrompt: Tokens(1_800))
+            for place in plan.pools.indices { plan.pools[place].models = [ModelID(0), ModelID(1)] }
+            plan.tenants[1].classes = [ClassID(0), ClassID(1), ClassID(2)]
+            plan.tenants[1].limits = TenantLimits(overCap: .batch)
+        }
         self.plan = plan
         machine = Machine(plan, limit: limit, seed: seed)
     }
@@ -132,12 +144,18 @@ struct History {
             deadline: draw(3) == 0
                 ? machine.now + .milliseconds(draw(2_000)) : .distantFuture)
         machine.handle(.arrived(id, arrival))
-        guard machine.actions.count == 1, let action = machine.actions.first,
-            action.request == id
-        else { return fail("an arrival is answered with one action, not \(machine.actions)") }
+        var actions = machine.actions[...]
+        var trafficClass = arrival.trafficClass.index
+        if case .deferred(id, let other)? = actions.first {
+            trafficClass = other.index
+            actions = actions.dropFirst()
+            if plan.classes[trafficClass].removed { fail("deferred to a class that is gone") }
+        }
+        guard actions.count == 1, let action = actions.first, action.request == id else {
+            return fail("an arrival is answered with one action, not \(machine.actions)")
+        }
         if case .reserve(_, let ticket, _) = action {
-            open.append(
-                Request(id: id, ticket: ticket, trafficClass: arrival.trafficClass.index))
+            open.append(Request(id: id, ticket: ticket, trafficClass: trafficClass))
         } else {
             check(action.refusal)
         }
@@ -269,7 +287,11 @@ struct History {
             let state = machine.decider.state(of: endpoint)
             if !state.isAvailable { fail("forwarded to an endpoint that is out") }
             if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
-            let limit = plan.classes[request.trafficClass].throttleAt
+            let clamps = plan.classes[request.trafficClass].clamp?.underPressure ?? false
+            let limit =
+                clamps
+                ? plan.classes[request.trafficClass].rejectAt
+                : plan.classes[request.trafficClass].throttleAt
             guard seen.insert(endpoint).inserted,
                 let share = machine.decider.share(of: endpoint, now: machine.now)
             else { continue }
