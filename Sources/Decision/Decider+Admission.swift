@@ -35,6 +35,7 @@ extension Decider {
         if let refusal = pressure(entry, now: now) {
             return refuse(ticket, refusal, into: &actions)
         }
+        traceQueue(entry, now: now)
         guard
             let place = queues[entry.trafficClass.index].append(
                 waiter(ticket, entry), within: queue)
@@ -150,6 +151,7 @@ extension Decider {
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
+        traceForward(entry, to: endpoint, now: now)
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
         let uncached = commit(entry, to: endpoint, now: now)
@@ -258,6 +260,7 @@ extension Decider {
         guard entry.waitsUntil > now else {
             return refuse(ticket, tooLate(entry, now: now), into: &actions)
         }
+        traceQueue(entry, now: now)
         guard
             let place = queues[entry.trafficClass.index].prepend(
                 waiter(ticket, entry), within: policy.classes[entry.trafficClass.index].queue)

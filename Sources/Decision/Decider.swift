@@ -34,6 +34,10 @@ public struct Decider: Sendable {
     /// The places of the classes in the order in which they have their turn.
     var order: [Int] = []
     var outputs: OutputEstimate
+    /// Why recent requests were decided about as they were.
+    var traces: NumberedRing<DecisionTrace>
+    /// When the event that is being handled happened.
+    var present = Instant(nanoseconds: 0)
     var random: SplitMix64
     /// Requests that wait for room.
     public internal(set) var waiting = 0
@@ -46,6 +50,7 @@ public struct Decider: Sendable {
         prompts = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
         random = SplitMix64(seed: seed)
+        traces = NumberedRing(limit: policy.requestHistory)
         grow()
     }
 
@@ -69,6 +74,7 @@ public struct Decider: Sendable {
     /// Takes note of one event and adds what follows from it to `actions`, in the order in which it
     /// is to be done. `now` never runs backwards.
     public mutating func handle(_ event: Event, now: Instant, into actions: inout [Action]) {
+        present = now
         switch event {
         case .arrived(let request, let arrival):
             arrive(request, arrival, now: now, into: &actions)
@@ -121,6 +127,7 @@ public struct Decider: Sendable {
             cost: Self.cost(
                 policy.models[arrival.model.index].price, input: arrival.input,
                 output: entry.expected))
+        traceArrival(entry, now: now)
         actions.append(.reserve(request, ticket, ask))
     }
 
@@ -159,7 +166,7 @@ public struct Decider: Sendable {
             input: max(.zero, arrival.input),
             choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
             isStreamed: arrival.isStreamed,
-            deadline: arrival.deadline, bound: bound, isClamped: isClamped,
+            deadline: arrival.deadline, trace: arrival.trace, bound: bound, isClamped: isClamped,
             expected: Tokens(expected.count * choices))
     }
 
@@ -211,6 +218,7 @@ public struct Decider: Sendable {
     mutating func refuse(_ ticket: Ticket, _ refusal: Refusal, into actions: inout [Action]) {
         guard let entry = entries[ticket] else { return }
         entries.update(ticket) { $0.stage = .refused }
+        traceRefusal(entry, refusal)
         actions.append(.refuse(entry.request, refusal))
     }
 
@@ -269,6 +277,7 @@ public struct Decider: Sendable {
         _ new: Policy, now: Instant, into actions: inout [Action]
     ) {
         policy = new
+        traces.resize(to: new.requestHistory)
         for place in endpoints.indices {
             endpoints[place].configure(new.endpoints[place], of: new)
             prefixes.configure(
