@@ -105,7 +105,7 @@ struct Checker {
             mistakes.add("\(section.path(member.name)): is required", at: place)
             section.markWrong(member.name)
             return
-        case .absent: return
+        case .absent, .stated: return
         case .filled:
             let inner = self.section(
                 Tree(.null, at: place), member.inner, path: section.path(member.name))

@@ -234,6 +234,7 @@ extension CrossCheck {
             }
             checkUse(tenant)
             checkPrices(tenant)
+            checkFloor(tenant)
         }
     }
 
@@ -265,6 +266,16 @@ extension CrossCheck {
                 "\(tenant.path("models")): no pool of this tenant's classes serves any of them",
                 at: tenant.place("models"))
         }
+    }
+
+    private mutating func checkFloor(_ tenant: Section) {
+        guard let limits = tenant.section("limits"),
+            let floor = limits.tokens("min_completion_tokens"),
+            let most = limits.tokens("max_completion_tokens"), floor > most
+        else { return }
+        add(
+            "\(limits.path("min_completion_tokens")): \(floor) is above max_completion_tokens, "
+                + "which is \(most)", at: limits.place("min_completion_tokens"))
     }
 
     /// A limit in money holds only where every model has a price, in one currency.

@@ -122,7 +122,7 @@ enum EffectiveWriter {
         case .keyHash: "sha256:\(mask)"
         case .address(let address): address.description
         case .endpoint(_, let authority): "http://\(authority)"
-        case .integer, .decimal, .list, .section: nil
+        case .integer, .boolean, .decimal, .list, .section: nil
         }
     }
 
@@ -137,6 +137,7 @@ enum EffectiveWriter {
     private static func number(_ value: Value) -> String {
         switch value {
         case .integer(let count): String(count)
+        case .boolean(let flag): String(flag)
         case .decimal(let number): number.plain
         default: "null"
         }

@@ -56,6 +56,8 @@ extension Key {
         /// A section whose keys then have their defaults.
         case filled
         case value(Value)
+        /// What the text says.
+        case stated(String)
         /// The value of another key beside it.
         case sameAs(String)
         /// The cores that the process may use.
@@ -74,6 +76,8 @@ extension Key {
 enum Scalar: Sendable {
     /// A whole number and what it counts.
     case integer(ClosedRange<Int>, unit: String)
+    /// `true` or `false`.
+    case boolean
     case decimal(ClosedRange<Double>, unit: String)
     case duration(ClosedRange<Duration>)
     case size(ClosedRange<Bytes>)
@@ -120,6 +124,7 @@ enum Referent: String, Sendable {
 /// A value that has been checked against its key.
 enum Value: Sendable, Equatable {
     case integer(Int)
+    case boolean(Bool)
     case decimal(Double)
     case duration(Duration)
     case size(Bytes)

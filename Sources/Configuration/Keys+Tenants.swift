@@ -42,6 +42,10 @@ extension Keys {
                 .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
                 "A larger output bound is lowered to this one, and an absent one set to it."),
             Key(
+                "tenants[].limits.min_completion_tokens",
+                .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
+                "A class with `clamp` lowers no output bound of this tenant below it."),
+            Key(
                 "tenants[].limits.overlong_prompt",
                 .scalar(
                     .choice(

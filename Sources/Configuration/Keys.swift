@@ -8,7 +8,8 @@ import Units
 /// Sections stand before the keys in them. Defaults that the policy's types know are taken from
 /// there.
 enum Keys {
-    static let all = front + store + http + upstream + routing + models + pools + classes + tenants
+    static let all =
+        front + store + http + upstream + routing + models + pools + classes + clamp + tenants
 
     private static let front: [Key] = [
         Key(

@@ -80,6 +80,17 @@ extension TargetPolicy {
     }
 }
 
+extension ClampPolicy {
+    /// `isFirst`: of the first class, whose requests are worth more early than whole.
+    init(_ section: Section, isFirst: Bool) {
+        self.init(
+            underPressure: section.boolean("under_pressure") ?? isFirst,
+            minTokens: checked(section.tokens("min_tokens")),
+            prefillQueue: section.tokens("prefill_queue"),
+            prefillMaxTokens: checked(section.tokens("prefill_max_tokens")))
+    }
+}
+
 extension Price {
     init(_ section: Section) {
         self.init(
@@ -99,6 +110,7 @@ extension TenantLimits {
         }
         self.init(
             rates: rates, maxPromptTokens: section.tokens("max_prompt_tokens"),
-            maxCompletionTokens: section.tokens("max_completion_tokens"))
+            maxCompletionTokens: section.tokens("max_completion_tokens"),
+            minCompletionTokens: section.tokens("min_completion_tokens"))
     }
 }

@@ -149,7 +149,8 @@ extension PolicyBuilder {
                 rejectAt: checked(kv.decimal("reject_at")),
                 queue: QueuePolicy(checked(section.section("queue"))),
                 timeouts: TimeoutPolicy(checked(section.section("timeouts"))),
-                targets: section.section("targets").map { TargetPolicy($0) })
+                targets: section.section("targets").map { TargetPolicy($0) },
+                clamp: ClampPolicy(checked(section.section("clamp")), isFirst: rank == 0))
             return (place, item)
         }
         return classes.table(present, before: previous?.classes ?? []) { item in

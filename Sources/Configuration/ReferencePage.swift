@@ -143,6 +143,7 @@ extension Key.Standard {
         switch self {
         case .required: "required"
         case .absent: "none"
+        case .stated(let rule): rule
         case .filled: ""
         case .sameAs(let key): "as `\(key)`"
         case .processors: "one per core, at most 64"
@@ -155,6 +156,7 @@ extension Scalar {
     fileprivate var typeName: String {
         switch self {
         case .integer(_, let unit): unit.isEmpty ? "whole number" : "whole number, \(unit)"
+        case .boolean: "`true`, `false`"
         case .decimal(_, let unit): unit.isEmpty ? "number" : "number, \(unit)"
         case .duration: "duration"
         case .size: "size"
@@ -183,8 +185,8 @@ extension Scalar {
         case .text(let most): "\(most) bytes"
         case .secret(.header): "4096 bytes, visible ASCII without spaces"
         case .secret(.command): "4096 bytes, no control characters"
-        case .choice, .reference, .path, .currency, .keyHash, .listenAddress, .connectAddress,
-            .endpoint:
+        case .boolean, .choice, .reference, .path, .currency, .keyHash, .listenAddress,
+            .connectAddress, .endpoint:
             ""
         }
     }

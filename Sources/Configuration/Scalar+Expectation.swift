@@ -9,6 +9,7 @@ extension Scalar {
         case .integer(let bounds, let unit):
             let unit = unit.isEmpty ? "" : " (\(unit))"
             return "a whole number from \(bounds.lowerBound) to \(bounds.upperBound)\(unit)"
+        case .boolean: return "true or false"
         case .decimal(let bounds, let unit):
             let unit = unit.isEmpty ? "" : " (\(unit))"
             return "a number from \(bounds.lowerBound.plain) to \(bounds.upperBound.plain)\(unit)"
@@ -43,6 +44,8 @@ extension Scalar {
         case .size where Scalar.decimal(text) != nil: "; it needs a unit: B, KiB, MiB or GiB"
         case .size where Scalar.size(text) == nil:
             "; it is written like 100B, 64KiB, 8MiB or 1GiB"
+        case .boolean where ["yes", "no", "on", "off"].contains(text.lowercased()):
+            "; write the word itself"
         case .choice(let words, _) where words.count > 1: Nearest.hint(to: text, among: words)
         default: ""
         }

@@ -23,6 +23,9 @@ extension Scalar {
         case .decimal(let bounds, _):
             guard let value = Self.decimal(text), bounds.contains(value) else { break }
             return .decimal(value)
+        case .boolean:
+            guard let value = Bool(text) else { break }
+            return .boolean(value)
         case .duration(let bounds):
             guard let value = Self.duration(text), bounds.contains(value) else { break }
             return .duration(value)

@@ -92,6 +92,7 @@ public enum SchemaPage {
                 ("type", .text("integer")), ("minimum", .word(String(range.lowerBound))),
                 ("maximum", .word(String(range.upperBound))),
             ]
+        case .boolean: return [("type", .text("boolean"))]
         case .decimal(let range, _):
             return [
                 ("type", .text("number")), ("minimum", .word(range.lowerBound.plain)),
@@ -120,7 +121,7 @@ public enum SchemaPage {
             #"^(unix:/.+|[A-Za-z0-9._-]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$"#
         case .endpoint:
             #"^[Hh][Tt][Tt][Pp]://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"#
-        case .secret(.command), .path, .integer, .decimal, .choice: "^.*$"
+        case .secret(.command), .path, .integer, .boolean, .decimal, .choice: "^.*$"
         }
     }
 }

@@ -45,6 +45,10 @@ struct Section: Sendable, Equatable {
         guard case .integer(let value) = settings[name]?.value else { return nil }
         return value
     }
+    func boolean(_ name: String) -> Bool? {
+        guard case .boolean(let value) = settings[name]?.value else { return nil }
+        return value
+    }
     func decimal(_ name: String) -> Double? {
         guard case .decimal(let value) = settings[name]?.value else { return nil }
         return value

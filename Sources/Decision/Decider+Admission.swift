@@ -85,6 +85,13 @@ extension Decider {
     /// endpoint yet takes the configuration over with the action that names it.
     /// Those that are `held` for somebody else are none either.
     func choose(_ entry: Entry, except held: [EndpointID] = [], now: Instant) -> EndpointID? {
+        chooseWhole(entry, except: held, now: now)
+            ?? chooseClamped(entry, except: held, now: now)
+    }
+
+    private func chooseWhole(
+        _ entry: Entry, except held: [EndpointID], now: Instant
+    ) -> EndpointID? {
         if entry.bounces > 0 {
             let others = best(entry, now: now) { !entry.avoids($0) && !held.contains($0) }
             if others != nil || hasAlternative(entry) { return others }
@@ -151,9 +158,11 @@ extension Decider {
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
+        let entry = clamped(entry, at: endpoint, now: now)
         traceForward(entry, to: endpoint, now: now)
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
+        endpoints[endpoint.index].excess += entry.excess
         let uncached = commit(entry, to: endpoint, now: now)
         share(entry)
         let need = entry.need
@@ -162,14 +171,15 @@ extension Decider {
         endpoints[endpoint.index].turnover += turnover
         let seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)
-        entries.update(ticket) { entry in
-            entry.stage = .forwarded(endpoint)
-            entry.seat = seat
-            entry.turnover = turnover
-            entry.uncached = uncached
-            entry.forwardedAt = now
-            entry.charged = entry.due
-            queues[entry.trafficClass.index].dispatch(entry.tenant, cost: entry.due)
+        entries.update(ticket) { stored in
+            stored = entry
+            stored.stage = .forwarded(endpoint)
+            stored.seat = seat
+            stored.turnover = turnover
+            stored.uncached = uncached
+            stored.forwardedAt = now
+            stored.charged = stored.due
+            queues[entry.trafficClass.index].dispatch(entry.tenant, cost: stored.due)
         }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
@@ -197,6 +207,7 @@ extension Decider {
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
         endpoints[place].walk.update(entry.seat, to: after.sequence)
+        endpoints[place].excess += after.excess - entry.excess
         if let last = entry.lastTokenAt, entry.isStreamed {
             observeSteps(after.each - entry.each, in: now - last, at: place, now: now)
         }
@@ -222,6 +233,7 @@ extension Decider {
             resident: entry.input + entry.streamed, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
+        endpoints[endpoint.index].excess -= entry.excess
         uncommit(entry, from: endpoint, now: now)
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }

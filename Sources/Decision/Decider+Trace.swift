@@ -77,7 +77,7 @@ extension Decider {
         let shown = pool.count <= DecisionTrace.mostOffers ? pool : emptiest(pool, and: chosen)
         traces[at: place].dropOffers()
         traces[at: place].leftOut = pool.count - shown.count
-        if let key = entry.prefix, let prompt = prompts[key] {
+        if !entry.isHard, let key = entry.prefix, let prompt = prompts[key] {
             let way = traceWarm(entry, prompt, shown, chosen: chosen, at: place, now: now)
             traces[at: place].way = way
             return
@@ -85,9 +85,13 @@ extension Decider {
         for id in shown {
             var offer = offer(id, entry, now: now)
             offer.isChosen = id == chosen
+            if offer.isChosen, entry.isHard {
+                offer.fits = true
+                offer.score = offer.share
+            }
             traces[at: place].add(offer)
         }
-        if chosen != nil { traces[at: place].way = .leastShare }
+        if chosen != nil { traces[at: place].way = entry.isHard ? .lowerBound : .leastShare }
     }
 
     /// The same for a prompt that may be warm somewhere; says how it was chosen. All that have room

@@ -165,13 +165,15 @@ extension Decider {
         for place in order where !queues[place].isEmpty {
             var turn: Turn?
             var isHeld = false
-            var tried: PeakWalk.Sequence?
+            var tried: (sequence: PeakWalk.Sequence, least: PeakWalk.Sequence)?
             queues[place].eachTurn(by: turnOrder(place, now: now)) { seat, waiter in
                 guard let entry = entries[waiter.ticket], entry.pool == pool,
                     !due.contains(waiter.ticket)
                 else { return true }
-                let sequence = entry.sequence
-                if entry.bounces == 0, let tried, sequence.isAtLeast(tried) {
+                let (sequence, least) = (entry.sequence, claim(entry).sequence)
+                if entry.bounces == 0, let tried, sequence.isAtLeast(tried.sequence),
+                    least.isAtLeast(tried.least)
+                {
                     passed.append(waiter.ticket)
                     return passed.count <= most
                 }
@@ -186,7 +188,7 @@ extension Decider {
                     return false
                 case .none:
                     // Who needs no less room in the same class finds none either.
-                    if entry.bounces == 0 { tried = sequence }
+                    if entry.bounces == 0 { tried = (sequence, least) }
                     passed.append(waiter.ticket)
                     return passed.count <= most
                 }
@@ -261,11 +263,12 @@ extension Decider {
     // MARK: an endpoint of its own
 
     /// No endpoint that is there can take it beside others within its class's threshold.
-    func needsEmpty(_ entry: Entry) -> Bool {
-        let limit = policy.classes[entry.trafficClass.index].throttleAt
-        return !policy.pools[entry.pool.index].endpoints.contains { id in
+    func needsEmpty(_ entry: Entry) -> Bool { needsEmpty(entry, claim(entry)) }
+
+    func needsEmpty(_ entry: Entry, _ claim: Claim) -> Bool {
+        !policy.pools[entry.pool.index].endpoints.contains { id in
             endpoints[id.index].isAvailable
-                && endpoints[id.index].ledger.canHold(entry.whole, under: limit)
+                && endpoints[id.index].ledger.canHold(claim.whole, under: claim.limit)
         }
     }
 

@@ -146,7 +146,7 @@ extension Decider {
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         var lowest: Double?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            let share = endpoints[id.index].share(now: now) ?? 0
+            let share = endpoints[id.index].likelyShare(now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
         return lowest
@@ -154,9 +154,11 @@ extension Decider {
 
     /// A request that no endpoint of its pool could hold even when it is empty would wait for ever.
     private func couldEverFit(_ entry: Entry, under limit: Double) -> Bool {
-        policy.pools[entry.pool.index].endpoints.contains { id in
+        let claim = claim(entry)
+        return policy.pools[entry.pool.index].endpoints.contains { id in
             let ledger = endpoints[id.index].ledger
             return ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
+                || ledger.canHold(claim.whole, under: claim.limit)
         }
     }
 
@@ -203,19 +205,23 @@ extension Decider {
     func firstRoom(
         _ entry: Entry, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Room? {
-        if needsEmpty(entry) { return firstEmpty(entry, outlook, now: now) }
-        let limit = policy.classes[entry.trafficClass.index].throttleAt
-        let sequence = entry.sequence
+        firstRoom(entry, claim(entry), behind: ahead, outlook, now: now)
+    }
+
+    func firstRoom(
+        _ entry: Entry, _ claim: Claim, behind ahead: Tokens, _ outlook: Outlook, now: Instant
+    ) -> Room? {
+        if needsEmpty(entry, claim) { return firstEmpty(entry, outlook, now: now) }
         var count = 0
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
-            let held = endpoints[id.index].held(adding: sequence)
+            let held = endpoints[id.index].held(adding: claim.sequence)
             guard
                 let deficit = endpoints[id.index].ledger.deficit(
-                    holding: held, under: limit, now: now)
+                    holding: held, under: claim.limit, now: now)
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
@@ -232,7 +238,7 @@ extension Decider {
                 wait: wait(
                     for: candidate.deficit + share, at: candidate.endpoint, outlook, now: now))
             // The projection may be more than what its parts free one by one.
-            if room.wait == nil, ahead == .zero, fits(entry, besideOthersAt: room.endpoint, now) {
+            if room.wait == nil, ahead == .zero, fits(claim, besideOthersAt: room.endpoint, now) {
                 room.wait = lastEnd(at: room.endpoint, outlook, now: now)
             }
             if first.map({ room.isBefore($0) }) ?? true { first = room }
@@ -245,11 +251,10 @@ extension Decider {
     }
 
     private func fits(
-        _ entry: Entry, besideOthersAt endpoint: EndpointID, _ now: Instant
+        _ claim: Claim, besideOthersAt endpoint: EndpointID, _ now: Instant
     ) -> Bool {
-        let limit = policy.classes[entry.trafficClass.index].throttleAt
         let deficit = endpoints[endpoint.index].ledger.deficit(
-            holding: entry.whole, under: limit, now: now)
+            holding: claim.whole, under: claim.limit, now: now)
         return deficit.map { $0 <= .zero } ?? true
     }
 
@@ -302,7 +307,7 @@ extension Decider {
         _ entry: Entry, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> DrainEstimate.Sequence {
         let pace = pace(entry, at: endpoint)
-        let rest = entry.rest.count / entry.choices
+        let rest = entry.likelyRest.count / entry.choices
         var steps = rest
         if outlook == .latest {
             // A bound that is far above what is expected says nothing; twice the rest is what six

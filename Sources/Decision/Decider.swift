@@ -252,7 +252,8 @@ public struct Decider: Sendable {
         endpoints[endpoint.index].health.delivered()
         guard !entry.isOutputless else { return }
         let each = ending.output.count / entry.choices
-        if !entry.isForced {
+        // Nor does an answer tell how long it would have been that pressure has cut short.
+        if !entry.isForced, entry.unclamped == nil {
             outputs.learn(
                 model: entry.model, tenant: entry.tenant, bound: entry.bound,
                 produced: Tokens(each))

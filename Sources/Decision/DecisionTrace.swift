@@ -27,6 +27,8 @@ public struct DecisionTrace: Sendable {
         case leastDelay
         /// Where others that begin alike are sent.
         case prefixHash
+        /// The least share with a lower output bound, since it fitted nowhere as it was.
+        case lowerBound
     }
 
     /// Endpoints that one trace has room for.

@@ -16,6 +16,8 @@ public struct EndpointState: Sendable {
     public var ledger: EndpointLedger
     /// The own sequences, at the places that they have in `Decider.seats`.
     var walk = PeakWalk()
+    /// What own sequences are counted with beyond what is expected of them.
+    var excess = Tokens.zero
     /// Whether it works.
     public var health: EndpointHealth
     /// How quickly it prefills.
@@ -115,6 +117,13 @@ public struct EndpointState: Sendable {
     /// The share of its capacity that is projected to be held, everybody's tokens counted: what a
     /// class's thresholds are compared with. Nil without a known capacity.
     public func share(now: Instant) -> Double? { share(adding: nil, now: now) }
+
+    /// The same as far as it is expected: whoever was let in because its whole bound fits fills an
+    /// endpoint on purpose.
+    func likelyShare(now: Instant) -> Double? {
+        guard let share = share(now: now), let capacity = ledger.capacity else { return nil }
+        return share - Double(excess.count) / Double(capacity.count)
+    }
 
     /// The tokens of that projection, everybody's.
     public var projection: Tokens { ledger.others + held() }

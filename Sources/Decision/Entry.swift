@@ -32,11 +32,15 @@ struct Entry: Sendable {
     /// The number of its trace; zero where it has none.
     let trace: UInt64
     /// Output bound of one choice, after every cap.
-    let bound: Tokens
+    var bound: Tokens
     /// The engine must be told `bound`.
-    let isClamped: Bool
+    var isClamped: Bool
     /// Expected output, all choices.
-    let expected: Tokens
+    var expected: Tokens
+    /// What the three were before its admission lowered them; nil where it did not.
+    var unclamped: Unclamped?
+    /// It was let in because its whole bound fits: that is what it is expected to add.
+    var isHard = false
 
     /// Where the decider has what its prompt begins with; nil where that does not matter.
     var prefix: SlabKey?
@@ -63,9 +67,18 @@ struct Entry: Sendable {
     var avoided: EndpointID?
     var avoidedBefore: EndpointID?
 
+    /// What it is counted with still: all that it may add where it was let in for that, or else
+    /// what is expected.
+    var rest: Tokens {
+        isHard ? Tokens(max(0, bound.count * choices - streamed.count)) : likelyRest
+    }
+
+    /// What it is counted with beyond what is expected.
+    var excess: Tokens { rest - likelyRest }
+
     /// What it is expected to add still; past its expectation, half of the expectation again, never
     /// beyond the bound.
-    var rest: Tokens {
+    var likelyRest: Tokens {
         let left = max(0, bound.count * choices - streamed.count)
         let expected = expected.count - streamed.count
         return Tokens(min(left, expected > 0 ? expected : self.expected.count / 2))
@@ -104,6 +117,7 @@ struct Entry: Sendable {
     /// It came back from where it was sent: nothing of it is there any more.
     mutating func bounced(from endpoint: EndpointID) {
         bounces += 1
+        unclamp()
         avoidedBefore = avoided
         avoided = endpoint
         stage = .budgeting

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Units
+
 /// The engines whose habits are known.
 public enum EngineFamily: UInt8, Sendable, CaseIterable {
     case vllm
@@ -16,6 +18,14 @@ public enum EngineFamily: UInt8, Sendable, CaseIterable {
     /// What the usage of an answer or a stream speaks of, when `choicesPerPrompt` were asked for.
     public func usageScope(choicesPerPrompt: Int) -> UsageScope {
         self == .llamaCpp ? .choice(perPrompt: max(choicesPerPrompt, 1)) : .answer
+    }
+
+    /// The output bound of a body that names none, where it is not the rest of the context.
+    public func usualBound(of dialect: Dialect) -> Tokens? {
+        switch (self, dialect) {
+        case (.vllm, .completions), (.sglang, .completions), (.tensorRT, .completions): Tokens(16)
+        default: nil
+        }
     }
 
     /// Told to end, it closes its port and then leaves the answers that it owes open and silent,

@@ -26,6 +26,14 @@ public enum Member: UInt8, Sendable, CaseIterable {
     /// llama.cpp: `n` by another name.
     case parallelChoices
 
+    // Bounds by names that belong to other paths (responses, SGLang's and TGI's own, Ollama's). No
+    // engine is known to read them on ours, so they promise nothing; but where the bound is set,
+    // they are not to say more.
+    case maxOutputTokens
+    case maxNewTokens
+    case numPredict
+    case minNewTokens
+
     // Internal to a deployment: clients do not set them.
     /// vLLM: addresses and keys of a KV transfer between engines.
     case kvTransfer
@@ -78,6 +86,10 @@ public enum Member: UInt8, Sendable, CaseIterable {
         case .choices: return "n"
         case .bestOf: return "best_of"
         case .parallelChoices: return "n_cmpl"
+        case .maxOutputTokens: return "max_output_tokens"
+        case .maxNewTokens: return "max_new_tokens"
+        case .numPredict: return "num_predict"
+        case .minNewTokens: return "min_new_tokens"
         case .kvTransfer: return "kv_transfer_params"
         case .priority: return "priority"
         case .requestID: return "request_id"

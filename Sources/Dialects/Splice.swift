@@ -62,6 +62,9 @@ struct Splice {
         case .minTokens:
             guard let bound = edits.atLeastOne, inspection.minTokens > bound else { return }
             set(place.value, bound, body, &buffer)
+        case .maxOutputTokens, .maxNewTokens, .numPredict, .minNewTokens:
+            guard let bound = edits.atLeastOne else { return }
+            lower(place, to: bound, body, &buffer)
         case .streamOptions:
             if edits.askUsage, !inspection.includeUsage {
                 askUsage(place, body, inspection, &buffer)
@@ -100,6 +103,17 @@ extension Splice {
         if JSONNumber(value, in: body) == .whole(bound.count) { return }
         replace(value, body, &buffer)
         buffer.append(decimal: bound.count)
+    }
+
+    /// Of numbers, those that say more: also what is below zero, by which some mean no bound.
+    private mutating func lower(
+        _ place: MemberPlace, to bound: Tokens, _ body: RawSpan, _ buffer: inout ByteBuffer
+    ) {
+        let first = body.octet(place.value.lowerBound)
+        guard first == UInt8(ascii: "-") || (0x30...0x39).contains(first) else { return }
+        let value = JSONNumber.double(place.value, in: body)
+        if value <= Double(bound.count), value >= 0 || place.member == .minNewTokens { return }
+        set(place.value, bound, body, &buffer)
     }
 
     /// Merged into what is there: other members of the options keep their meaning.

@@ -220,6 +220,7 @@ struct RequestPage {
         case .warmPrefix: "warm_prefix"
         case .leastDelay: "least_delay"
         case .prefixHash: "prefix_hash"
+        case .lowerBound: "lower_bound"
         }
     }
 

@@ -177,7 +177,7 @@ extension Worker {
         exchange.model = model
         var arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: promptTokens(exchange), bound: exchange.inspection.bound,
+            input: promptTokens(exchange), bound: exchange.inspection.bound ?? usualBound(exchange),
             choices: exchange.inspection.choices, isForced: isForced(exchange),
             isOutputless: dialect == .embeddings, isStreamed: exchange.inspection.stream,
             prefix: textMeter.prefix(behind: toolMeter), deadline: patience(server))
@@ -198,6 +198,13 @@ extension Worker {
         guard routing.prefixBlocks > 0, exchange.policy.pools[pool.index].endpoints.count > 1
         else { return 0 }
         return routing.maxPrefix.count / PrefixMeter.blockBytes
+    }
+
+    /// What engines of its pool make of a body without a bound, where they do not go on to the end
+    /// of the context.
+    private func usualBound(_ exchange: Exchange) -> Tokens? {
+        let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+        return exchange.policy.pools[pool.index].engine.family.usualBound(of: exchange.dialect)
     }
 
     private func promptTokens(_ exchange: Exchange) -> Tokens {

@@ -165,6 +165,8 @@ public struct ClassPolicy: Sendable, Equatable {
     public var timeouts: TimeoutPolicy
     /// What its answers are to keep to; nil: nothing is asked.
     public var targets: TargetPolicy?
+    /// When its requests get lower output bounds than they ask for; nil: never.
+    public var clamp: ClampPolicy?
     public var removed: Bool
 
     /// Without a `rank` the table's order counts.
@@ -172,7 +174,7 @@ public struct ClassPolicy: Sendable, Equatable {
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
-        removed: Bool = false
+        clamp: ClampPolicy? = nil, removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -183,6 +185,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.queue = queue
         self.timeouts = timeouts
         self.targets = targets
+        self.clamp = clamp
         self.removed = removed
     }
 }

@@ -85,13 +85,17 @@ public struct TenantLimits: Sendable, Equatable {
     public var maxPromptTokens: Tokens?
     /// A larger output bound is lowered to this one, and an absent one is set to it.
     public var maxCompletionTokens: Tokens?
+    /// A class that clamps lowers no bound of this tenant's below it.
+    public var minCompletionTokens: Tokens?
 
     public init(
-        rates: [Limit] = [], maxPromptTokens: Tokens? = nil, maxCompletionTokens: Tokens? = nil
+        rates: [Limit] = [], maxPromptTokens: Tokens? = nil, maxCompletionTokens: Tokens? = nil,
+        minCompletionTokens: Tokens? = nil
     ) {
         self.rates = rates
         self.maxPromptTokens = maxPromptTokens
         self.maxCompletionTokens = maxCompletionTokens
+        self.minCompletionTokens = minCompletionTokens
     }
 }
 

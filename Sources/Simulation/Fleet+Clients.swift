@@ -85,7 +85,8 @@ extension Fleet {
             let verdict = reserve(client, ask)
             deciders[gateway].handle(.budgeted(ticket, verdict), now: now, into: &actions)
         case .queued(let request): clients[Int(request.raw)].wasQueued = true
-        case .forward(let request, let endpoint, _):
+        case .forward(let request, let endpoint, let bound):
+            outcomes[Int(request.raw)].bound = bound
             forward(Int(request.raw), to: endpoint.index, gateway)
         case .refuse(let request, let refusal):
             refuse(Int(request.raw), refusal, gateway)

@@ -96,9 +96,12 @@ extension Fleet {
     /// Sends a request to an engine; false when it could never fit there.
     mutating func submit(_ client: Int, to engine: Int) -> Bool {
         let request = workload.trace.requests[client]
+        let output = min(request.output, outcomes[client].bound ?? request.output)
+        outcomes[client].output = max(output, Tokens(1))
+        outcomes[client].isCut = output < request.output
         guard
             let id = try? engines[engine].submit(
-                prompt: request.prompt, output: request.output, prefixHashes: request.prefixes,
+                prompt: request.prompt, output: output, prefixHashes: request.prefixes,
                 now: now, into: &events)
         else { return false }
         while owners[engine].count <= id.slot { owners[engine].append(-1) }

@@ -21,6 +21,8 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     /// Requests that were never served.
     case shed
     case shedRatio = "shed_ratio"
+    /// Answers that a lower output bound has cut short.
+    case cut
     /// Refusals, those to clients that came back included.
     case refusals
     /// Of them, those after waiting.
@@ -53,7 +55,7 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     /// It counts: whole numbers.
     public var isCount: Bool {
         switch self {
-        case .requests, .preemptions, .shed, .refusals, .lateRefusals: true
+        case .requests, .preemptions, .shed, .cut, .refusals, .lateRefusals: true
         default: false
         }
     }
@@ -61,7 +63,8 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     /// Digits behind the point that are worth reading.
     public var digits: Int {
         switch self {
-        case .requests, .preemptions, .shed, .refusals, .lateRefusals, .tokens, .goodTokens, .gap:
+        case .requests, .preemptions, .shed, .cut, .refusals, .lateRefusals, .tokens, .goodTokens,
+            .gap:
             0
         case .ttftMean, .ttftP50, .ttftP90, .ttftP95, .ttftP99, .ttftMax, .lightTTFT: 2
         case .tpotP50, .tpotP99, .makespan: 1

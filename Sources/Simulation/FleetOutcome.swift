@@ -29,6 +29,10 @@ public struct FleetOutcome: Sendable, Equatable {
     public var end: Instant
     /// Where that was.
     public var forwardedTo = -1
+    /// The output bound that its engine was told; nil where that is the client's own.
+    public var bound: Tokens?
+    /// That bound is below the length that its answer would have had.
+    public var isCut = false
     public var refusals = 0
     /// Of them, those that came after it had been made to wait.
     public var lateRefusals = 0

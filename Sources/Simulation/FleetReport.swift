@@ -85,6 +85,7 @@ public struct FleetReport: Sendable, Equatable {
         self[.makespan] = makespan
         self[.shed] = Double(shed)
         self[.shedRatio] = Double(shed) / count
+        self[.cut] = Double(outcomes.count { $0.isCut })
         self[.refusals] = Double(outcomes.reduce(0) { $0 + $1.refusals })
         self[.lateRefusals] = Double(outcomes.reduce(0) { $0 + $1.lateRefusals })
         self[.firstReturn] =

@@ -49,6 +49,9 @@ public struct FleetSetup: Sendable {
     public var maxWait = Duration.seconds(120)
     /// What the configuration asks of answers, without a `policy`; nil: nothing.
     public var targets: LatencyTargets?
+    /// When output bounds are lowered, without a `policy`; where that is under pressure, requests
+    /// are refused above the usual share of a cache too.
+    public var clamp: ClampPolicy?
     public var patience = Patience.none
     public var losses: [FleetLoss] = []
     /// Prompt tokens that one of a request's prefix hashes covers.
@@ -93,11 +96,12 @@ public struct FleetSetup: Sendable {
             },
             classes: [
                 ClassPolicy(
-                    id: ClassID(0), name: "interactive", pool: pool, rejectAt: 1e9,
+                    id: ClassID(0), name: "interactive", pool: pool,
+                    rejectAt: clamp?.underPressure ?? false ? 0.90 : 1e9,
                     queue: queue, timeouts: timeouts,
                     targets: targets.map {
                         TargetPolicy(firstToken: $0.firstToken, betweenTokens: $0.perToken)
-                    })
+                    }, clamp: clamp)
             ],
             tenants: (0..<max(1, tenants)).map { place in
                 TenantPolicy(

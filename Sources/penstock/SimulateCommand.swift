@@ -87,6 +87,9 @@ struct SimulateCommand: ParsableCommand {
     @Flag(name: .customLong("obey-retry-after"), help: "Refused clients come back when told.")
     var obeyRetryAfter = false
 
+    @Flag(name: .long, help: "Without --config: output bounds are lowered under pressure.")
+    var clamp = false
+
     @Flag(name: .long, help: "Exit code 1 where a bar of the fixture is missed.")
     var check = false
 
@@ -179,6 +182,8 @@ struct SimulateCommand: ParsableCommand {
 
     private func rows(of cases: [FixtureCase], _ usual: Int) -> [FixtureRow] {
         cases.map { made in
+            var made = made
+            if clamp { made.setup.clamp = ClampPolicy() }
             let count = UInt64(seeds ?? usual)
             return FixtureRow(
                 of: made, runs: (0..<count).map { (seed &+ $0, made.report(seed: seed &+ $0)) })

@@ -117,6 +117,11 @@ import Units
                 queue: {max_requests: 1, max_tokens: 2, max_wait: 3s}
                 timeouts: {first_token: 4s, between_tokens: 5s, total: 6s}
                 targets: {first_token: 7s, between_tokens: 80ms}
+                clamp:
+                  under_pressure: false
+                  min_tokens: 65
+                  prefill_queue: 9
+                  prefill_max_tokens: 66
             """
         ).with(
             .tenant,
@@ -131,7 +136,8 @@ import Units
                   input_tokens_per_minute: 2
                   tokens_per_minute: 1
                   max_prompt_tokens: 8
-                  max_completion_tokens: 9
+                  max_completion_tokens: 11
+                  min_completion_tokens: 10
             """
         ).with(.model, "price: {input_per_million: 1, output_per_million: 1}").load().policy
         var expected = ClassPolicy(
@@ -144,6 +150,9 @@ import Units
         expected.timeouts.total = .seconds(6)
         expected.targets = TargetPolicy(
             firstToken: .seconds(7), betweenTokens: .milliseconds(80))
+        expected.clamp = ClampPolicy(
+            underPressure: false, minTokens: Tokens(65), prefillQueue: Tokens(9),
+            prefillMaxTokens: Tokens(66))
         #expect(policy.classes == [expected])
         let rates = zip(LimitKind.allCases, 1...).map { Limit(kind: $0, amount: Double($1)) }
         #expect(
@@ -152,7 +161,8 @@ import Units
                     id: TenantID(0), name: "anonymous", keys: [], classes: [ClassID(0)],
                     models: [ModelID(0)], weight: 0.5,
                     limits: TenantLimits(
-                        rates: rates, maxPromptTokens: Tokens(8), maxCompletionTokens: Tokens(9)))
+                        rates: rates, maxPromptTokens: Tokens(8), maxCompletionTokens: Tokens(11),
+                        minCompletionTokens: Tokens(10)))
             ])
     }
 

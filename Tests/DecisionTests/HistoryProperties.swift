@@ -96,6 +96,11 @@ struct History {
         plan.addClass(throttleAt: 0.6, rejectAt: 0.8, maxRequests: 5, maxWait: .seconds(3))
         plan.addClass(pool: 1, maxRequests: 10, maxTokens: 20_000, maxWait: .milliseconds(50))
         plan.requestHistory = requestHistory
+        if seed % 3 == 1 {
+            plan.classes[0].clamp = ClampPolicy(
+                prefillQueue: Tokens(1_500), prefillMaxTokens: Tokens(80))
+            plan.tenants[0].limits.minCompletionTokens = Tokens(100)
+        }
         self.plan = plan
         machine = Machine(plan, limit: limit, seed: seed)
     }
@@ -290,7 +295,11 @@ struct History {
             let state = machine.decider.state(of: endpoint)
             if !state.isAvailable { fail("forwarded to an endpoint that is out") }
             if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
-            let limit = plan.classes[request.trafficClass].throttleAt
+            let clamps = plan.classes[request.trafficClass].clamp?.underPressure ?? false
+            let limit =
+                clamps
+                ? plan.classes[request.trafficClass].rejectAt
+                : plan.classes[request.trafficClass].throttleAt
             guard seen.insert(endpoint).inserted,
                 let share = machine.decider.share(of: endpoint, now: machine.now)
             else { continue }

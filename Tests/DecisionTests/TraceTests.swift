@@ -169,6 +169,22 @@ struct TraceTests {
         #expect(try #require(chosen.score) < #require(other.score))
     }
 
+    @Test("one with a lower bound shows what it got, and that nobody had room for it as it was")
+    func lowerBound() throws {
+        var plan = Plan(endpoints: 2, kv: 10_000)
+        plan.classes[0].clamp = ClampPolicy()
+        var machine = machine(plan)
+        machine.scrape(0, used: 8_500)
+        machine.scrape(1, used: 8_100)
+        let sent = try machine.send(arrival(1, input: 500, output: 2_000))
+        #expect(sent.bound == Tokens(399))
+        let trace = try #require(machine.decider.trace(1))
+        #expect(trace.way == .lowerBound && trace.isClamped)
+        #expect((trace.bound, trace.expected) == (Tokens(399), Tokens(399)))
+        #expect(offers(trace).map(\.fits) == [false, true])
+        #expect(offers(trace).map(\.score) == [nil, 0.8999])
+    }
+
     @Test("of many endpoints the emptiest are shown, the chosen one and how many more there are")
     func many() throws {
         var machine = machine(Plan(endpoints: 20, kv: 10_000))

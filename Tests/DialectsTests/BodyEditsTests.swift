@@ -68,6 +68,44 @@ struct BodyEditsTests {
         #expect(try edited(body, BodyEdits(bound: Tokens(9))) == wanted)
     }
 
+    @Test(arguments: [
+        "max_output_tokens", "max_new_tokens", "num_predict", #"max_new_t\u006fkens"#,
+    ])
+    func namesOfOtherPathsAreOnlyLowered(name: String) throws {
+        for (given, wanted) in [
+            ("100", "9"), ("-1", "9"), ("1e3", "9"), ("9.5", "9"), ("99999999999999999999", "9"),
+            ("7", "7"), ("0", "0"), ("3.5", "3.5"), ("null", "null"), (#""100""#, #""100""#),
+            (#"{"x":100}"#, #"{"x":100}"#), ("[100]", "[100]"), ("true", "true"),
+        ] {
+            let body = chat(#""max_tokens":5,"\#(name)" : \#(given),"x":[1.0]"#)
+            let edited = try edited(body, BodyEdits(bound: Tokens(9)))
+            #expect(
+                edited
+                    == chat(#""max_tokens":9,"\#(name)" : \#(wanted),"x":[1.0]"#))
+        }
+        // They are no bounds themselves: without one they stay, and none is made of them.
+        #expect(try edited(chat(#""\#(name)":100"#)) == nil)
+        #expect(
+            try edited(chat(#""\#(name)":5"#), BodyEdits(bound: Tokens(9)))
+                == chat(#""\#(name)":5"#).replacingFirst("{", with: #"{"max_tokens":9,"#))
+    }
+
+    @Test(arguments: ["min_tokens", "min_new_tokens", #"min_t\u006fkens"#])
+    func lowerBoundsStayBelowTheBound(name: String) throws {
+        for (given, wanted) in [
+            ("100", "9"), ("10", "9"), ("9", "9"), ("0", "0"), ("null", "null"),
+        ] {
+            let body = chat(#""max_tokens":200,"\#(name)": \#(given)"#)
+            #expect(
+                try edited(body, BodyEdits(bound: Tokens(9)))
+                    == chat(#""max_tokens":9,"\#(name)": \#(wanted)"#))
+        }
+        let twice = chat(#""\#(name)":100,"max_tokens":20,"\#(name)":50"#)
+        #expect(
+            try edited(twice, BodyEdits(bound: Tokens(9)))
+                == chat(#""max_tokens":9,"\#(name)":9"#))
+    }
+
     @Test func aBoundIsNeverBelowOne() throws {
         let body = chat(#""max_tokens":5"#)
         #expect(try edited(body, BodyEdits(bound: Tokens(0))) == chat(#""max_tokens":1"#))

@@ -229,12 +229,13 @@ def test_what_is_known_of_an_engine_follows_a_reload(start, engine):
 def test_a_request_that_waits_may_go_to_an_engine_that_a_reload_adds(start, new_engine):
     full, fresh = new_engine(), new_engine()
     full.pressure.usage = 0.87
-    gateway = start(settings(full))
+    kind = {"clamp": {"under_pressure": False}}
+    gateway = start(settings(full, interactive=kind))
     gateway.wait_scraped(full)
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(gateway.chat) for _ in range(4)]
         eventually(lambda: gateway.queue()["requests"] == 4)
-        gateway.write(settings(full, fresh))
+        gateway.write(settings(full, fresh, interactive=kind))
         assert gateway.admin("/admin/reload", "POST").status == 200
         for future in waiting:
             admitted(future.result(), "queued")
@@ -421,7 +422,7 @@ def test_a_request_on_a_kept_connection_during_a_drain_is_told_to_go_elsewhere(s
 
 
 def test_requests_that_wait_in_a_queue_are_served_during_a_drain(start, engine):
-    kind = {"queue": {"max_wait": "20s"}}
+    kind = {"queue": {"max_wait": "20s"}, "clamp": {"under_pressure": False}}
     gateway = start(settings(engine, interactive=kind, http={"drain_timeout": "20s"}))
     engine.pressure.usage = 0.87
     gateway.wait_scraped(engine)

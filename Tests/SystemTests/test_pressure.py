@@ -20,6 +20,7 @@ def under_pressure(engine, usage: float = 0.0, **queue: object) -> dict:
     kind = {
         "kv": {"throttle_at": 0.85, "reject_at": 0.90},
         "queue": {"max_requests": 10, "max_wait": "20s"} | queue,
+        "clamp": {"under_pressure": False},
     }
     return settings(engine, limits=LIMITS, interactive=kind)
 

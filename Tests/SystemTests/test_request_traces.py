@@ -158,6 +158,7 @@ def test_a_request_that_is_open_that_waits_and_that_was_let_in(launch, engine, p
     engine.pressure = Pressure(usage=0.87, blocks=1000)
     kind = {
         "kv": {"throttle_at": 0.85, "reject_at": 0.90},
+        "clamp": {"under_pressure": False},
         "queue": {"max_requests": 10, "max_wait": "20s"},
     }
     gateway = launch(settings(engine, limits=LIMITS, interactive=kind))
@@ -199,6 +200,22 @@ def test_a_clamped_request(start, engine):
     assert found["decision"] == "clamped" and found["outcome"] == "completed"
     assert found["estimate"]["output_bound"] == 20
     assert found["estimate"]["output_bound_asked"] == 500
+
+
+def test_a_request_with_a_lower_bound_under_pressure(start, engine):
+    engine.pressure = Pressure(usage=0.87, blocks=1000)
+    kind = {
+        "kv": {"throttle_at": 0.85, "reject_at": 0.90},
+        "clamp": {"under_pressure": True},
+    }
+    gateway = start(settings(engine, interactive=kind))
+    gateway.wait_scraped(engine)
+    answer = admitted(gateway.chat(fields=named("one"), max_tokens=5_000), "clamped")
+    found = closed(gateway, "one")
+    assert (found["decision"], found["chosen_by"]) == ("clamped", "lower_bound")
+    assert found["estimate"]["output_bound"] == int(answer.fields["x-penstock-max-tokens"])
+    [endpoint] = found["endpoints"]
+    assert endpoint["fits"] is True and 0.85 < endpoint["projected_kv"] <= 0.90
 
 
 @pytest.mark.parametrize(
@@ -286,7 +303,8 @@ def test_requests_refused_before_anything_was_decided(start, engine):
 
 
 def test_a_client_that_leaves_while_it_waits_and_in_its_stream(launch, engine, pool):
-    gateway = launch(settings(engine, limits=LIMITS))
+    kind = {"clamp": {"under_pressure": False}}
+    gateway = launch(settings(engine, limits=LIMITS, interactive=kind))
     gateway.wait_scraped(engine)
     engine.default = reply(tokens=50, gap=0.05)
     with gateway.connect() as connection:
