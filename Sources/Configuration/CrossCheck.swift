@@ -235,6 +235,7 @@ extension CrossCheck {
             checkUse(tenant)
             checkPrices(tenant)
             checkFloor(tenant)
+            checkDeferral(tenant)
         }
     }
 
@@ -276,6 +277,17 @@ extension CrossCheck {
         add(
             "\(limits.path("min_completion_tokens")): \(floor) is above max_completion_tokens, "
                 + "which is \(most)", at: limits.place("min_completion_tokens"))
+    }
+
+    /// Whether there is anywhere to go for what is over a class's caps.
+    private mutating func checkDeferral(_ tenant: Section) {
+        guard let limits = tenant.section("limits"),
+            limits.text("over_interactive") == OverCap.batch.rawValue,
+            tenant.isRight("classes"), tenant.list("classes").count == 1
+        else { return }
+        add(
+            "\(limits.path("over_interactive")): batch needs a second class in the tenant's list",
+            at: limits.place("over_interactive"))
     }
 
     /// A limit in money holds only where every model has a price, in one currency.

@@ -36,4 +36,18 @@ extension Keys {
             .value(.integer(usual.prefillMaxTokens.count)), .reloadable,
             "The bound that requests get meanwhile, if theirs is not lower."),
     ]
+
+    /// How large requests of a class may be.
+    static let caps: [Key] = [
+        Key(
+            "classes[].caps", .section, .absent, .reloadable,
+            "How large a request of this class may be; what is larger goes where the tenant's "
+                + "`over_interactive` says."),
+        Key(
+            "classes[].caps.max_prompt_tokens", .scalar(.integer(counts, unit: "tokens")),
+            .absent, .reloadable, "Prompt tokens, estimated."),
+        Key(
+            "classes[].caps.max_estimated_tokens", .scalar(.integer(counts, unit: "tokens")),
+            .absent, .reloadable, "Prompt and expected output, all choices."),
+    ]
 }

@@ -52,7 +52,12 @@ extension Keys {
                         ["reject"], later: ["truncate_oldest_messages", "truncate_middle"])),
                 .value(.text("reject")), .reloadable,
                 "What happens to a prompt over `max_prompt_tokens`."),
-            .notYet("tenants[].limits.over_interactive", "Moves large requests to another class."),
+            Key(
+                "tenants[].limits.over_interactive",
+                .scalar(.choice(OverCap.allCases.map(\.rawValue), later: [])),
+                .value(.text(OverCap.reject.rawValue)), .reloadable,
+                "What becomes of a request over its class's `caps`: `reject` answers it with 400, "
+                    + "`batch` serves it in the next of `classes` that takes it, if there is one."),
             Key(
                 "tenants[].limits.mode", .scalar(.choice(["enforce"], later: ["shadow"])),
                 .value(.text("enforce")), .reloadable,

@@ -9,7 +9,8 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + http + upstream + routing + models + pools + classes + clamp + tenants
+        front + store + http + upstream + routing + models + pools + classes + clamp + caps
+        + tenants
 
     private static let front: [Key] = [
         Key(

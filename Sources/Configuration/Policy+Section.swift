@@ -91,6 +91,14 @@ extension ClampPolicy {
     }
 }
 
+extension CapPolicy {
+    init(_ section: Section) {
+        self.init(
+            maxPrompt: section.tokens("max_prompt_tokens"),
+            maxEstimated: section.tokens("max_estimated_tokens"))
+    }
+}
+
 extension Price {
     init(_ section: Section) {
         self.init(
@@ -111,6 +119,7 @@ extension TenantLimits {
         self.init(
             rates: rates, maxPromptTokens: section.tokens("max_prompt_tokens"),
             maxCompletionTokens: section.tokens("max_completion_tokens"),
-            minCompletionTokens: section.tokens("min_completion_tokens"))
+            minCompletionTokens: section.tokens("min_completion_tokens"),
+            overCap: checked(OverCap(rawValue: checked(section.text("over_interactive")))))
     }
 }

@@ -150,7 +150,8 @@ extension PolicyBuilder {
                 queue: QueuePolicy(checked(section.section("queue"))),
                 timeouts: TimeoutPolicy(checked(section.section("timeouts"))),
                 targets: section.section("targets").map { TargetPolicy($0) },
-                clamp: ClampPolicy(checked(section.section("clamp")), isFirst: rank == 0))
+                clamp: ClampPolicy(checked(section.section("clamp")), isFirst: rank == 0),
+                caps: section.section("caps").map { CapPolicy($0) })
             return (place, item)
         }
         return classes.table(present, before: previous?.classes ?? []) { item in

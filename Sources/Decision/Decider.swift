@@ -116,10 +116,21 @@ public struct Decider: Sendable {
             return actions.append(.refuse(request, refusal))
         }
         var entry = estimated(request, arrival)
+        traceArrival(entry, now: now)
+        switch placement(of: entry) {
+        case .asAsked: break
+        case .deferred(let other):
+            entry.trafficClass = other
+            entry.pool = policy.classes[other.index].pool
+        case .refused(let refusal):
+            traceRefusal(entry, refusal)
+            return actions.append(.refuse(request, refusal))
+        }
         entry.prefix = keep(arrival.prefix, of: arrival.model)
         guard let ticket = entries.insert(entry) else {
             drop(entry.prefix)
             let refusal = Refusal(.gatewayOverloaded, retryAfter: spread(.seconds(1)))
+            traceRefusal(entry, refusal)
             return actions.append(.refuse(request, refusal))
         }
         let ask = BudgetAsk(
@@ -127,7 +138,9 @@ public struct Decider: Sendable {
             cost: Self.cost(
                 policy.models[arrival.model.index].price, input: arrival.input,
                 output: entry.expected))
-        traceArrival(entry, now: now)
+        if entry.trafficClass != arrival.trafficClass {
+            actions.append(.deferred(request, to: entry.trafficClass))
+        }
         actions.append(.reserve(request, ticket, ask))
     }
 

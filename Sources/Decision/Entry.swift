@@ -20,7 +20,8 @@ struct Entry: Sendable {
     let request: RequestID
     let tenant: TenantID
     let model: ModelID
-    let trafficClass: ClassID
+    /// What it asked for, or the one that it was deferred to.
+    var trafficClass: ClassID
     /// The pool of its class when it arrived; another one only where that is gone.
     var pool: PoolID
     let input: Tokens

@@ -145,6 +145,9 @@ public enum BudgetVerdict: Sendable, Equatable {
 
 /// What is to be done. Carried out by the rim, which does not decide.
 public enum Action: Sendable, Equatable {
+    /// It is served in this class instead of the one that it came in, whose caps it is over;
+    /// `reserve` follows.
+    case deferred(RequestID, to: ClassID)
     /// Ask the store, and answer with `Event.budgeted`.
     case reserve(RequestID, Ticket, BudgetAsk)
     /// Send it, with this output bound where the client's must change.
@@ -155,4 +158,13 @@ public enum Action: Sendable, Equatable {
     case refuse(RequestID, Refusal)
     /// Wait no longer for this endpoint's answer to it; `Event.ended` follows.
     case abandon(RequestID, at: EndpointID)
+
+    /// Whom it is about.
+    public var request: RequestID {
+        switch self {
+        case .deferred(let id, _), .reserve(let id, _, _), .forward(let id, _, _),
+            .queued(let id), .refuse(let id, _), .abandon(let id, _):
+            id
+        }
+    }
 }

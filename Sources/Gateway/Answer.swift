@@ -161,8 +161,15 @@ extension Worker {
         requestFields(exchange.name)
         fields.append("X-Penstock-Decision: ")
         fields.append(
-            exchange.bound != nil ? "clamped" : exchange.wasQueued ? "queued" : "admitted")
+            exchange.wasDeferred
+                ? "deferred"
+                : exchange.bound != nil ? "clamped" : exchange.wasQueued ? "queued" : "admitted")
         fields.append("\r\n")
+        if exchange.wasDeferred {
+            fields.append("X-Traffic-Class: ")
+            fields.append(exchange.policy.classes[exchange.trafficClass.index].name)
+            fields.append("\r\n")
+        }
         if let bound = exchange.bound {
             fields.append("X-Penstock-Max-Tokens: ")
             fields.append(decimal: bound.count)

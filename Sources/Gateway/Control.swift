@@ -175,13 +175,7 @@ final class Control {
     func decide(_ event: Event) {
         shared.decide(event, now: loop.now, into: &actions)
         for action in actions {
-            let request: RequestID
-            switch action {
-            case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id),
-                .refuse(let id, _), .abandon(let id, _):
-                request = id
-            }
-            shared.mailboxes[request.worker].post(.action(action))
+            shared.mailboxes[action.request.worker].post(.action(action))
         }
         actions.removeAll(keepingCapacity: true)
     }

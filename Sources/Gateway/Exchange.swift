@@ -51,8 +51,10 @@ final class Exchange {
     let tenant: TenantID
     let account: BudgetAccount
     /// Of the class, as the configuration that admitted the request has them.
-    let timeouts: TimeoutPolicy
-    var trafficClass: ClassID
+    private(set) var timeouts: TimeoutPolicy
+    private(set) var trafficClass: ClassID
+    /// It is served in another class than it came in.
+    private(set) var wasDeferred = false
     /// Nil until the body has told it.
     var model: ModelID?
     var inspection = Inspection()
@@ -119,6 +121,12 @@ final class Exchange {
         self.trafficClass = trafficClass
         arrivedAt = now
         readAt = now
+    }
+
+    func transfer(to other: ClassID) {
+        trafficClass = other
+        timeouts = policy.classes[other.index].timeouts
+        wasDeferred = true
     }
 
     var heldCount: Int { heldBytes.count }

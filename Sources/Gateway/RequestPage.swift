@@ -53,6 +53,7 @@ struct RequestPage {
         json.member("request_id", trace.name.text)
         json.member("tenant", policy.tenants[trace.tenant.index].name)
         json.member("class", trafficClass(trace, decision).map { policy.classes[$0.index].name })
+        json.member("class_asked", trace.trafficClass.map { policy.classes[$0.index].name })
         json.member("model", trace.model.map { policy.models[$0.index].name })
         json.member("outcome", trace.outcome?.rawValue ?? "open")
         json.member("reason", trace.refusal?.reason.code)
@@ -70,6 +71,7 @@ struct RequestPage {
     private func verdict(_ trace: RequestTrace, _ decision: DecisionTrace?) -> String? {
         if let refusal = trace.refusal { return refusal.reason.code }
         guard let decision else { return nil }
+        if let asked = trace.trafficClass, asked != decision.trafficClass { return "deferred" }
         switch decision.stage {
         case .budgeting, .refused: return nil
         case .queued: return "queued"

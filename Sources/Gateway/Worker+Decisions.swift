@@ -40,18 +40,14 @@ extension Worker {
     }
 
     private func perform(_ action: Action) {
-        let request: RequestID
-        switch action {
-        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
-            .abandon(let id, _):
-            request = id
-        }
+        let request = action.request
         guard request.worker == index else {
             shared.mailboxes[request.worker].post(.action(action))
             return
         }
         guard let exchange = exchanges[request.key] else { return }
         switch action {
+        case .deferred(_, let other): transfer(exchange, to: other)
         case .reserve(_, let ticket, let ask): reserve(exchange, ticket, ask)
         case .forward(_, let endpoint, let bound):
             exchange.bound = bound
@@ -67,6 +63,16 @@ extension Worker {
             else { return }
             giveUp(exchange)
         }
+    }
+
+    /// The request is another class's from now on, and has the time that this one gives.
+    private func transfer(_ exchange: Exchange, to other: ClassID) {
+        if other.index >= policy.classes.count {
+            adopt(shared.decider.withLock { $0.policy })
+        }
+        if other.index >= exchange.policy.classes.count { exchange.policy = policy }
+        exchange.transfer(to: other)
+        startClock(exchange)
     }
 
     // MARK: the store

@@ -185,10 +185,16 @@ extension Worker {
         exchange.state = .budgeting
         beginTrace(exchange)
         arrival.trace = exchange.trace
-        let total = exchange.timeouts.total
-        exchange.totalDeadline = min(exchange.arrivedAt + total, arrival.deadline)
-        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+        startClock(exchange)
         decide(.arrived(exchange.id, arrival))
+    }
+
+    /// When all of it must be over: by its class, or by the client.
+    func startClock(_ exchange: Exchange) {
+        exchange.totalDeadline = min(
+            exchange.arrivedAt + exchange.timeouts.total,
+            exchange.arrival?.deadline ?? .distantFuture)
+        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
     }
 
     /// So many blocks of a prompt have to be named: none where there is no choice of an endpoint.

@@ -167,6 +167,8 @@ public struct ClassPolicy: Sendable, Equatable {
     public var targets: TargetPolicy?
     /// When its requests get lower output bounds than they ask for; nil: never.
     public var clamp: ClampPolicy?
+    /// How large its requests may be; nil: as large as any.
+    public var caps: CapPolicy?
     public var removed: Bool
 
     /// Without a `rank` the table's order counts.
@@ -174,7 +176,7 @@ public struct ClassPolicy: Sendable, Equatable {
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
-        clamp: ClampPolicy? = nil, removed: Bool = false
+        clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -186,6 +188,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.timeouts = timeouts
         self.targets = targets
         self.clamp = clamp
+        self.caps = caps
         self.removed = removed
     }
 }

@@ -87,15 +87,18 @@ public struct TenantLimits: Sendable, Equatable {
     public var maxCompletionTokens: Tokens?
     /// A class that clamps lowers no bound of this tenant's below it.
     public var minCompletionTokens: Tokens?
+    /// What becomes of a request over the caps of its class.
+    public var overCap: OverCap
 
     public init(
         rates: [Limit] = [], maxPromptTokens: Tokens? = nil, maxCompletionTokens: Tokens? = nil,
-        minCompletionTokens: Tokens? = nil
+        minCompletionTokens: Tokens? = nil, overCap: OverCap = .reject
     ) {
         self.rates = rates
         self.maxPromptTokens = maxPromptTokens
         self.maxCompletionTokens = maxCompletionTokens
         self.minCompletionTokens = minCompletionTokens
+        self.overCap = overCap
     }
 }
 

@@ -91,7 +91,8 @@ extension Fleet {
         case .refuse(let request, let refusal):
             refuse(Int(request.raw), refusal, gateway)
         // What was at a lost endpoint was cut as it was lost.
-        case .abandon: break
+        // The trace knows no classes.
+        case .abandon, .deferred: break
         }
     }
 

@@ -122,6 +122,7 @@ import Units
                   min_tokens: 65
                   prefill_queue: 9
                   prefill_max_tokens: 66
+                caps: {max_prompt_tokens: 67, max_estimated_tokens: 68}
             """
         ).with(
             .tenant,
@@ -153,6 +154,7 @@ import Units
         expected.clamp = ClampPolicy(
             underPressure: false, minTokens: Tokens(65), prefillQueue: Tokens(9),
             prefillMaxTokens: Tokens(66))
+        expected.caps = CapPolicy(maxPrompt: Tokens(67), maxEstimated: Tokens(68))
         #expect(policy.classes == [expected])
         let rates = zip(LimitKind.allCases, 1...).map { Limit(kind: $0, amount: Double($1)) }
         #expect(

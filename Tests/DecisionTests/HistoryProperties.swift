@@ -101,6 +101,13 @@ struct History {
                 prefillQueue: Tokens(1_500), prefillMaxTokens: Tokens(80))
             plan.tenants[0].limits.minCompletionTokens = Tokens(100)
         }
+        if seed % 4 == 2 {
+            plan.classes[0].caps = CapPolicy(maxPrompt: Tokens(800), maxEstimated: Tokens(1_500))
+            plan.classes[1].caps = CapPolicy(maxPrompt: Tokens(1_800))
+            for place in plan.pools.indices { plan.pools[place].models = [ModelID(0), ModelID(1)] }
+            plan.tenants[1].classes = [ClassID(0), ClassID(1), ClassID(2)]
+            plan.tenants[1].limits = TenantLimits(overCap: .batch)
+        }
         self.plan = plan
         machine = Machine(plan, limit: limit, seed: seed)
     }
@@ -158,12 +165,18 @@ struct History {
         traces += 1
         arrival.trace = traces
         machine.handle(.arrived(id, arrival))
-        guard machine.actions.count == 1, let action = machine.actions.first,
-            action.request == id
-        else { return fail("an arrival is answered with one action, not \(machine.actions)") }
+        var actions = machine.actions[...]
+        var trafficClass = arrival.trafficClass.index
+        if case .deferred(id, let other)? = actions.first {
+            trafficClass = other.index
+            actions = actions.dropFirst()
+            if plan.classes[trafficClass].removed { fail("deferred to a class that is gone") }
+        }
+        guard actions.count == 1, let action = actions.first, action.request == id else {
+            return fail("an arrival is answered with one action, not \(machine.actions)")
+        }
         if case .reserve(_, let ticket, _) = action {
-            open.append(
-                Request(id: id, ticket: ticket, trafficClass: arrival.trafficClass.index))
+            open.append(Request(id: id, ticket: ticket, trafficClass: trafficClass))
         } else {
             check(action.refusal)
         }

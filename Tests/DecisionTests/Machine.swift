@@ -136,11 +136,4 @@ extension Action {
         if case .refuse(_, let refusal) = self { return refusal }
         return nil
     }
-    var request: RequestID {
-        switch self {
-        case .reserve(let id, _, _), .forward(let id, _, _), .queued(let id), .refuse(let id, _),
-            .abandon(let id, _):
-            id
-        }
-    }
 }

@@ -218,6 +218,27 @@ def test_a_request_with_a_lower_bound_under_pressure(start, engine):
     assert endpoint["fits"] is True and 0.85 < endpoint["projected_kv"] <= 0.90
 
 
+def test_requests_over_their_classs_caps(start, engine):
+    configuration = settings(
+        engine, limits={"over_interactive": "batch"}, interactive={"caps": {"max_prompt_tokens": 20}}
+    )
+    gateway = start(configuration)
+    admitted(gateway.chat(fields=named("long"), text="word " * 100), "deferred")
+    found = closed(gateway, "long")
+    assert (found["class"], found["class_asked"]) == ("batch", "interactive")
+    assert found["decision"] == "deferred" and found["outcome"] == "completed"
+    configuration["tenants"][0]["limits"] = {}
+    gateway.write(configuration)
+    assert gateway.admin("/admin/reload", "POST").status == 200
+    answer = gateway.chat(fields=named("no"), text="word " * 100)
+    refused(answer, 400, "request_exceeds_limit", "messages")
+    found = trace(gateway, "no")
+    assert (found["reason"], found["stage"]) == ("request_exceeds_limit", "refused")
+    assert found["compared"]["limit"] == 20
+    assert found["compared"]["requested"] == found["estimate"]["input"] > 20
+    assert found["estimate"]["output_bound"] > 0
+
+
 @pytest.mark.parametrize(
     ("limits", "reason", "used", "requested"),
     [
