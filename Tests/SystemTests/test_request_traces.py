@@ -219,9 +219,8 @@ def test_a_request_with_a_lower_bound_under_pressure(start, engine):
 
 
 def test_requests_over_their_classs_caps(start, engine):
-    configuration = settings(
-        engine, limits={"over_interactive": "batch"}, interactive={"caps": {"max_prompt_tokens": 20}}
-    )
+    kind = {"caps": {"max_prompt_tokens": 20}}
+    configuration = settings(engine, limits={"over_interactive": "batch"}, interactive=kind)
     gateway = start(configuration)
     admitted(gateway.chat(fields=named("long"), text="word " * 100), "deferred")
     found = closed(gateway, "long")
