@@ -53,7 +53,8 @@ struct PolicyBuilder {
             classes: classTable(), tenants: tenantTable(),
             anonymous: present.contains("anonymous")
                 ? tenants["anonymous"].map { TenantID($0) } : nil,
-            throttleHistory: checked(root.section("admin")?.integer("throttle_history")))
+            throttleHistory: checked(root.section("admin")?.integer("throttle_history")),
+            requestHistory: checked(root.section("admin")?.integer("request_history")))
     }
 
     private static func engines(_ pool: Section) -> [(address: Address, authority: String)] {

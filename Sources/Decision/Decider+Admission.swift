@@ -35,6 +35,7 @@ extension Decider {
         if let refusal = pressure(entry, now: now) {
             return refuse(ticket, refusal, into: &actions)
         }
+        traceQueue(entry, now: now)
         guard
             let place = queues[entry.trafficClass.index].append(
                 waiter(ticket, entry), within: queue)
@@ -160,6 +161,7 @@ extension Decider {
         into actions: inout [Action]
     ) {
         let entry = clamped(entry, at: endpoint, now: now)
+        traceForward(entry, to: endpoint, now: now)
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
         endpoints[endpoint.index].bounds.append(entry.longest)
@@ -275,6 +277,7 @@ extension Decider {
         guard entry.waitsUntil > now else {
             return refuse(ticket, tooLate(entry, now: now), into: &actions)
         }
+        traceQueue(entry, now: now)
         guard
             let place = queues[entry.trafficClass.index].prepend(
                 waiter(ticket, entry), within: policy.classes[entry.trafficClass.index].queue)

@@ -118,6 +118,7 @@ extension Decider {
         var refusal = Refusal(
             reason, retryAfter: wait, limit: limit, used: used, requested: requested)
         guard wait <= ReturnSlots.longest else {
+            traceReturn(entry, DecisionTrace.Return(room: room, spacing: nil, told: wait))
             // Longer than clients wait: the truth, and that a retry by itself is no use.
             refusal.isFinal = true
             return refusal
@@ -129,6 +130,7 @@ extension Decider {
             after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
         pools[entry.pool.index].flow.promised(need, at: now + told)
         refusal.retryAfter = told
+        traceReturn(entry, DecisionTrace.Return(room: room, spacing: spacing, told: told))
         return refusal
     }
 
@@ -173,7 +175,7 @@ extension Decider {
     }
 
     /// What those need whose turn at its pool is earlier.
-    private func needsAhead(of entry: Entry, now: Instant) -> Tokens {
+    func needsAhead(of entry: Entry, now: Instant) -> Tokens {
         guard waiting > 0 else { return .zero }
         var needs = Tokens.zero
         for place in order {

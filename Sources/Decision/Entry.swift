@@ -30,6 +30,8 @@ struct Entry: Sendable {
     let isOutputless: Bool
     let isStreamed: Bool
     let deadline: Instant
+    /// The number of its trace; zero where it has none.
+    let trace: UInt64
     /// Output bound of one choice, after every cap.
     var bound: Tokens
     /// The engine must be told `bound`.

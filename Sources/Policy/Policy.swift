@@ -22,6 +22,8 @@ public final class Policy: Sendable {
     public let anonymous: TenantID?
     /// Recent refusals kept for the admin endpoint.
     public let throttleHistory: Int
+    /// Recent requests of which the decision trace is kept for the admin endpoint; none where zero.
+    public let requestHistory: Int
     /// What `Lookup.swift` reads.
     let index: PolicyIndex
 
@@ -29,7 +31,8 @@ public final class Policy: Sendable {
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
         routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], classes: [ClassPolicy],
-        tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int
+        tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int,
+        requestHistory: Int = 0
     ) {
         self.generation = generation
         self.http = http
@@ -42,6 +45,7 @@ public final class Policy: Sendable {
         self.tenants = tenants
         self.anonymous = anonymous
         self.throttleHistory = throttleHistory
+        self.requestHistory = requestHistory
         index = PolicyIndex(models: models, classes: classes, tenants: tenants)
     }
 }
