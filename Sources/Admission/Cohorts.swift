@@ -38,11 +38,15 @@ public struct Cohorts: Sendable, Equatable {
     public static let halfBlock = 8
     /// What others say beyond this is nonsense, and is cut off here: sums stay exact everywhere.
     public static let most = 1 << 40
+    /// The same of squares.
+    public static let mostSquares = 1 << 52
 
     private var members = [Cohort](repeating: Cohort(), count: count)
     /// Bit n: somebody is in cohort n.
     private(set) var occupied: UInt64 = 0
     private var all = Cohort()
+    /// Sum over the sequences of the squares of what each is expected to add.
+    public private(set) var squares = 0
 
     /// Nobody there.
     public init() {}
@@ -78,6 +82,7 @@ public struct Cohorts: Sendable, Equatable {
     // MARK: who is there
 
     mutating func join(_ sequence: PeakWalk.Sequence) {
+        squares += sequence.square
         put(Cohort(sequence), at: Self.place(of: sequence.rest))
     }
 
@@ -89,6 +94,7 @@ public struct Cohorts: Sendable, Equatable {
 
     mutating func leave(_ sequence: PeakWalk.Sequence) {
         let place = Self.place(of: sequence.rest)
+        squares -= sequence.square
         members[place].add(Cohort(sequence), times: -1)
         all.add(Cohort(sequence), times: -1)
         if members[place].width == 0 { occupied &= ~(1 << UInt64(place)) }
@@ -103,8 +109,14 @@ public struct Cohorts: Sendable, Equatable {
         put(cohort, at: place)
     }
 
+    /// The squares of sequences that were added as cohorts.
+    public mutating func add(squares: Int) {
+        if (0...Self.mostSquares).contains(squares) { self.squares += squares }
+    }
+
     /// All of the others too.
     public mutating func add(_ others: Cohorts) {
+        squares += others.squares
         others.each { place, cohort in put(cohort, at: place) }
     }
 
@@ -133,8 +145,18 @@ public struct Cohorts: Sendable, Equatable {
         return Tokens(peak)
     }
 
+    /// By how much all that is expected may well turn out to be more: where lengths have no memory,
+    /// the deviation of each is its mean, and that of the sum the root of the sum of squares.
+    func deviation(
+        adding newcomer: PeakWalk.Sequence? = nil, beside others: Cohorts? = nil
+    ) -> Tokens {
+        let sum = squares + (others?.squares ?? 0) + (newcomer?.square ?? 0)
+        return Tokens(Int(Double(sum).squareRoot()))
+    }
+
     /// What they will hold at the worst foreseeable moment: the peak, and where they are many at
-    /// least half of all that is expected, since expectations are means.
+    /// least half of all that is expected and a quarter of its deviation, since expectations are
+    /// means.
     public func projection(
         adding newcomer: PeakWalk.Sequence? = nil, beside others: Cohorts? = nil
     ) -> Tokens {
@@ -147,7 +169,8 @@ public struct Cohorts: Sendable, Equatable {
             held += newcomer.held
             rest += Tokens(newcomer.rest.count * newcomer.width)
         }
-        return max(peak, held + Tokens((rest.count + 1) / 2))
+        let margin = Tokens(deviation(adding: newcomer, beside: others).count / 4)
+        return max(peak, held + Tokens((rest.count + 1) / 2) + margin)
     }
 
     /// What those will hold at their ends whose mean rest is within `margin` of this one.

@@ -28,6 +28,11 @@ public struct PeakWalk: Sendable {
             self.width = width
         }
 
+        var square: Int {
+            let whole = min(rest.count * width, 1 << 24)
+            return whole * whole
+        }
+
         /// Wherever this one fits, the other one does.
         public func isAtLeast(_ other: Sequence) -> Bool {
             held >= other.held && rest >= other.rest && width >= other.width
@@ -75,6 +80,13 @@ public struct PeakWalk: Sendable {
     public func peak(adding newcomer: Sequence? = nil) -> Tokens {
         let count = sequences.count + (newcomer == nil ? 0 : 1)
         return count <= Self.exactly ? exactPeak(newcomer, count) : cohorts.peak(adding: newcomer)
+    }
+
+    /// By how much all that is expected may well turn out to be more, `newcomer` among them: where
+    /// lengths have no memory, the deviation of each is its mean, and that of the sum the root of
+    /// the sum of squares.
+    public func deviation(adding newcomer: Sequence? = nil) -> Tokens {
+        cohorts.deviation(adding: newcomer)
     }
 
     /// What those will hold at their ends that end about when one would that comes now with this

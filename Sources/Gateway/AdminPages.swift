@@ -19,6 +19,7 @@ struct AdminPages {
         GET  /healthz  /readyz  /metrics
         GET  /admin/tenants  /admin/tenants/{id}
         GET  /admin/throttles?tenant=&reason=&since=&limit=
+        GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
         GET  /admin/config
         POST /admin/reload
@@ -48,6 +49,8 @@ struct AdminPages {
         case .pools: pools(to: &text)
         case .endpoints: endpoints(to: &text)
         case .queues: queues(to: &text)
+        case .request(let name):
+            return RequestPage(control).write(name, AdminQuery(query), to: &text)
         default: return false
         }
         return true

@@ -26,6 +26,7 @@ struct Plan {
     var upstream = UpstreamPolicy()
     var routing = RoutingPolicy()
     var generation = 1
+    var requestHistory = 0
 
     /// One pool of `endpoints` engines with `kv` tokens each, and one class with it.
     init(endpoints count: Int = 1, kv: Int? = 10_000, maxWait: Duration = .seconds(2)) {
@@ -89,6 +90,6 @@ struct Plan {
             generation: generation, http: HTTPPolicy(), upstream: upstream, routing: routing,
             models: models,
             pools: pools, endpoints: endpoints, classes: classes, tenants: tenants,
-            anonymous: nil, throttleHistory: 100)
+            anonymous: nil, throttleHistory: 100, requestHistory: requestHistory)
     }
 }
