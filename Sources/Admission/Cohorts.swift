@@ -38,6 +38,8 @@ public struct Cohorts: Sendable, Equatable {
     public static let halfBlock = 8
     /// What others say beyond this is nonsense, and is cut off here: sums stay exact everywhere.
     public static let most = 1 << 40
+    /// The same of choices.
+    public static let mostWidth = 1 << 20
     /// The same of squares.
     public static let mostSquares = 1 << 52
 
@@ -103,7 +105,7 @@ public struct Cohorts: Sendable, Equatable {
     /// More of them at a place; of no width, or outside of what a cache can hold, is nobody.
     public mutating func add(_ cohort: Cohort, at place: Int) {
         let sound = 0...Self.most
-        guard (0..<Self.count).contains(place), cohort.width > 0, sound.contains(cohort.width),
+        guard (0..<Self.count).contains(place), (1...Self.mostWidth).contains(cohort.width),
             sound.contains(cohort.held), sound.contains(cohort.rest)
         else { return }
         put(cohort, at: place)
@@ -139,10 +141,16 @@ public struct Cohorts: Sendable, Equatable {
             if place == own, let newcomer { cohort.add(Cohort(newcomer)) }
             if let others { cohort.add(others.members[place]) }
             held += cohort.held + Self.halfBlock * cohort.width
-            peak = max(peak, held + cohort.rest + width * cohort.rest / max(cohort.width, 1))
+            peak = max(peak, held + cohort.rest + Self.share(cohort.rest, width, cohort.width))
             width += cohort.width
         }
         return Tokens(peak)
+    }
+
+    /// `rest` × `width` ÷ `own`. What others say may be anything within bounds: too much is enough.
+    private static func share(_ rest: Int, _ width: Int, _ own: Int) -> Int {
+        let (product, isOver) = rest.multipliedReportingOverflow(by: width)
+        return isOver ? 1 << 55 : product / max(own, 1)
     }
 
     /// By how much all that is expected may well turn out to be more: where lengths have no memory,
