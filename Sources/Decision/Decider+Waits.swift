@@ -144,9 +144,12 @@ extension Decider {
     /// The lowest projected share of the endpoints that are open to it; nil when none is.
     /// Endpoints of unknown capacity count as empty.
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
+        let limits = policy.classes[entry.trafficClass.index]
         var lowest: Double?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            let share = endpoints[id.index].likelyShare(now: now) ?? 0
+            let share =
+                endpoints[id.index].likelyShare(
+                    over: limits.rejectAt, slack: limits.boundedSlack, now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
         return lowest
@@ -212,16 +215,19 @@ extension Decider {
         _ entry: Entry, _ claim: Claim, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Room? {
         if needsEmpty(entry, claim) { return firstEmpty(entry, outlook, now: now) }
+        let longest = entry.longest
+        let limits = policy.classes[entry.trafficClass.index]
+        let within = limits.throttleAt + limits.boundedSlack
         var count = 0
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
-            let held = endpoints[id.index].held(adding: claim.sequence)
             guard
-                let deficit = endpoints[id.index].ledger.deficit(
-                    holding: held, under: claim.limit, now: now)
+                let deficit = endpoints[id.index].deficit(
+                    expecting: claim.sequence, under: claim.limit, bounding: longest,
+                    within: within, now: now)
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least

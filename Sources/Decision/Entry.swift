@@ -98,6 +98,18 @@ struct Entry: Sendable {
             width: choices)
     }
 
+    /// The same if it goes to its bound.
+    var longest: PeakWalk.Sequence {
+        PeakWalk.Sequence(
+            held: input + streamed, rest: Tokens(max(0, bound.count - each)), width: choices)
+    }
+
+    /// Its place in its queue, while it waits.
+    var place: SlabKey? {
+        guard case .queued(let place) = stage else { return nil }
+        return place
+    }
+
     /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.
     var cost: Tokens { input + expected + expected }
 

@@ -159,6 +159,9 @@ public struct ClassPolicy: Sendable, Equatable {
     public var rank: Int
     /// Share of an endpoint's KV capacity above which requests wait.
     public var throttleAt: Double
+    /// So much above `throttleAt` a request is let in all the same where everybody's output bound
+    /// fits: no answer can be longer than expected then.
+    public var boundedSlack: Double
     /// Share above which they are refused.
     public var rejectAt: Double
     public var queue: QueuePolicy
@@ -171,10 +174,15 @@ public struct ClassPolicy: Sendable, Equatable {
     public var caps: CapPolicy?
     public var removed: Bool
 
+    /// The slack of a class that is told none.
+    public static func usualSlack(throttleAt: Double) -> Double {
+        max(0, min(0.1, 0.98 - throttleAt))
+    }
+
     /// Without a `rank` the table's order counts.
     public init(
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
-        rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
+        boundedSlack: Double = 0, rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
         clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, removed: Bool = false
     ) {
@@ -183,6 +191,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.pool = pool
         self.rank = rank ?? id.index
         self.throttleAt = throttleAt
+        self.boundedSlack = boundedSlack
         self.rejectAt = rejectAt
         self.queue = queue
         self.timeouts = timeouts
