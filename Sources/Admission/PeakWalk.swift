@@ -60,6 +60,10 @@ public struct PeakWalk: Sendable {
     private static let halfBlock = 8
 
     private var sequences: [Sequence] = []
+    /// The peak without any newcomer, as it was when somebody came or left last, or eight changes
+    /// ago: as long as all go on as expected it stays what it is, or falls by a few tokens.
+    public private(set) var least = Tokens.zero
+    private var changes = 0
     /// Sum over them of the squares of what each is expected to add.
     private var squares = 0
     private var cohorts = [Cohort](repeating: Cohort(), count: cohortCount)
@@ -78,6 +82,7 @@ public struct PeakWalk: Sendable {
     public mutating func append(_ sequence: Sequence) {
         sequences.append(sequence)
         join(sequence)
+        least = peak()
     }
 
     /// The sequence at `place` has become this.
@@ -85,6 +90,8 @@ public struct PeakWalk: Sendable {
         leave(sequences[place])
         sequences[place] = sequence
         join(sequence)
+        changes &+= 1
+        if changes & 7 == 0 { least = peak() }
     }
 
     /// The sequence at `place` is gone, and the last one takes its place.
@@ -92,6 +99,7 @@ public struct PeakWalk: Sendable {
         leave(sequences[place])
         let last = sequences.removeLast()
         if place < sequences.count { sequences[place] = last }
+        least = peak()
     }
 
     private mutating func join(_ sequence: Sequence) {

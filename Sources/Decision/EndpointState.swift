@@ -131,15 +131,18 @@ public struct EndpointState: Sendable {
         bounding longest: PeakWalk.Sequence, within most: Double, now: Instant
     ) -> Tokens? {
         let expected = ledger.deficit(holding: held(adding: newcomer), under: limit, now: now)
-        guard let expected, expected > .zero, most > limit, ledger.isFreeOfOthers,
+        guard let expected, expected > .zero, most > limit, isOwnAlone,
             let bounded = ledger.deficit(
                 holding: bounds.peak(adding: longest), under: most, now: now)
         else { return expected }
         return min(expected, bounded)
     }
 
+    /// All that is there, and may come there, is known to its bounds.
+    var isOwnAlone: Bool { ledger.isFreeOfOthers }
+
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
-        guard ledger.isFreeOfOthers else { return nil }
+        guard isOwnAlone else { return nil }
         return ledger.share(holding: bounds.peak(adding: longest), now: now)
     }
 
