@@ -43,7 +43,10 @@ extension Decider {
         entries.update(ticket) { $0.stage = .queued(place) }
         waiting += 1
         waitingPrompts[entry.trafficClass.index] += entry.input
-        actions.append(.queued(entry.request))
+        // Where only the store is to be asked, it has not been told to wait.
+        guard sharing != nil, claims(for: ticket, entry, now: now, into: &actions) else {
+            return actions.append(.queued(entry.request))
+        }
     }
 
     /// One that needs an endpoint of its own is in nobody's way anywhere else.
@@ -206,10 +209,9 @@ extension Decider {
     private mutating func observeSteps(
         _ steps: Int, in time: Duration, at place: Int, now: Instant
     ) {
-        let ledger = endpoints[place].ledger
         let hasLearnt = endpoints[place].prompts.observe(
-            steps: steps, in: time, decoding: ledger.sequences,
-            resident: ledger.resident + ledger.others, now: now)
+            steps: steps, in: time, decoding: endpoints[place].decoding,
+            resident: endpoints[place].residentOfAll, now: now)
         if hasLearnt { endpoints[place].adjustPrompts(now) }
     }
 
@@ -224,6 +226,7 @@ extension Decider {
         endpoints[endpoint.index].bounds.remove(entry.seat)
         endpoints[endpoint.index].excess -= entry.excess
         uncommit(entry, from: endpoint, now: now)
+        sharing?.lines[endpoint.index].hasFreed = true
         endpoints[endpoint.index].turnover -= entry.turnover
         gauge(endpoint, now: now)
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
@@ -256,7 +259,7 @@ extension Decider {
         guard lowestShare(entry, now: now) != nil else {
             return refuse(ticket, noEndpoint(), into: &actions)
         }
-        if let other = choose(entry, now: now) {
+        if let other = choose(entry, now: now), cover(entry, at: other, now: now) {
             return forward(ticket, entry, to: other, now: now, into: &actions)
         }
         guard entry.waitsUntil > now else {
@@ -286,7 +289,7 @@ extension Decider {
         // Mostly another process, with an empty cache.
         if wasAway, endpoints[endpoint.index].health.isHealthy { prefixes.forget(endpoint) }
         if let reading {
-            endpoints[endpoint.index].ledger.read(reading, now: now)
+            read(reading, at: endpoint, now: now)
             prefixes.configure(
                 endpoint, capacity: endpoints[endpoint.index].ledger.capacity)
         }

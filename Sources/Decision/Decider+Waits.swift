@@ -185,6 +185,7 @@ extension Decider {
             let isOwn = place == entry.trafficClass.index
             if policy.classes[place].pool == entry.pool {
                 needs += isOwn ? needsInClass(entry, now: now) : queues[place].needs
+                needs += needsElsewhere(place)
             }
             if isOwn { break }
         }
@@ -287,7 +288,9 @@ extension Decider {
         for deficit: Tokens, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> Duration? {
         if deficit <= .zero { return .zero }
-        guard seats[endpoint.index].count <= DrainEstimate.walkLimit else {
+        guard seats[endpoint.index].count <= DrainEstimate.walkLimit,
+            endpoints[endpoint.index].shared?.isEmpty ?? true
+        else {
             let promised = endpoints[endpoint.index].turnoverPerSecond
             let rate = outlook == .likely ? promised : ReturnFlow.safeShare * promised
             return rate > 0 ? .seconds(Double(deficit.count) / rate) : nil
@@ -311,7 +314,7 @@ extension Decider {
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
         for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
-            promised += gauges[id.index].turnoverPerSecond
+            promised += gauges[id.index].ownTurnoverPerSecond
         }
         guard promised > 0 else { return nil }
         return pools[entry.pool.index].flow.returnsPerSecond(

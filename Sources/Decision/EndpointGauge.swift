@@ -44,6 +44,7 @@ struct EndpointGauge: Sendable {
     /// From then on each second costs room.
     private var staleness = 0.0
     private(set) var turnoverPerSecond = 0.0
+    private(set) var ownTurnoverPerSecond = 0.0
     /// Nobody is there.
     private(set) var isEmpty = true
 
@@ -54,11 +55,13 @@ struct EndpointGauge: Sendable {
         resident = others + state.ledger.resident.count
         isMany = state.walk.count >= PeakWalk.exactly
         half = isMany ? state.ledger.expectedRest.count : 0
-        peak = others + state.walk.least.count
+        // The peak of all may be lower than a walk of the own: cohorts are coarser.
+        if state.shared == nil { peak = others + state.walk.least.count }
         if state.isOwnAlone { bounded = others + state.bounds.least.count }
         excess = state.excess.count
         staleness = state.ledger.staleness(now)
         turnoverPerSecond = state.turnoverPerSecond
+        ownTurnoverPerSecond = state.ownTurnoverPerSecond
         isEmpty = state.ledger.sequences == 0
     }
 
@@ -141,7 +144,7 @@ extension EndpointState {
 
     /// It is too large to be there beside others, and there are none.
     private func takesAlone(_ newcomer: Newcomer, now: Instant) -> Bool {
-        !ledger.canHold(newcomer.whole, under: newcomer.throttleAt)
+        !ledger.canHold(newcomer.whole, under: newcomer.throttleAt) && isFreeOfOthers
             && ledger.takesAlone(newcomer.whole, now: now)
     }
 }
