@@ -63,6 +63,7 @@ extension Decider {
             endpoints[place].shared = SharedView()
             endpoints[place].shared?.parts = sharing.parts
         }
+        gaugeAll(now: present)
     }
 
     private mutating func giveUp(now: Instant, into actions: inout [Action]) {
@@ -320,10 +321,12 @@ extension Decider {
             endpoints[place].shared?.parts = parts
             if place < (sharing?.lines.count ?? 0) { sharing?.lines[place].toldAt = nil }
         }
+        gaugeAll(now: present)
     }
 
     private mutating func endSharing() {
         for place in endpoints.indices { endpoints[place].shared = nil }
+        gaugeAll(now: present)
     }
 }
 
