@@ -171,7 +171,19 @@ extension CrossCheck {
                 }
             }
             for model in unique(pool, "models") { resolveModel(model, pool) }
+            checkPriority(pool)
         }
+    }
+
+    private mutating func checkPriority(_ pool: Section) {
+        let able: [EngineKind] = [.vllm, .sglang, .trtllm]
+        guard pool.boolean("priority_field") == true, let engine = pool.text("engine"),
+            !able.contains(where: { $0.rawValue == engine })
+        else { return }
+        add(
+            "\(pool.path("priority_field")): only engines of the kinds "
+                + "\(able.map(\.rawValue).joined(separator: ", ")) have one",
+            at: pool.place("priority_field"))
     }
 
     private mutating func resolveModel(_ item: (text: String, place: Place), _ section: Section) {

@@ -106,7 +106,8 @@ extension PolicyBuilder {
                 prefillTokensPerSecond: capacity.decimal("prefill_tokens_per_second"),
                 decodeTokensPerSecond: capacity.decimal("decode_tokens_per_second"),
                 kvTokens: capacity.tokens("kv_tokens"),
-                kvBytesPerToken: capacity.integer("kv_bytes_per_token"))
+                kvBytesPerToken: capacity.integer("kv_bytes_per_token"),
+                takesPriority: checked(section.boolean("priority_field")))
             return (place, pool)
         }
         return pools.table(present, before: previous?.pools ?? []) { pool in
@@ -150,7 +151,8 @@ extension PolicyBuilder {
                 timeouts: TimeoutPolicy(checked(section.section("timeouts"))),
                 targets: section.section("targets").map { TargetPolicy($0) },
                 clamp: ClampPolicy(checked(section.section("clamp")), isFirst: rank == 0),
-                caps: section.section("caps").map { CapPolicy($0) })
+                caps: section.section("caps").map { CapPolicy($0) },
+                priority: checked(section.integer("priority")))
             return (place, item)
         }
         return classes.table(present, before: previous?.classes ?? []) { item in

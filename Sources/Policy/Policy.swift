@@ -105,13 +105,15 @@ public struct PoolPolicy: Sendable, Equatable {
     public var kvTokens: Tokens?
     /// Bytes that one token takes in the KV cache; without it KV is told in tokens alone.
     public var kvBytesPerToken: Int?
+    /// Its engines take a request's place in their own order.
+    public var takesPriority: Bool
     public var removed: Bool
 
     public init(
         id: PoolID, name: String, engine: EngineKind, endpoints: [EndpointID], models: [ModelID],
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
-        removed: Bool = false
+        takesPriority: Bool = false, removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -123,6 +125,7 @@ public struct PoolPolicy: Sendable, Equatable {
         self.decodeTokensPerSecond = decodeTokensPerSecond
         self.kvTokens = kvTokens
         self.kvBytesPerToken = kvBytesPerToken
+        self.takesPriority = takesPriority
         self.removed = removed
     }
 }
@@ -165,6 +168,8 @@ public struct ClassPolicy: Sendable, Equatable {
     public var clamp: ClampPolicy?
     /// How large its requests may be; nil: as large as any.
     public var caps: CapPolicy?
+    /// Its requests' place in the order of engines that take one, -10 ... 10: more goes first.
+    public var priority: Int
     public var removed: Bool
 
     /// Without a `rank` the table's order counts.
@@ -172,7 +177,8 @@ public struct ClassPolicy: Sendable, Equatable {
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
-        clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, removed: Bool = false
+        clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, priority: Int = 0,
+        removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -185,6 +191,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.targets = targets
         self.clamp = clamp
         self.caps = caps
+        self.priority = priority
         self.removed = removed
     }
 }
