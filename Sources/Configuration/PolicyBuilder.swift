@@ -50,10 +50,21 @@ struct PolicyBuilder {
             upstream: UpstreamPolicy(checked(root.section("upstream"))),
             routing: RoutingPolicy(checked(root.section("routing"))),
             models: modelTable(), pools: poolTable(), endpoints: endpointTable(),
-            classes: classTable(), tenants: tenantTable(),
+            gpus: gpuTable(), classes: classTable(), tenants: tenantTable(),
             anonymous: present.contains("anonymous")
                 ? tenants["anonymous"].map { TenantID($0) } : nil,
             throttleHistory: checked(root.section("admin")?.integer("throttle_history")))
+    }
+
+    private func gpuTable() -> [GPUPolicy] {
+        root.sections("gpus").map { section in
+            GPUPolicy(
+                name: checked(section.text("name")),
+                endpoints: Self.engines(section).map {
+                    EndpointID(checked(endpoints[$0.authority]))
+                },
+                maxTokensInFlight: checked(section.tokens("max_tokens_in_flight")))
+        }
     }
 
     private static func engines(_ pool: Section) -> [(address: Address, authority: String)] {

@@ -138,6 +138,9 @@ extension Decider {
 
     /// The same without regard to prompts.
     func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
+        guard gpuTakes(entry, holding: entry.input + entry.rest, at: id, now: now) else {
+            return nil
+        }
         guard let share = endpoints[id.index].share(adding: entry.sequence, now: now) else {
             return 1 + Double(endpoints[id.index].held().count)
         }
@@ -252,7 +255,7 @@ extension Decider {
         entry.bounced(from: endpoint)
         entries.update(ticket) { $0 = entry }
         resend(ticket, entry, now: now, into: &actions)
-        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+        dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
     private mutating func resend(
@@ -297,7 +300,7 @@ extension Decider {
             prefixes.configure(
                 endpoint, capacity: endpoints[endpoint.index].ledger.capacity)
         }
-        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+        dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
     mutating func probeFailed(

@@ -16,20 +16,24 @@ public final class Policy: Sendable {
     public let models: [ModelPolicy]
     public let pools: [PoolPolicy]
     public let endpoints: [EndpointPolicy]
+    /// What several endpoints share; replaced as a whole, so that places mean nothing over reloads.
+    public let gpus: [GPUPolicy]
     public let classes: [ClassPolicy]
     public let tenants: [TenantPolicy]
     /// The tenant of requests without a key, where there is one.
     public let anonymous: TenantID?
     /// Recent refusals kept for the admin endpoint.
     public let throttleHistory: Int
+    /// By endpoint.
+    private let gpuPlaces: [Int?]
     /// What `Lookup.swift` reads.
     let index: PolicyIndex
 
     public init(
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
         routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
-        pools: [PoolPolicy], endpoints: [EndpointPolicy], classes: [ClassPolicy],
-        tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int
+        pools: [PoolPolicy], endpoints: [EndpointPolicy], gpus: [GPUPolicy] = [],
+        classes: [ClassPolicy], tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int
     ) {
         self.generation = generation
         self.http = http
@@ -38,10 +42,16 @@ public final class Policy: Sendable {
         self.models = models
         self.pools = pools
         self.endpoints = endpoints
+        self.gpus = gpus
         self.classes = classes
         self.tenants = tenants
         self.anonymous = anonymous
         self.throttleHistory = throttleHistory
+        var places = [Int?](repeating: nil, count: endpoints.count)
+        for (place, gpu) in gpus.enumerated() {
+            for id in gpu.endpoints { places[id.index] = place }
+        }
+        gpuPlaces = places
         index = PolicyIndex(models: models, classes: classes, tenants: tenants)
     }
 }
@@ -231,6 +241,9 @@ public struct TargetPolicy: Sendable, Equatable {
 }
 
 extension Policy {
+    /// The place in `gpus` of the one that an endpoint shares; nil where it shares none.
+    public func gpu(of endpoint: EndpointID) -> Int? { gpuPlaces[endpoint.index] }
+
     /// The shortest time between two tokens that a class of the pool asks for; nil where none does.
     public func betweenTokens(of pool: PoolID) -> Duration? {
         var least: Duration?
