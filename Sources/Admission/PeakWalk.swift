@@ -28,6 +28,11 @@ public struct PeakWalk: Sendable {
             self.width = width
         }
 
+        fileprivate var square: Int {
+            let whole = min(rest.count * width, 1 << 24)
+            return whole * whole
+        }
+
         /// Wherever this one fits, the other one does.
         public func isAtLeast(_ other: Sequence) -> Bool {
             held >= other.held && rest >= other.rest && width >= other.width
@@ -55,6 +60,8 @@ public struct PeakWalk: Sendable {
     private static let halfBlock = 8
 
     private var sequences: [Sequence] = []
+    /// Sum over them of the squares of what each is expected to add.
+    private var squares = 0
     private var cohorts = [Cohort](repeating: Cohort(), count: cohortCount)
     /// Bit n: somebody is in cohort n.
     private var occupied: UInt64 = 0
@@ -90,12 +97,14 @@ public struct PeakWalk: Sendable {
     private mutating func join(_ sequence: Sequence) {
         let cohort = Self.cohort(sequence.rest.count)
         cohorts[cohort].add(sequence)
+        squares += sequence.square
         occupied |= 1 << UInt64(cohort)
     }
 
     private mutating func leave(_ sequence: Sequence) {
         let cohort = Self.cohort(sequence.rest.count)
         cohorts[cohort].add(sequence, times: -1)
+        squares -= sequence.square
         if cohorts[cohort].width == 0 { occupied &= ~(1 << UInt64(cohort)) }
     }
 
@@ -112,6 +121,13 @@ public struct PeakWalk: Sendable {
     public func peak(adding newcomer: Sequence? = nil) -> Tokens {
         let count = sequences.count + (newcomer == nil ? 0 : 1)
         return count <= Self.exactly ? exactPeak(newcomer, count) : cohortPeak(newcomer)
+    }
+
+    /// By how much all that is expected may well turn out to be more, `newcomer` among them: where
+    /// lengths have no memory, the deviation of each is its mean, and that of the sum the root of
+    /// the sum of squares.
+    public func deviation(adding newcomer: Sequence? = nil) -> Tokens {
+        Tokens(Int(Double(squares + (newcomer?.square ?? 0)).squareRoot()))
     }
 
     /// What those will hold at their ends that end about when one would that comes now with this

@@ -233,9 +233,15 @@ extension CrossCheck {
             if let pool = item.text("pool") {
                 resolve(pool, pools, path: item.path("pool"), at: item.place("pool"))
             }
-            guard let kv = item.section("kv"), let throttle = kv.decimal("throttle_at"),
-                let reject = kv.decimal("reject_at"), throttle >= reject
-            else { continue }
+            guard let kv = item.section("kv"), let throttle = kv.decimal("throttle_at") else {
+                continue
+            }
+            if let bounded = kv.decimal("bounded_at"), bounded < throttle {
+                add(
+                    "\(kv.path("bounded_at")): \(bounded.plain) is below throttle_at, which is "
+                        + "\(throttle.plain)", at: kv.place("bounded_at"))
+            }
+            guard let reject = kv.decimal("reject_at"), throttle >= reject else { continue }
             add(
                 "\(kv.path("throttle_at")): \(throttle.plain) is not below reject_at, which is "
                     + "\(reject.plain)", at: kv.place("throttle_at"))

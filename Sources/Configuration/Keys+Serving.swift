@@ -121,6 +121,13 @@ extension Keys {
             .value(.decimal(share.throttleAt)), .reloadable,
             "The share of the KV cache above which requests wait; below `reject_at`."),
         Key(
+            "classes[].kv.bounded_at", .scalar(.decimal(0.01...1, unit: "share")), .absent,
+            .reloadable,
+            "The share within which a request is let in above `throttle_at` where the output "
+                + "bounds of all that are open there fit, so that nobody can be longer than "
+                + "expected. Not given: 0.1 more than `throttle_at`, at most 0.98. As much as "
+                + "`throttle_at`: never."),
+        Key(
             "classes[].kv.reject_at", .scalar(.decimal(0.01...1, unit: "share")),
             .value(.decimal(share.rejectAt)), .reloadable,
             "The share above which they are refused with 503."),

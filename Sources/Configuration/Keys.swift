@@ -45,6 +45,11 @@ enum Keys {
             "admin.throttle_history", .scalar(.integer(1...100_000, unit: "refusals")),
             .value(.integer(1_000)), .reloadable,
             "Recent refusals that `/admin/throttles` can show."),
+        Key(
+            "admin.request_history", .scalar(.integer(0...20_000, unit: "requests")),
+            .value(.integer(2_000)), .reloadable,
+            "Recent requests, open ones included, of which `/admin/requests/{id}` tells why they "
+                + "were decided about as they were; 0 keeps none. About 2 KiB each."),
     ]
 
     private static let store: [Key] = [

@@ -53,7 +53,8 @@ struct PolicyBuilder {
             gpus: gpuTable(), classes: classTable(), tenants: tenantTable(),
             anonymous: present.contains("anonymous")
                 ? tenants["anonymous"].map { TenantID($0) } : nil,
-            throttleHistory: checked(root.section("admin")?.integer("throttle_history")))
+            throttleHistory: checked(root.section("admin")?.integer("throttle_history")),
+            requestHistory: checked(root.section("admin")?.integer("request_history")))
     }
 
     private func gpuTable() -> [GPUPolicy] {
@@ -153,10 +154,13 @@ extension PolicyBuilder {
             let name: String = checked(section.text("name"))
             let place: Int = checked(classes[name])
             let kv = checked(section.section("kv"))
+            let throttleAt: Double = checked(kv.decimal("throttle_at"))
             let item = ClassPolicy(
                 id: ClassID(place), name: name,
                 pool: PoolID(checked(pools[checked(section.text("pool"))])), rank: rank,
-                throttleAt: checked(kv.decimal("throttle_at")),
+                throttleAt: throttleAt,
+                boundedSlack: kv.decimal("bounded_at").map { $0 - throttleAt }
+                    ?? ClassPolicy.usualSlack(throttleAt: throttleAt),
                 rejectAt: checked(kv.decimal("reject_at")),
                 queue: QueuePolicy(checked(section.section("queue"))),
                 timeouts: TimeoutPolicy(checked(section.section("timeouts"))),

@@ -35,6 +35,7 @@ extension Decider {
         if let refusal = pressure(entry, now: now) {
             return refuse(ticket, refusal, into: &actions)
         }
+        traceQueue(entry, now: now)
         guard
             let place = queues[entry.trafficClass.index].append(
                 waiter(ticket, entry), within: queue)
@@ -141,10 +142,12 @@ extension Decider {
         guard gpuTakes(entry, holding: entry.input + entry.rest, at: id, now: now) else {
             return nil
         }
-        guard let share = endpoints[id.index].share(adding: entry.sequence, now: now) else {
-            return 1 + Double(endpoints[id.index].held().count)
-        }
-        if share <= policy.classes[entry.trafficClass.index].throttleAt { return share }
+        let limits = policy.classes[entry.trafficClass.index]
+        let share = endpoints[id.index].share(
+            expecting: entry.sequence, bounding: entry.longest, over: limits.throttleAt,
+            slack: limits.boundedSlack, now: now)
+        guard let share else { return 1 + Double(endpoints[id.index].held().count) }
+        if share <= limits.throttleAt { return share }
         return takesAlone(entry, id, now: now) ? 1 : nil
     }
 
@@ -161,8 +164,10 @@ extension Decider {
         into actions: inout [Action]
     ) {
         let entry = clamped(entry, at: endpoint, now: now)
+        traceForward(entry, to: endpoint, now: now)
         endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
         endpoints[endpoint.index].walk.append(entry.sequence)
+        endpoints[endpoint.index].bounds.append(entry.longest)
         endpoints[endpoint.index].excess += entry.excess
         let uncached = commit(entry, to: endpoint, now: now)
         share(entry)
@@ -172,16 +177,16 @@ extension Decider {
         endpoints[endpoint.index].turnover += turnover
         let seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)
-        entries.update(ticket) { stored in
-            stored = entry
-            stored.stage = .forwarded(endpoint)
-            stored.seat = seat
-            stored.turnover = turnover
-            stored.uncached = uncached
-            stored.forwardedAt = now
-            stored.charged = stored.due
-            queues[entry.trafficClass.index].dispatch(entry.tenant, cost: stored.due)
-        }
+        var after = entry
+        after.stage = .forwarded(endpoint)
+        after.seat = seat
+        after.turnover = turnover
+        after.uncached = uncached
+        after.forwardedAt = now
+        after.charged = after.due
+        queues[entry.trafficClass.index].dispatch(
+            entry.tenant, entry.place, cost: entry.cost, charge: after.due)
+        entries.update(ticket) { $0 = after }
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
     }
@@ -208,6 +213,7 @@ extension Decider {
         endpoints[place].ledger.grow(
             by: output - entry.streamed, rest: entry.rest, to: after.rest)
         endpoints[place].walk.update(entry.seat, to: after.sequence)
+        endpoints[place].bounds.update(entry.seat, to: after.longest)
         endpoints[place].excess += after.excess - entry.excess
         if let last = entry.lastTokenAt, entry.isStreamed {
             observeSteps(after.each - entry.each, in: now - last, at: place, now: now)
@@ -234,6 +240,7 @@ extension Decider {
             resident: entry.input + entry.streamed, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
+        endpoints[endpoint.index].bounds.remove(entry.seat)
         endpoints[endpoint.index].excess -= entry.excess
         uncommit(entry, from: endpoint, now: now)
         endpoints[endpoint.index].turnover -= entry.turnover
@@ -273,6 +280,7 @@ extension Decider {
         guard entry.waitsUntil > now else {
             return refuse(ticket, tooLate(entry, now: now), into: &actions)
         }
+        traceQueue(entry, now: now)
         guard
             let place = queues[entry.trafficClass.index].prepend(
                 waiter(ticket, entry), within: policy.classes[entry.trafficClass.index].queue)

@@ -51,14 +51,18 @@ extension Decider {
         for id in policy.pools[entry.pool.index].endpoints
         where endpoints[id.index].isAvailable && isMeant(id) {
             guard let load = load(id) else { continue }
-            let rate = endpoints[id.index].prefillRate.perSecond
-            let wait = endpoints[id.index].promptWait(now).seconds
-            let owed = Tokens(Int(min(wait * rate, 1e9)))
-            body(
-                AffinityChoice.Offer(
-                    endpoint: id, committed: max(endpoints[id.index].committed, owed),
-                    rate: rate, share: load))
+            body(affinityOffer(id, share: load, now: now))
         }
+    }
+
+    /// An endpoint of that load as prompts that begin alike see it.
+    func affinityOffer(_ id: EndpointID, share: Double, now: Instant) -> AffinityChoice.Offer {
+        let rate = endpoints[id.index].prefillRate.perSecond
+        let wait = endpoints[id.index].promptWait(now).seconds
+        let owed = Tokens(Int(min(wait * rate, 1e9)))
+        return AffinityChoice.Offer(
+            endpoint: id, committed: max(endpoints[id.index].committed, owed), rate: rate,
+            share: share)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.

@@ -19,6 +19,9 @@ import Units
 extension Decider {
     /// A request is passed by later ones so often at most.
     static let mostPasses = 8
+    /// In seconds. Where nobody waits longer, the order of arrival matters more than that the small
+    /// ones are many: those who were told when to come back find their turn.
+    private static let shortWait = 2.0
     /// So many of those who do not fit are looked past: a turn stays cheap however long a queue is.
     private static let lookahead = 8
 
@@ -95,7 +98,8 @@ extension Decider {
             rate += endpoints[id.index].turnoverPerSecond
         }
         let needs = Double(queues[place].needs.count)
-        let most = rate * limits.queue.maxWait.seconds
+        let patience = limits.queue.maxWait.seconds
+        let most = rate * max(patience / 4, min(patience, Self.shortWait))
         return ClassQueue.Order(now: now, isCrowded: rate > 0 && needs > most)
     }
 

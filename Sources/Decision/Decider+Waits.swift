@@ -115,6 +115,7 @@ extension Decider {
         var refusal = Refusal(
             reason, retryAfter: wait, limit: limit, used: used, requested: requested)
         guard wait <= ReturnSlots.longest else {
+            traceReturn(entry, DecisionTrace.Return(room: room, spacing: nil, told: wait))
             // Longer than clients wait: the truth, and that a retry by itself is no use.
             refusal.isFinal = true
             return refusal
@@ -126,6 +127,7 @@ extension Decider {
             after: wait, spacing: spacing ?? .milliseconds(20), random: random.unit(), now: now)
         pools[entry.pool.index].flow.promised(need, at: now + told)
         refusal.retryAfter = told
+        traceReturn(entry, DecisionTrace.Return(room: room, spacing: spacing, told: told))
         return refusal
     }
 
@@ -139,9 +141,12 @@ extension Decider {
     /// The lowest projected share of the endpoints that are open to it; nil when none is.
     /// Endpoints of unknown capacity count as empty.
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
+        let limits = policy.classes[entry.trafficClass.index]
         var lowest: Double?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            let share = endpoints[id.index].likelyShare(now: now) ?? 0
+            let share =
+                endpoints[id.index].likelyShare(
+                    over: limits.rejectAt, slack: limits.boundedSlack, now: now) ?? 0
             lowest = min(lowest ?? share, share)
         }
         return lowest
@@ -178,7 +183,7 @@ extension Decider {
     }
 
     /// What those need whose turn at its pool is earlier.
-    private func needsAhead(of entry: Entry, now: Instant) -> Tokens {
+    func needsAhead(of entry: Entry, now: Instant) -> Tokens {
         guard waiting > 0 else { return .zero }
         var needs = Tokens.zero
         for place in order {
@@ -218,17 +223,20 @@ extension Decider {
         _ entry: Entry, _ claim: Claim, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Room? {
         if needsEmpty(entry, claim) { return firstEmpty(entry, outlook, now: now) }
+        let longest = entry.longest
+        let limits = policy.classes[entry.trafficClass.index]
+        let within = limits.throttleAt + limits.boundedSlack
         var count = 0
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             count += 1
-            let held = endpoints[id.index].held(adding: claim.sequence)
             // Where nothing is known of its cache, its GPU may still be full.
             guard
-                let deficit = endpoints[id.index].ledger.deficit(
-                    holding: held, under: claim.limit, now: now)
+                let deficit = endpoints[id.index].deficit(
+                    expecting: claim.sequence, under: claim.limit, bounding: longest,
+                    within: within, now: now)
                     ?? endpoints[id.index].gpu.map({ _ in .zero })
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {

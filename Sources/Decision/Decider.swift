@@ -36,6 +36,10 @@ public struct Decider: Sendable {
     /// The places of the classes in the order in which they have their turn.
     var order: [Int] = []
     var outputs: OutputEstimate
+    /// Why recent requests were decided about as they were.
+    var traces: NumberedRing<DecisionTrace>
+    /// When the event that is being handled happened.
+    var present = Instant(nanoseconds: 0)
     var random: SplitMix64
     /// Requests that wait for room.
     public internal(set) var waiting = 0
@@ -48,6 +52,7 @@ public struct Decider: Sendable {
         prompts = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
         random = SplitMix64(seed: seed)
+        traces = NumberedRing(limit: policy.requestHistory)
         grow()
     }
 
@@ -71,6 +76,7 @@ public struct Decider: Sendable {
     /// Takes note of one event and adds what follows from it to `actions`, in the order in which it
     /// is to be done. `now` never runs backwards.
     public mutating func handle(_ event: Event, now: Instant, into actions: inout [Action]) {
+        present = now
         switch event {
         case .arrived(let request, let arrival):
             arrive(request, arrival, now: now, into: &actions)
@@ -112,17 +118,21 @@ public struct Decider: Sendable {
             return actions.append(.refuse(request, refusal))
         }
         var entry = estimated(request, arrival)
+        traceArrival(entry, now: now)
         switch placement(of: entry) {
         case .asAsked: break
         case .deferred(let other):
             entry.trafficClass = other
             entry.pool = policy.classes[other.index].pool
-        case .refused(let refusal): return actions.append(.refuse(request, refusal))
+        case .refused(let refusal):
+            traceRefusal(entry, refusal)
+            return actions.append(.refuse(request, refusal))
         }
         entry.prefix = keep(arrival.prefix, of: arrival.model)
         guard let ticket = entries.insert(entry) else {
             drop(entry.prefix)
             let refusal = Refusal(.gatewayOverloaded, retryAfter: spread(.seconds(1)))
+            traceRefusal(entry, refusal)
             return actions.append(.refuse(request, refusal))
         }
         let ask = BudgetAsk(
@@ -171,7 +181,7 @@ public struct Decider: Sendable {
             input: max(.zero, arrival.input),
             choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
             isStreamed: arrival.isStreamed,
-            deadline: arrival.deadline, bound: bound, isClamped: isClamped,
+            deadline: arrival.deadline, trace: arrival.trace, bound: bound, isClamped: isClamped,
             expected: Tokens(expected.count * choices))
     }
 
@@ -223,6 +233,7 @@ public struct Decider: Sendable {
     mutating func refuse(_ ticket: Ticket, _ refusal: Refusal, into actions: inout [Action]) {
         guard let entry = entries[ticket] else { return }
         entries.update(ticket) { $0.stage = .refused }
+        traceRefusal(entry, refusal)
         actions.append(.refuse(entry.request, refusal))
     }
 
@@ -282,6 +293,7 @@ public struct Decider: Sendable {
         _ new: Policy, now: Instant, into actions: inout [Action]
     ) {
         policy = new
+        traces.resize(to: new.requestHistory)
         for place in endpoints.indices {
             endpoints[place].configure(new.endpoints[place], of: new)
             prefixes.configure(

@@ -30,6 +30,8 @@ struct Entry: Sendable {
     let isOutputless: Bool
     let isStreamed: Bool
     let deadline: Instant
+    /// The number of its trace; zero where it has none.
+    let trace: UInt64
     /// Output bound of one choice, after every cap.
     var bound: Tokens
     /// The engine must be told `bound`.
@@ -94,6 +96,18 @@ struct Entry: Sendable {
         PeakWalk.Sequence(
             held: input + streamed, rest: Tokens((rest.count + choices - 1) / choices),
             width: choices)
+    }
+
+    /// The same if it goes to its bound.
+    var longest: PeakWalk.Sequence {
+        PeakWalk.Sequence(
+            held: input + streamed, rest: Tokens(max(0, bound.count - each)), width: choices)
+    }
+
+    /// Its place in its queue, while it waits.
+    var place: SlabKey? {
+        guard case .queued(let place) = stage else { return nil }
+        return place
     }
 
     /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.

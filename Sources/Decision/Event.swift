@@ -33,6 +33,8 @@ public struct Arrival: Sendable {
     public var prefix: PromptPrefix
     /// When the client's own patience ends.
     public var deadline: Instant
+    /// Under which number `Decider.trace` tells of it; zero where nobody will ask.
+    public var trace: UInt64 = 0
 
     /// `choices` of at least one; fewer count as one.
     public init(

@@ -17,6 +17,7 @@ extension Control {
         case healthz, readyz, metrics, index, tenants, throttles, pools, endpoints, queues
         case config, reload
         case tenant(String)
+        case request(String)
         case drain(String, Bool)
     }
 
@@ -73,7 +74,8 @@ extension Control {
         case .reload: reloadNow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
         case .tenants, .tenant: usagePage(server, route, query)
-        case .throttles, .pools, .endpoints, .queues: page(server, route, query, usage: [])
+        case .throttles, .pools, .endpoints, .queues, .request:
+            page(server, route, query, usage: [])
         }
     }
 
@@ -84,7 +86,7 @@ extension Control {
     ) {
         text.removeAll()
         guard AdminPages(self, usage: usage).write(route, query: query, to: &text) else {
-            return fail(server, 404, "there is no such tenant")
+            return fail(server, 404, route.absence)
         }
         respond(server, 200, "application/json")
     }
@@ -104,6 +106,11 @@ extension Control {
         case "/admin/config": return (.config, read)
         case "/admin/reload": return (.reload, [.post])
         default: break
+        }
+        // What clients name their requests may hold slashes.
+        let requests = "/admin/requests/"
+        if path.hasPrefix(requests), path.utf8.count > requests.utf8.count {
+            return (.request(decoded(path.dropFirst(requests.count))), read)
         }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count >= 4, parts[1] == "admin" else { return nil }

@@ -19,6 +19,7 @@ struct AdminPages {
         GET  /healthz  /readyz  /metrics
         GET  /admin/tenants  /admin/tenants/{id}
         GET  /admin/throttles?tenant=&reason=&since=&limit=
+        GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
         GET  /admin/config
         POST /admin/reload
@@ -35,7 +36,7 @@ struct AdminPages {
         self.usage = usage
     }
 
-    private var policy: Policy { control.policy }
+    var policy: Policy { control.policy }
 
     /// False when there is nothing of that name.
     func write(
@@ -48,6 +49,8 @@ struct AdminPages {
         case .pools: pools(to: &text)
         case .endpoints: endpoints(to: &text)
         case .queues: queues(to: &text)
+        case .request(let name):
+            return RequestPage(control).write(name, AdminQuery(query), to: &text)
         default: return false
         }
         return true
@@ -301,37 +304,6 @@ struct AdminPages {
         json.member("probe_failures", probe.failures)
         json.member("last_fault", probe.lastFault)
         json.endObject()
-    }
-
-    // MARK: queues
-
-    private func queues(to text: inout ByteBuffer) {
-        let queues = control.queueStates()
-        let now = control.loop.now
-        JSONWriter.write(into: &text) { json in
-            json.beginObject()
-            json.key("queues")
-            json.beginArray()
-            for trafficClass in policy.classes where !trafficClass.removed {
-                let queue = queues[trafficClass.id.index]
-                json.beginObject()
-                json.member("class", trafficClass.name)
-                json.member("pool", policy.pools[trafficClass.pool.index].name)
-                json.member("requests", queue.requests)
-                json.member("tokens", queue.tokens.count)
-                json.member("max_requests", trafficClass.queue.maxRequests)
-                json.member("max_tokens", trafficClass.queue.maxTokens.count)
-                json.key("oldest_s")
-                if let oldest = queue.oldest {
-                    json.double((now - oldest).seconds)
-                } else {
-                    json.null()
-                }
-                json.endObject()
-            }
-            json.endArray()
-            json.endObject()
-        }
     }
 }
 

@@ -86,7 +86,9 @@ extension Worker {
         wrapError(refusal, parameter: nil)
         respond(server, status: refusal.reason.status)
         server.flush()
-        if let tenant, refusal.reason.isThrottle {
+        guard let tenant else { return }
+        traceRefusal(name, tenant, refusal)
+        if refusal.reason.isThrottle {
             shared.throttles.append(
                 ThrottleRecord(
                     at: loop.wall, request: name, tenant: tenant, trafficClass: nil, model: nil,

@@ -17,6 +17,8 @@ extension Control {
         var requests: Int
         var tokens: Tokens
         var oldest: Instant?
+        /// What the one whose turn is next waits for.
+        var phase: WaitingPhase?
     }
 
     /// All workers' counters together.
@@ -36,8 +38,16 @@ extension Control {
                 let queue = decider.queue(of: trafficClass.id)
                 return QueueState(
                     requests: queue.count, tokens: queue.tokens,
-                    oldest: queue.head?.entry.arrivedAt)
+                    oldest: queue.head?.entry.arrivedAt,
+                    phase: decider.waitingPhase(of: trafficClass.id, now: loop.now))
             }
+        }
+    }
+
+    /// Of each class, who waits and for how long.
+    func queueViews() -> [QueueView] {
+        shared.decider.withLock { decider in
+            policy.classes.map { decider.queueView(of: $0.id, now: loop.now) }
         }
     }
 }

@@ -226,6 +226,7 @@ final class Control {
             decide(.reconfigured(fresh))
             broadcast(.reconfigured(fresh))
             shared.throttles.resize(to: fresh.throttleHistory)
+            shared.traces.resize(to: fresh.requestHistory)
             prepareProbes()
             resolveAt = loop.now
             shared.log.write("reload: configuration \(fresh.generation) is in force")

@@ -60,6 +60,8 @@ final class Exchange {
     var inspection = Inspection()
     var arrival: Arrival?
     var ticket: Ticket?
+    /// The number of its trace; zero where it has none.
+    var trace: UInt64 = 0
     var ask: BudgetAsk?
     var reservation: ReservationID?
     var snapshot: LimitsSnapshot?

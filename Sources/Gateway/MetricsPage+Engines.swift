@@ -45,11 +45,13 @@ extension MetricsPage {
         gauge("active_sequences", "Sequences that the engine is running.") {
             states[$0].ledger.reading.map { Double($0.running) }
         }
-        gauge("prefill_queue_len", "Requests that wait in the engine.") {
+        gauge(
+            "prefill_queue_len",
+            "Requests that wait for prefill: in the engine; without endpoint, in this gateway."
+        ) {
             states[$0].ledger.reading.map { Double($0.waiting) }
         }
-        // No engine tells of the requests between prefill and decode yet.
-        gauge("decode_queue_len", "Requests that wait between prefill and decode.") { _ in nil }
+        waiting(to: &page)
         gauge("kv_cache_tokens_used", "KV tokens of running sequences, as scraped.") {
             states[$0].ledger.reading?.usedTokens.map { Double($0.count) }
         }
@@ -77,16 +79,41 @@ extension MetricsPage {
         }
     }
 
+    /// What waits in this gateway, in the family that was begun and its sister: of each pool the
+    /// requests of the classes whose next one waits for that. They wait for none of its endpoints.
+    private func waiting(to page: inout PrometheusWriter) {
+        let queues = control.queueStates()
+        func lengths(_ isMeant: (WaitingPhase?) -> Bool) {
+            for pool in policy.pools where !pool.removed {
+                var count = 0
+                for trafficClass in policy.classes where trafficClass.pool == pool.id {
+                    let queue = queues[trafficClass.id.index]
+                    if isMeant(queue.phase) { count += queue.requests }
+                }
+                page.sample(count, labels(pool, endpoint: ""))
+            }
+        }
+        lengths { $0 == .prefill }
+        // No engine tells of the requests between prefill and decode yet.
+        page.family(
+            "decode_queue_len", .gauge,
+            help: "Requests that wait for a place among those that decode, in this gateway.")
+        lengths { $0 != .prefill }
+    }
+
     private func bytesPerToken(_ place: Int) -> Double? {
         let pool = policy.pools[policy.endpoints[place].pool.index]
         return pool.kvBytesPerToken.map { Double($0) }
     }
 
     private func labels(_ endpoint: EndpointPolicy) -> PrometheusLabels {
-        let pool = policy.pools[endpoint.pool.index]
+        labels(policy.pools[endpoint.pool.index], endpoint: endpoint.authority)
+    }
+
+    private func labels(_ pool: PoolPolicy, endpoint: String) -> PrometheusLabels {
         let models = pool.models.map { policy.models[$0.index].name }
         return PrometheusLabels([
-            ("pool", pool.name), ("endpoint", endpoint.authority),
+            ("pool", pool.name), ("endpoint", endpoint),
             ("model", models.joined(separator: ",")),
         ])
     }

@@ -38,6 +38,14 @@ struct RequestName: Sendable, Equatable {
         }
     }
 
+    /// A name as an operator's question spells it.
+    init?(_ text: String) {
+        var text = text
+        let name = text.withUTF8 { unsafe RequestName(UnsafeRawBufferPointer($0)) }
+        guard let name else { return nil }
+        self = name
+    }
+
     func append(to buffer: inout ByteBuffer) {
         let span = bytes.span
         unsafe buffer.append(span.bytes.extracting(0..<count))

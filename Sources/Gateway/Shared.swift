@@ -28,12 +28,13 @@ enum ControlMessage: Sendable {
     case resolved(EndpointID, [SocketAddress], failed: Bool)
 }
 
-/// The little that all threads share: the one decider, the log of refusals, and the ways to each
-/// other.
+/// The little that all threads share: the one decider, the logs of refusals and of decisions, and
+/// the ways to each other.
 final class Shared: Sendable {
     /// Held for one decision at a time, never over a system call.
     let decider: Mutex<Decider>
     let throttles: ThrottleLog
+    let traces: TraceLog
     let mailboxes: [Mailbox<WorkerMessage>]
     let control: Mailbox<ControlMessage>
     let metrics: [RequestMetrics]
@@ -62,6 +63,7 @@ final class Shared: Sendable {
         let limit = HTTPPolicy.connectionsLimit * workers
         decider = Mutex(Decider(policy: policy, limit: limit, seed: seed))
         throttles = ThrottleLog(limit: policy.throttleHistory)
+        traces = TraceLog(limit: policy.requestHistory)
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var metrics: [RequestMetrics] = []
         for _ in 0..<workers {

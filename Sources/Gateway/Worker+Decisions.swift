@@ -94,6 +94,7 @@ extension Worker {
 
     private func budgeted(_ exchange: Exchange, _ answer: ReserveAnswer) {
         guard let ticket = exchange.ticket else { return }
+        traceBudget(exchange, answer)
         switch answer {
         case .reserved(let snapshot, let holder):
             exchange.snapshot = snapshot

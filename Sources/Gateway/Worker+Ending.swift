@@ -24,7 +24,7 @@ extension Worker {
             client.close()
             exchange.client = nil
         }
-        let used = use(exchange, wasForwarded: wasForwarded, outcome)
+        let (used, source) = use(exchange, wasForwarded: wasForwarded, outcome)
         let cost =
             exchange.model.flatMap { exchange.policy.models[$0.index].price }
             .map { Self.cost($0, used) } ?? 0
@@ -43,6 +43,7 @@ extension Worker {
                         isEngineFault: exchange.isEngineFault)))
         }
         count(exchange, outcome, refusal, used, cost)
+        endTrace(exchange, outcome, refusal, SettledUsage(used, cost, source))
         exchange.server?.tag = nil
         exchange.server = nil
         exchanges.remove(exchange.id.key)
@@ -57,13 +58,15 @@ extension Worker {
     }
 
     /// What the engine said it used; where it said nothing, what was counted.
-    private func use(_ exchange: Exchange, wasForwarded: Bool, _ outcome: Outcome) -> Usage {
-        if let usage = exchange.usage ?? exchange.reader?.usage { return usage }
+    private func use(
+        _ exchange: Exchange, wasForwarded: Bool, _ outcome: Outcome
+    ) -> (Usage, SettledUsage.Source) {
+        if let usage = exchange.usage ?? exchange.reader?.usage { return (usage, .engine) }
         guard wasForwarded, exchange.status == 200 || exchange.counted > .zero else {
-            return Usage(input: .zero, output: .zero)
+            return (Usage(input: .zero, output: .zero), .none)
         }
-        return Usage(
-            input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        let counted = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        return (counted, .counted)
     }
 
     private func count(

@@ -175,7 +175,7 @@ extension Worker {
         }
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
-        let arrival = Arrival(
+        var arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
             input: promptTokens(exchange), bound: exchange.inspection.bound ?? usualBound(exchange),
             choices: exchange.inspection.choices, isForced: isForced(exchange),
@@ -183,6 +183,8 @@ extension Worker {
             prefix: textMeter.prefix(behind: toolMeter), deadline: patience(server))
         exchange.arrival = arrival
         exchange.state = .budgeting
+        beginTrace(exchange)
+        arrival.trace = exchange.trace
         startClock(exchange)
         decide(.arrived(exchange.id, arrival))
     }

@@ -24,6 +24,8 @@ public final class Policy: Sendable {
     public let anonymous: TenantID?
     /// Recent refusals kept for the admin endpoint.
     public let throttleHistory: Int
+    /// Recent requests of which the decision trace is kept for the admin endpoint; none where zero.
+    public let requestHistory: Int
     /// By endpoint.
     private let gpuPlaces: [Int?]
     /// What `Lookup.swift` reads.
@@ -33,7 +35,8 @@ public final class Policy: Sendable {
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
         routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], gpus: [GPUPolicy] = [],
-        classes: [ClassPolicy], tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int
+        classes: [ClassPolicy], tenants: [TenantPolicy], anonymous: TenantID?,
+        throttleHistory: Int, requestHistory: Int = 0
     ) {
         self.generation = generation
         self.http = http
@@ -47,6 +50,7 @@ public final class Policy: Sendable {
         self.tenants = tenants
         self.anonymous = anonymous
         self.throttleHistory = throttleHistory
+        self.requestHistory = requestHistory
         var places = [Int?](repeating: nil, count: endpoints.count)
         for (place, gpu) in gpus.enumerated() {
             for id in gpu.endpoints { places[id.index] = place }
@@ -168,6 +172,9 @@ public struct ClassPolicy: Sendable, Equatable {
     public var rank: Int
     /// Share of an endpoint's KV capacity above which requests wait.
     public var throttleAt: Double
+    /// So much above `throttleAt` a request is let in all the same where everybody's output bound
+    /// fits: no answer can be longer than expected then.
+    public var boundedSlack: Double
     /// Share above which they are refused.
     public var rejectAt: Double
     public var queue: QueuePolicy
@@ -182,10 +189,15 @@ public struct ClassPolicy: Sendable, Equatable {
     public var priority: Int
     public var removed: Bool
 
+    /// The slack of a class that is told none.
+    public static func usualSlack(throttleAt: Double) -> Double {
+        max(0, min(0.1, 0.98 - throttleAt))
+    }
+
     /// Without a `rank` the table's order counts.
     public init(
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
-        rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
+        boundedSlack: Double = 0, rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
         clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, priority: Int = 0,
         removed: Bool = false
@@ -195,6 +207,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.pool = pool
         self.rank = rank ?? id.index
         self.throttleAt = throttleAt
+        self.boundedSlack = boundedSlack
         self.rejectAt = rejectAt
         self.queue = queue
         self.timeouts = timeouts

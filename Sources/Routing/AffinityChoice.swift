@@ -67,16 +67,21 @@ public struct AffinityChoice: Sendable {
         key = match.common < prefix.blocks.count ? prefix.blocks[match.common] : nil
     }
 
+    /// What endpoints are compared by: seconds until a prompt of which so many tokens are not
+    /// cached there is prefilled, and a little for who decodes much.
+    public static func delay(of offer: Offer, uncached: Double) -> Double {
+        Double(offer.committed.count) / offer.rate + uncached / offer.rate
+            + offer.share * fullCache
+    }
+
     /// The first of two passes.
     public mutating func offer(_ offer: Offer) {
         offers += 1
         let committed = Double(offer.committed.count) / offer.rate
         load += committed
         shares += offer.share
-        let own =
-            (prompt - Double(match.cached(of: prefix, tokens: tokens, on: offer.endpoint).count))
-            / offer.rate
-        let score = committed + own + offer.share * Self.fullCache
+        let cached = match.cached(of: prefix, tokens: tokens, on: offer.endpoint)
+        let score = Self.delay(of: offer, uncached: prompt - Double(cached.count))
         if least == nil || score < least?.score ?? .infinity { least = (offer.endpoint, score) }
         let blocks = match.blocks(on: offer.endpoint)
         guard match.count > 0, blocks > match.common else { return }

@@ -81,6 +81,25 @@ public struct PrefixIndex: Sendable {
         var stamps = [4 of UInt32](repeating: 0)
 
         static let nobody = UInt16.max
+
+        mutating func use(_ uses: UInt16, period: UInt16, request: UInt32) {
+            self.uses = uses
+            self.period = period
+            used = request
+        }
+
+        /// To the front, those before its old place one further back; the last one falls out.
+        mutating func hold(_ endpoint: UInt16, _ stamp: UInt32) {
+            var holder = 0
+            while holder < 3, endpoints[holder] != endpoint { holder += 1 }
+            while holder > 0 {
+                endpoints[holder] = endpoints[holder - 1]
+                stamps[holder] = stamps[holder - 1]
+                holder -= 1
+            }
+            endpoints[0] = endpoint
+            stamps[0] = stamp
+        }
     }
 
     /// What an endpoint has prefilled, and how much of that its cache remembers, in `grain`s.
@@ -223,7 +242,11 @@ public struct PrefixIndex: Sendable {
         guard endpoint.index < Int(Entry.nobody) else { return }
         for block in blocks {
             let place = room(for: block)
-            note(&entries[place], UInt16(endpoint.index), stamp)
+            // Nothing of `self` may be asked while an entry is changed: the table would be copied.
+            let uses = UInt16(min(faded(entries[place]) + 1, Int(UInt16.max)))
+            let (period, used) = (period, UInt32(truncatingIfNeeded: requests))
+            entries[place].use(uses, period: period, request: used)
+            entries[place].hold(UInt16(endpoint.index), stamp)
         }
     }
 
@@ -245,25 +268,5 @@ public struct PrefixIndex: Sendable {
         entries[oldest].block = block
         entries[oldest].period = period
         return oldest
-    }
-
-    private func noteUse(_ entry: inout Entry) {
-        entry.uses = UInt16(min(faded(entry) + 1, Int(UInt16.max)))
-        entry.period = period
-        entry.used = UInt32(truncatingIfNeeded: requests)
-    }
-
-    private func note(_ entry: inout Entry, _ endpoint: UInt16, _ stamp: UInt32) {
-        noteUse(&entry)
-        // To the front, those before its old place one further back; the last one falls out.
-        var holder = 0
-        while holder < 3, entry.endpoints[holder] != endpoint { holder += 1 }
-        while holder > 0 {
-            entry.endpoints[holder] = entry.endpoints[holder - 1]
-            entry.stamps[holder] = entry.stamps[holder - 1]
-            holder -= 1
-        }
-        entry.endpoints[0] = endpoint
-        entry.stamps[0] = stamp
     }
 }

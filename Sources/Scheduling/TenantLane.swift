@@ -20,8 +20,8 @@ struct TenantLane: Sendable {
     private(set) var occupied: UInt64 = 0
     /// Sum over the rows.
     private(set) var needs = 0
-    /// Of its requests, those that had their turn.
-    var turns = 0
+    /// Cost that its oldest is owed, where the cheapest go first.
+    var owed = 0
 
     var isEmpty: Bool { occupied == 0 }
 

@@ -45,7 +45,9 @@ extension Fleet {
         switch workload.told {
         case .nothing: break
         case .bound(let bound): arrival.bound = bound
-        case .length: arrival.bound = outcomes[client].output
+        case .length:
+            arrival.bound = outcomes[client].output
+            arrival.isForced = true
         case .estimates(let estimates):
             arrival.bound = estimates[client]
             arrival.isForced = true

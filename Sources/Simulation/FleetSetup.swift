@@ -97,6 +97,7 @@ public struct FleetSetup: Sendable {
             classes: [
                 ClassPolicy(
                     id: ClassID(0), name: "interactive", pool: pool,
+                    boundedSlack: ClassPolicy.usualSlack(throttleAt: 0.85),
                     rejectAt: clamp?.underPressure ?? false ? 0.90 : 1e9,
                     queue: queue, timeouts: timeouts,
                     targets: targets.map {

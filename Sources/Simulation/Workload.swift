@@ -10,7 +10,8 @@ public struct Workload: Sendable {
         case nothing
         /// One bound for all requests (`max_tokens`).
         case bound(Tokens)
-        /// Each request's bound is its very length.
+        /// Each request's bound is its very length, and its answer goes to it (`max_tokens` and
+        /// `ignore_eos`).
         case length
         /// An estimate of each request, in the order of the trace, right or wrong.
         case estimates([Tokens])

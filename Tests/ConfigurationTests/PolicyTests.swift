@@ -114,7 +114,7 @@ import Units
             .trafficClass,
             """
             priority: -7
-                kv: {throttle_at: 0.5, reject_at: 0.75}
+                kv: {throttle_at: 0.5, bounded_at: 0.625, reject_at: 0.75}
                 queue: {max_requests: 1, max_tokens: 2, max_wait: 3s}
                 timeouts: {first_token: 4s, between_tokens: 5s, total: 6s}
                 targets: {first_token: 7s, between_tokens: 80ms}
@@ -143,7 +143,8 @@ import Units
             """
         ).with(.model, "price: {input_per_million: 1, output_per_million: 1}").load().policy
         var expected = ClassPolicy(
-            id: ClassID(0), name: "c", pool: PoolID(0), throttleAt: 0.5, rejectAt: 0.75)
+            id: ClassID(0), name: "c", pool: PoolID(0), throttleAt: 0.5, boundedSlack: 0.125,
+            rejectAt: 0.75)
         expected.queue.maxRequests = 1
         expected.queue.maxTokens = Tokens(2)
         expected.queue.maxWait = .seconds(3)

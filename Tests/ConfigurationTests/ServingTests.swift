@@ -81,7 +81,7 @@ import Units
         (
             "{name: g, endpoints: [http://127.0.0.1:8000, http://127.0.0.1:8000/], "
                 + "max_tokens_in_flight: 7}",
-            "gpus[0].endpoints: 127.0.0.1:8000 stands already in line 23; one engine is on one GPU"
+            "gpus[0].endpoints: 127.0.0.1:8000 stands already in line 24; one engine is on one GPU"
         ),
         (
             "{name: g, endpoints: [http://127.0.0.1:8000], max_tokens_in_flight: 0}",

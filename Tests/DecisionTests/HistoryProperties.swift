@@ -29,6 +29,22 @@ struct HistoryProperties {
         #expect(turnover.allSatisfy { $0 == 0 })
     }
 
+    @Test("noting what decided changes no decision", arguments: 0..<40 as Range<UInt64>)
+    func traces(seed: UInt64) {
+        var (plain, noted) = (History(seed: seed), History(seed: seed, requestHistory: 20))
+        var found = 0
+        for _ in 0..<600 {
+            plain.step()
+            noted.step()
+            guard plain.machine.actions == noted.machine.actions else {
+                Issue.record("seed \(seed), step \(plain.steps)")
+                return
+            }
+            if noted.machine.decider.trace(noted.traces) != nil { found += 1 }
+        }
+        #expect(found > 300)
+    }
+
     @Test("the same events bring the same actions", arguments: 0..<10 as Range<UInt64>)
     func determinism(seed: UInt64) {
         var (left, right) = (History(seed: seed), History(seed: seed))
@@ -62,6 +78,8 @@ struct History {
 
     private(set) var machine: Machine
     private(set) var steps = 0
+    /// Arrivals so far, each of which has its number.
+    private(set) var traces: UInt64 = 0
     /// What went wrong first.
     private(set) var fault: String?
     private(set) var refused: [Refusal] = []
@@ -71,12 +89,13 @@ struct History {
     private var draining: Set<Int> = []
     private let limit = 60
 
-    init(seed: UInt64) {
+    init(seed: UInt64, requestHistory: Int = 0) {
         random = SplitMix64(seed: seed)
         var plan = Plan(endpoints: 3, kv: seed % 5 == 0 ? nil : 10_000, maxWait: .seconds(1))
         plan.addPool(endpoints: 2, kv: 20_000)
         plan.addClass(throttleAt: 0.6, rejectAt: 0.8, maxRequests: 5, maxWait: .seconds(3))
         plan.addClass(pool: 1, maxRequests: 10, maxTokens: 20_000, maxWait: .milliseconds(50))
+        plan.requestHistory = requestHistory
         if seed % 3 == 1 {
             plan.classes[0].clamp = ClampPolicy(
                 prefillQueue: Tokens(1_500), prefillMaxTokens: Tokens(80))
@@ -145,7 +164,7 @@ struct History {
 
     private mutating func arrive() {
         let id = machine.nextRequest()
-        let arrival = Arrival(
+        var arrival = Arrival(
             tenant: TenantID(draw(2)), model: ModelID(draw(2)), trafficClass: ClassID(draw(3)),
             input: Tokens(1 + draw(draw(10) == 0 ? 20_000 : 2_000)),
             bound: draw(3) == 0 ? nil : Tokens(draw(1_000)), choices: 1 + draw(3),
@@ -153,6 +172,8 @@ struct History {
             prefix: prefix(),
             deadline: draw(3) == 0
                 ? machine.now + .milliseconds(draw(2_000)) : .distantFuture)
+        traces += 1
+        arrival.trace = traces
         machine.handle(.arrived(id, arrival))
         var actions = machine.actions[...]
         var trafficClass = arrival.trafficClass.index

@@ -27,6 +27,7 @@ struct Plan {
     var upstream = UpstreamPolicy()
     var routing = RoutingPolicy()
     var generation = 1
+    var requestHistory = 0
 
     /// One pool of `endpoints` engines with `kv` tokens each, and one class with it.
     init(endpoints count: Int = 1, kv: Int? = 10_000, maxWait: Duration = .seconds(2)) {
@@ -99,7 +100,7 @@ struct Plan {
             generation: generation, http: HTTPPolicy(), upstream: upstream, routing: routing,
             models: models,
             pools: pools, endpoints: endpoints, gpus: presentGPUs, classes: classes,
-            tenants: tenants,
-            anonymous: nil, throttleHistory: 100)
+            tenants: tenants, anonymous: nil, throttleHistory: 100,
+            requestHistory: requestHistory)
     }
 }

@@ -36,31 +36,56 @@ struct TurnTests {
         for number in 0..<3 { _ = queue.add(entry(number, cost: 100)) }
         for number in 3..<5 { _ = queue.add(entry(number, tenant: 1, cost: 100)) }
         #expect(queue.turns(.init(now: at(0))) == [0, 3, 1, 2, 4])
-        queue.dispatch(TenantID(0), cost: Tokens(1))
+        queue.dispatch(TenantID(0), nil, cost: Tokens(1), charge: Tokens(1))
         #expect(queue.turns(.init(now: at(0))) == [3, 0, 4, 1, 2])
     }
 
-    @Test("of a tenant who has waited longest for its cost")
+    @Test("of a tenant as they came, but those that cost much more than the mean later")
     func ratio() {
-        var queue = ClassQueue(capacity: 10)
-        _ = queue.add(entry(0, cost: 200_000, since: 0))
-        _ = queue.add(entry(1, cost: 100, since: 40))
-        #expect(queue.first(by: .init(now: at(60)))?.entry.ticket.raw == 0)
-        #expect(queue.first(by: .init(now: at(120)))?.entry.ticket.raw == 1)
+        var queue = ClassQueue(capacity: 100)
+        for number in 10..<40 { _ = queue.add(entry(number, tenant: 1, cost: 100)) }
+        _ = queue.add(entry(0, cost: 1_000, since: 0))
+        _ = queue.add(entry(1, cost: 200, since: 30))
+        _ = queue.add(entry(2, cost: 100, since: 40))
+        queue.charge(TenantID(1), cost: Tokens(1))
+        func first(_ seconds: Int) -> UInt64? {
+            queue.first(by: .init(now: at(seconds)))?.entry.ticket.raw
+        }
+        #expect(first(34) == 0)
+        #expect(first(60) == 1)
+        #expect(first(10_000) == 1)
     }
 
-    @Test("the cheapest where more waits than can be served, and every eighth time the oldest")
+    @Test("the cheapest where more waits than can be served, and the oldest for an eighth of it")
     func crowded() {
         var queue = ClassQueue(capacity: 100)
-        _ = queue.add(entry(0, cost: 9_000, since: 0))
-        for number in 1..<9 { _ = queue.add(entry(number, cost: 100, since: number)) }
+        _ = queue.add(entry(0, cost: 1_600, since: 0))
+        for number in 1...20 { _ = queue.add(entry(number, cost: 800, since: number)) }
         var order: [UInt64] = []
-        while let next = queue.first(by: .init(now: at(10), isCrowded: true)) {
+        while let next = queue.first(by: .init(now: at(30), isCrowded: true)) {
             order.append(next.entry.ticket.raw)
-            queue.dispatch(TenantID(0), cost: Tokens(1))
+            queue.dispatch(
+                TenantID(0), next.place, cost: next.entry.cost, charge: next.entry.cost)
             queue.remove(next.place)
         }
-        #expect(order == [1, 2, 3, 4, 5, 6, 7, 0, 8])
+        #expect(order == Array(1...16) + [0] + Array(17...20))
+    }
+
+    @Test("one that costs more than anything still has its turn while cheap ones come without end")
+    func neverStarved() {
+        var queue = ClassQueue(capacity: 100)
+        _ = queue.add(entry(0, cost: 50_000, since: 0))
+        var served = 0
+        for number in 1...10_000 {
+            _ = queue.add(entry(number, cost: 100, since: number))
+            guard let next = queue.first(by: .init(now: at(number), isCrowded: true)) else { break }
+            queue.dispatch(
+                TenantID(0), next.place, cost: next.entry.cost, charge: next.entry.cost)
+            queue.remove(next.place)
+            if next.entry.ticket.raw == 0 { break }
+            served += next.entry.cost.count
+        }
+        #expect((400_000...420_000).contains(served))
     }
 
     @Test("who came back goes before all")

@@ -96,7 +96,7 @@ import Units
         setup.patience = .obeys(returns: 100)
         let report = FleetReport(Fleet.run(workload, setup), targets)
         #expect(report[.shed] == 0)
-        #expect(report[.refusals] >= shed)
+        #expect(report[.refusals] > 0.9 * shed)
         #expect(report[.firstReturn] > 0.5)
     }
 

@@ -35,6 +35,17 @@ def wait_queued(gateway, count: int) -> None:
     eventually(lambda: gateway.queue()["requests"] == count, f"{count} requests wait")
 
 
+def waiting_in(gateway) -> dict[str, float]:
+    """The requests that wait in the gateway by what they wait for, as the metrics show them."""
+    found = {}
+    for line in gateway.admin("/metrics").body.decode().splitlines():
+        name, _, rest = line.partition("{")
+        if name in ("prefill_queue_len", "decode_queue_len") and 'endpoint=""' in rest:
+            assert 'pool="main"' in rest
+            found[name.removesuffix("_queue_len")] = float(rest.rpartition(" ")[2])
+    return found
+
+
 def test_below_the_threshold_requests_are_admitted(start, engine):
     gateway = start(under_pressure(engine, usage=0.5))
     gateway.wait_scraped(engine)
@@ -52,12 +63,52 @@ def test_between_the_thresholds_requests_wait_and_are_let_in_when_it_falls(start
     wait_queued(gateway, 4)
     queue = gateway.queue()
     assert queue["tokens"] > 0 and queue["oldest_s"] > 0
+    assert queue["waits_for"] == "decode"
+    prefill, decode = queue["phases"]
+    assert (prefill["phase"], prefill["requests"], prefill["oldest_s"]) == ("prefill", 0, None)
+    assert (decode["phase"], decode["requests"]) == ("decode", 4)
+    assert decode["tokens"] == queue["tokens"] and decode["oldest_s"] == queue["oldest_s"]
+    # The engine's own load is others': when that will end nobody knows.
+    assert queue["next_wait_s"] is None and queue["predicted_wait_s"] is None
+    [share] = queue["tenants"]
+    assert (share["tenant"], share["requests"], share["share"]) == ("acme", 4, 1)
+    assert (share["weight"], share["served_ahead"]) == (1, 0)
+    assert share["tokens"] == queue["tokens"] and queue["tenants_left_out"] == 0
+    assert waiting_in(gateway) == {"prefill": 0, "decode": 4}
     assert not engine.calls
     engine.pressure.usage = 0.2
     for future in waiting:
         admitted(future.result(), "queued")
     assert len(engine.calls) == 4
-    assert gateway.queue()["requests"] == 0
+    queue = gateway.queue()
+    assert (queue["requests"], queue["waits_for"], queue["predicted_wait_s"]) == (0, None, 0)
+    assert queue["tenants"] == [] and waiting_in(gateway) == {"prefill": 0, "decode": 0}
+
+
+def test_requests_that_wait_for_their_prompts_turn_are_told_from_the_others(start, engine, pool):
+    configuration = under_pressure(engine)
+    configuration["classes"][0]["targets"] = {"first_token": "60s", "between_tokens": "30ms"}
+    configuration["pools"][0]["capacity"] = {"prefill_tokens_per_second": 100}
+    gateway = start(configuration)
+    gateway.wait_scraped(engine)
+    gate = engine.gate()
+    engine.default = reply(gate=gate, first=1.0)
+    prompt = {"text": "word " * 300, "max_tokens": 10, "stream": True}
+    first = pool.submit(gateway.chat, **prompt)
+    eventually(lambda: len(engine.calls) == 1)
+    second = pool.submit(gateway.chat, KEY, {"X-Request-Id": "second"}, **prompt)
+    wait_queued(gateway, 1)
+    queue = gateway.queue()
+    assert queue["waits_for"] == "prefill" and queue["phases"][0]["requests"] == 1
+    assert 0 < queue["next_wait_s"] < 20 and 0 < queue["predicted_wait_s"] < 20
+    assert waiting_in(gateway) == {"prefill": 1, "decode": 0}
+    found = gateway.admin("/admin/requests/second").json
+    assert found["queue"]["waits_for"] == "prefill"
+    [endpoint] = found["endpoints"]
+    assert endpoint["fits"] and not endpoint["takes_prompt"] and endpoint["prompt_wait_s"] > 0
+    gate.open()
+    admitted(first.result())
+    admitted(second.result(), "queued")
 
 
 def test_above_the_upper_threshold_requests_are_refused_until_it_falls(start, engine):
