@@ -24,7 +24,7 @@ public struct EndpointLedger: Sendable {
     public static let aloneLimit = 0.98
     /// Own tokens of each sequence that a scrape may show beyond the own account: engines hand out
     /// their caches in blocks (vLLM: 16 tokens), and the last tokens were not reported yet.
-    private static let unseenPerSequence = 16
+    public static let unseenPerSequence = 16
     /// What an engine says beyond this many tokens is nonsense, and is cut off here.
     private static let most = 1 << 40
 
@@ -54,6 +54,8 @@ public struct EndpointLedger: Sendable {
     private var certain = Tokens.zero
     /// Own tokens that have left since.
     private var left = Tokens.zero
+    /// Own tokens that have left since the beginning.
+    public private(set) var released = 0
 
     /// `staleAfter`: how old a reading may be before it counts as late, usually a few scrape
     /// intervals.
@@ -178,6 +180,7 @@ public struct EndpointLedger: Sendable {
         prefilling -= prompt
         sequences -= 1
         left += held
+        released += held.count
         invariant(
             resident >= .zero && expectedRest >= .zero && prefilling >= .zero && sequences >= 0,
             "a ledger gives back what it took")
@@ -189,22 +192,44 @@ public struct EndpointLedger: Sendable {
     /// it may speak of any moment since the last reading.
     public mutating func asked() { mark() }
 
+    /// What a reading shows beyond the own account, within bounds.
+    public struct Sighting: Sendable, Equatable {
+        var surely: Tokens
+        var possibly: Tokens
+    }
+
     /// The engine has answered. What it did not tell stays as it was.
     public mutating func read(_ new: EngineReading, now: Instant) {
+        if let sighting = sight(new, now: now) { settle(sighting) }
+    }
+
+    /// The same, while what other gateways hold is told apart: `settle` follows once it is known
+    /// what they held at the time. Nil where the engine did not tell.
+    public mutating func sight(_ new: EngineReading, now: Instant) -> Sighting? {
+        defer { mark() }
         reading = new
         readAt = now
         if let told = new.capacityTokens, told > .zero {
             toldCapacity = min(told, Tokens(Self.most))
         }
-        if let used = used(new) {
-            let unseen = Tokens(Self.unseenPerSequence * sequences)
-            let surely = used - (resident + left + unseen)
-            let possibly = used - max(.zero, certain - left)
-            others = max(.zero, min(max(others, surely), possibly))
-            toldAt = now
-        }
-        mark()
+        guard let used = used(new) else { return nil }
+        toldAt = now
+        let unseen = Tokens(Self.unseenPerSequence * sequences)
+        return Sighting(
+            surely: used - (resident + left + unseen),
+            possibly: used - max(.zero, certain - left))
     }
+
+    /// Of what was sighted, other gateways that tell of themselves had from `least` to `most`.
+    public mutating func settle(
+        _ sighting: Sighting, least: Tokens = .zero, most: Tokens = .zero
+    ) {
+        let surely = sighting.surely - most
+        others = max(.zero, min(max(others, surely), sighting.possibly - least))
+    }
+
+    /// So much of the others' share is told by themselves from now on.
+    public mutating func tellApart(_ tokens: Tokens) { others = max(.zero, others - tokens) }
 
     private func used(_ reading: EngineReading) -> Tokens? {
         if let tokens = reading.usedTokens { return min(max(tokens, .zero), Tokens(Self.most)) }

@@ -43,7 +43,10 @@ extension Decider {
         entries.update(ticket) { $0.stage = .queued(place) }
         waiting += 1
         waitingPrompts[entry.trafficClass.index] += entry.input
-        actions.append(.queued(entry.request))
+        // Where only the store is to be asked, it has not been told to wait.
+        guard sharing != nil, claims(for: ticket, entry, now: now, into: &actions) else {
+            return actions.append(.queued(entry.request))
+        }
     }
 
     /// One that needs an endpoint of its own is in nobody's way anywhere else.
@@ -139,9 +142,7 @@ extension Decider {
 
     /// The same without regard to prompts.
     func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
-        guard gpuTakes(entry, holding: entry.input + entry.rest, at: id, now: now) else {
-            return nil
-        }
+        guard gpuTakes(entry, at: id, now: now) else { return nil }
         let limits = policy.classes[entry.trafficClass.index]
         let share = endpoints[id.index].share(
             expecting: entry.sequence, bounding: entry.longest, over: limits.throttleAt,
@@ -156,6 +157,7 @@ extension Decider {
         let ledger = endpoints[endpoint.index].ledger
         let limit = policy.classes[entry.trafficClass.index].throttleAt
         return !ledger.canHold(entry.whole, under: limit)
+            && endpoints[endpoint.index].isFreeOfOthers
             && ledger.takesAlone(entry.whole, now: now)
     }
 
@@ -225,10 +227,9 @@ extension Decider {
     private mutating func observeSteps(
         _ steps: Int, in time: Duration, at place: Int, now: Instant
     ) {
-        let ledger = endpoints[place].ledger
         let hasLearnt = endpoints[place].prompts.observe(
-            steps: steps, in: time, decoding: ledger.sequences,
-            resident: ledger.resident + ledger.others, now: now)
+            steps: steps, in: time, decoding: endpoints[place].decoding,
+            resident: endpoints[place].residentOfAll, now: now)
         if hasLearnt { endpoints[place].adjustPrompts(now) }
     }
 
@@ -243,6 +244,7 @@ extension Decider {
         endpoints[endpoint.index].bounds.remove(entry.seat)
         endpoints[endpoint.index].excess -= entry.excess
         uncommit(entry, from: endpoint, now: now)
+        sharing?.lines[endpoint.index].hasFreed = true
         endpoints[endpoint.index].turnover -= entry.turnover
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
         seats[endpoint.index][entry.seat] = last
@@ -274,7 +276,7 @@ extension Decider {
         guard lowestShare(entry, now: now) != nil else {
             return refuse(ticket, noEndpoint(), into: &actions)
         }
-        if let other = choose(entry, now: now) {
+        if let other = choose(entry, now: now), cover(entry, at: other, now: now) {
             return forward(ticket, entry, to: other, now: now, into: &actions)
         }
         guard entry.waitsUntil > now else {
@@ -304,7 +306,7 @@ extension Decider {
         // Mostly another process, with an empty cache.
         if wasAway, endpoints[endpoint.index].health.isHealthy { prefixes.forget(endpoint) }
         if let reading {
-            endpoints[endpoint.index].ledger.read(reading, now: now)
+            read(reading, at: endpoint, now: now)
             prefixes.configure(
                 endpoint, capacity: endpoints[endpoint.index].ledger.capacity)
         }

@@ -115,7 +115,7 @@ extension Decider {
             let share = endpoints[endpoint.index].share(adding: cut.sequence, now: now) ?? 0
             let isInside =
                 share <= limit
-                && gpuTakes(cut, holding: cut.input + cut.rest, at: endpoint, now: now)
+                && gpuTakes(cut, at: endpoint, now: now)
             if isInside { fits = middle } else { most = middle - 1 }
         }
         return Tokens(fits)

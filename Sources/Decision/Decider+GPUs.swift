@@ -38,6 +38,11 @@ extension Decider {
         return deficit <= .zero && !isBarred(entry, at: endpoint, now: now)
     }
 
+    /// The same for one that goes there as it is.
+    func gpuTakes(_ entry: Entry, at endpoint: EndpointID, now: Instant) -> Bool {
+        gpuTakes(entry, holding: entry.input + entry.rest, at: endpoint, now: now)
+    }
+
     /// It could be there if nobody else were.
     func gpuCanHold(_ whole: Tokens, at endpoint: EndpointID) -> Bool {
         endpoints[endpoint.index].gpu.map { policy.gpus[$0].maxTokensInFlight >= whole } ?? true

@@ -61,7 +61,7 @@ extension Decider {
         let wait = endpoints[id.index].promptWait(now).seconds
         let owed = Tokens(Int(min(wait * rate, 1e9)))
         return AffinityChoice.Offer(
-            endpoint: id, committed: max(endpoints[id.index].committed, owed), rate: rate,
+            endpoint: id, committed: max(endpoints[id.index].committedOfAll, owed), rate: rate,
             share: share)
     }
 
@@ -84,6 +84,7 @@ extension Decider {
             prefixes.note(prompt.blocks, on: endpoint)
         }
         prefixes.prefill(uncached, on: endpoint)
+        endpoints[endpoint.index].prompted += uncached.count
         endpoints[endpoint.index].prompts.admit(uncached, now: now)
         endpoints[endpoint.index].adjustPrompts(now)
         guard entry.isStreamed else {

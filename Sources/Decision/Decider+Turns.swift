@@ -50,26 +50,37 @@ extension Decider {
 
     /// Forwards from the pool's queues whose turn it is, until nobody's is.
     mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
+        guard waiting > 0, mayDispatch(pool) else { return }
         while waiting > 0, let turn = nextTurn(at: pool, now: now) {
+            guard cover(turn.entry, at: turn.endpoint, now: now) else {
+                let claim = SharedClaim(
+                    ticket: turn.ticket, endpoint: turn.endpoint, passed: turn.passed)
+                return ask(for: claim, turn.entry, now: now, into: &actions)
+            }
             pass(turn.passed)
             forward(turn.ticket, turn.entry, to: turn.endpoint, now: now, into: &actions)
             leaveQueue(turn.entry, turn.place)
         }
+        sharing?.yieldsSince[pool.index] = nil
     }
 
     /// Where a request that has just come may go at once, and whom it passes; nil when it has to
     /// wait.
     mutating func turnOnArrival(_ entry: Entry, now: Instant) -> EndpointID? {
-        guard waiting > 0 else { return choose(entry, now: now) }
+        guard mayDispatch(entry.pool) else { return nil }
+        guard waiting > 0 else {
+            return choose(entry, now: now).flatMap { cover(entry, at: $0, now: now) ? $0 : nil }
+        }
         let due = dueWaiters(at: entry.pool, but: entry.trafficClass.index, now: now)
         guard let ahead = waitersAhead(of: entry, now: now),
-            case .to(let endpoint) = way(for: entry, past: due + ahead, now: now)
+            case .to(let endpoint) = way(for: entry, past: due + ahead, now: now),
+            cover(entry, at: endpoint, now: now)
         else { return nil }
         pass(due + ahead)
         return endpoint
     }
 
-    private mutating func pass(_ passed: [Ticket]) {
+    mutating func pass(_ passed: [Ticket]) {
         for ticket in passed { entries.update(ticket) { $0.passes += 1 } }
     }
 
@@ -83,7 +94,7 @@ extension Decider {
         for id in pool where endpoints[id.index].isAvailable {
             capacity += endpoints[id.index].ledger.capacity ?? .zero
         }
-        let needs = queues[entry.trafficClass.index].needs
+        let needs = needsOfAll(entry.trafficClass.index)
         guard needs > capacity else { return [] }
         let sequence = entry.sequence
         let limit = policy.classes[entry.trafficClass.index].throttleAt
@@ -97,7 +108,7 @@ extension Decider {
         for id in policy.pools[limits.pool.index].endpoints where endpoints[id.index].isAvailable {
             rate += endpoints[id.index].turnoverPerSecond
         }
-        let needs = Double(queues[place].needs.count)
+        let needs = Double(needsOfAll(place).count)
         let patience = limits.queue.maxWait.seconds
         let most = rate * max(patience / 4, min(patience, Self.shortWait))
         return ClassQueue.Order(now: now, isCrowded: rate > 0 && needs > most)
@@ -254,7 +265,7 @@ extension Decider {
     }
 
     /// Nobody behind it may take the room that it waits for.
-    private func holds(_ entry: Entry, now: Instant) -> Bool {
+    func holds(_ entry: Entry, now: Instant) -> Bool {
         let wait = waitForRoom(entry, behind: .zero, .likely, now: now)
         if let wait {
             let limit = entry.waitsUntil - (entry.waitsFrom ?? entry.waitsUntil)
@@ -286,7 +297,8 @@ extension Decider {
                 ledger.canHold(entry.whole, under: EndpointLedger.aloneLimit)
             else { continue }
             // Of the ends of others nothing is known.
-            let own = ledger.isFreeOfOthers ? lastEnd(at: id, outlook, now: now) : nil
+            let isFree = endpoints[id.index].isFreeOfOthers
+            let own = isFree ? lastEnd(at: id, outlook, now: now) : nil
             let shared = gpuWait(entry.whole, behind: .zero, at: id, outlook, now: now)
             let wait = own.flatMap { own in shared.map { max(own, $0) } }
             let room = Room(endpoint: id, wait: wait)

@@ -190,6 +190,7 @@ extension Decider {
             let isOwn = place == entry.trafficClass.index
             if policy.classes[place].pool == entry.pool {
                 needs += isOwn ? needsInClass(entry, now: now) : queues[place].needs
+                needs += needsElsewhere(place)
             }
             if isOwn { break }
         }
@@ -291,7 +292,9 @@ extension Decider {
         for deficit: Tokens, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> Duration? {
         if deficit <= .zero { return .zero }
-        guard seats[endpoint.index].count <= DrainEstimate.walkLimit else {
+        guard seats[endpoint.index].count <= DrainEstimate.walkLimit,
+            endpoints[endpoint.index].shared?.isEmpty ?? true
+        else {
             let promised = endpoints[endpoint.index].turnoverPerSecond
             let rate = outlook == .likely ? promised : ReturnFlow.safeShare * promised
             return rate > 0 ? .seconds(Double(deficit.count) / rate) : nil
@@ -315,7 +318,7 @@ extension Decider {
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            promised += endpoints[id.index].turnoverPerSecond
+            promised += endpoints[id.index].ownTurnoverPerSecond
         }
         guard promised > 0 else { return nil }
         return pools[entry.pool.index].flow.returnsPerSecond(

@@ -43,10 +43,14 @@ public struct Decider: Sendable {
     var random: SplitMix64
     /// Requests that wait for room.
     public internal(set) var waiting = 0
+    /// The other gateways; nil without a store that is shared.
+    var sharing: Sharing?
 
-    /// At most `limit` requests at once; `seed` for the jitter of waits.
-    public init(policy: Policy, limit: Int, seed: UInt64) {
+    /// At most `limit` requests at once; `seed` for the jitter of waits. `sharing`: other gateways
+    /// may send to the same endpoints, and share a store.
+    public init(policy: Policy, limit: Int, seed: UInt64, sharing: SharingPolicy? = nil) {
         self.policy = policy
+        self.sharing = sharing.map { Sharing($0) }
         entries = Slab(limit: limit)
         prefixes = PrefixIndex(blocks: policy.routing.prefixBlocks)
         prompts = Slab(limit: limit)
@@ -89,7 +93,7 @@ public struct Decider: Sendable {
         case .ended(let ticket, let ending):
             end(ticket, ending, now: now, into: &actions)
         case .probing(let endpoint):
-            endpoints[endpoint.index].ledger.asked()
+            asked(endpoint)
         case .probed(let endpoint, let reading):
             probed(endpoint, reading, now: now, into: &actions)
         case .probeFailed(let endpoint, let failure):
@@ -99,6 +103,12 @@ public struct Decider: Sendable {
             dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         case .reconfigured(let policy):
             reconfigure(policy, now: now, into: &actions)
+        case .exchanged(let answer):
+            exchanged(answer, now: now, into: &actions)
+        case .exchangeFailed(let number):
+            exchangeFailed(number, now: now, into: &actions)
+        case .sharingDue:
+            shareDue(now: now, into: &actions)
         case .ticked:
             expire(now: now, into: &actions)
             dispatchAll(now: now, into: &actions)
@@ -272,6 +282,7 @@ public struct Decider: Sendable {
             outputs.learn(
                 model: entry.model, tenant: entry.tenant, bound: entry.bound,
                 produced: Tokens(each))
+            teach(entry, Tokens(each), now: now)
         }
         guard each > 1 else { return }
         // An answer in one piece shows no pace of its own: what it took in all stands in for it,
@@ -342,6 +353,7 @@ public struct Decider: Sendable {
         let classes = policy.classes
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
         meetNeighbours()
+        growSharing()
     }
 }
 

@@ -30,6 +30,10 @@ public struct EndpointState: Sendable {
     public internal(set) var prompts: PromptBudget
     /// Own open streams.
     var streams = 0
+    /// What other gateways tell of it, and what they leave; nil while nobody shares the store.
+    var shared: SharedView?
+    /// Prompt tokens sent there to be prefilled, since the beginning.
+    var prompted = 0
     /// Between two tokens of one sequence, averaged; nil before the first.
     public private(set) var pace: Duration?
     /// From forwarding to the first token, averaged; nil before the first.
@@ -95,6 +99,13 @@ public struct EndpointState: Sendable {
     /// a quarter of its deviation, which is little for many small ones (fixture A over six times
     /// three seeds: KV peaks 0.84 to 0.88 without it, 0.83 to 0.86 with it).
     func held(adding newcomer: PeakWalk.Sequence? = nil) -> Tokens {
+        if let shared {
+            return shared.held(walk, newcomer, alone: heldAlone(adding: newcomer), ledger.others)
+        }
+        return heldAlone(adding: newcomer)
+    }
+
+    private func heldAlone(adding newcomer: PeakWalk.Sequence?) -> Tokens {
         let peak = walk.peak(adding: newcomer)
         guard walk.count + (newcomer == nil ? 0 : 1) > PeakWalk.exactly else { return peak }
         var resident = ledger.resident
@@ -135,15 +146,18 @@ public struct EndpointState: Sendable {
         bounding longest: PeakWalk.Sequence, within most: Double, now: Instant
     ) -> Tokens? {
         let expected = ledger.deficit(holding: held(adding: newcomer), under: limit, now: now)
-        guard let expected, expected > .zero, most > limit, ledger.isFreeOfOthers,
+        guard let expected, expected > .zero, most > limit, isOwnAlone,
             let bounded = ledger.deficit(
                 holding: bounds.peak(adding: longest), under: most, now: now)
         else { return expected }
         return min(expected, bounded)
     }
 
+    /// All that is there, and may come there, is known to its bounds: others tell what is expected.
+    private var isOwnAlone: Bool { shared == nil && ledger.isFreeOfOthers }
+
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
-        guard ledger.isFreeOfOthers else { return nil }
+        guard isOwnAlone else { return nil }
         return ledger.share(holding: bounds.peak(adding: longest), now: now)
     }
 
@@ -151,8 +165,11 @@ public struct EndpointState: Sendable {
     /// time: more than a quarter over the eighth of `share` of the capacity that a steady stream
     /// has there. They would leave as a wave, and of a wave fewer fit than of a stream.
     func bunches(_ newcomer: PeakWalk.Sequence, under share: Double) -> Bool {
-        guard let capacity = ledger.capacity, walk.count >= PeakWalk.exactly else { return false }
-        let whole = walk.companions(of: newcomer.rest, within: Self.bunchParts)
+        guard let capacity = ledger.capacity,
+            walk.count + (shared?.cohorts.width ?? 0) >= PeakWalk.exactly
+        else { return false }
+        let whole = walk.companions(
+            of: newcomer.rest, within: Self.bunchParts, beside: shared?.cohorts)
         let even = share * Double(capacity.count) / Double(Self.bunchParts)
         return Double(whole.count) > 1.25 * even
     }
@@ -162,7 +179,11 @@ public struct EndpointState: Sendable {
     public func share(now: Instant) -> Double? { share(adding: nil, now: now) }
 
     /// Prompts and expected outputs that are open there, and what others hold.
-    public var inFlight: Tokens { ledger.others + ledger.resident + ledger.expectedRest }
+    public var inFlight: Tokens {
+        let own = ledger.others + ledger.resident + ledger.expectedRest
+        guard let shared else { return own }
+        return own + Tokens(shared.cohorts.held.count + shared.cohorts.rest.count)
+    }
 
     /// The same as far as it is expected: whoever was let in because its whole bound fits fills an
     /// endpoint on purpose, and so do all of them within a class's `slack`. What a class's reject
@@ -178,7 +199,15 @@ public struct EndpointState: Sendable {
     public var projection: Tokens { ledger.others + held() }
 
     /// The rate at which requests like those that are open now are taken in and given back.
-    public var turnoverPerSecond: Double { Double(turnover) / 1_000 }
+    public var turnoverPerSecond: Double {
+        Double(turnover + (shared?.turnover ?? 0)) / 1_000
+    }
+
+    /// The same of the own ones.
+    var ownTurnoverPerSecond: Double { Double(turnover) / 1_000 }
+
+    /// Nobody has anything there but the own sequences.
+    var isFreeOfOthers: Bool { ledger.isFreeOfOthers && (shared?.isEmpty ?? true) }
 
     /// What a sequence of `steps` tokens and this `need` adds to `turnover`.
     func turnover(need: Tokens, steps: Int) -> Int {
@@ -199,8 +228,20 @@ public struct EndpointState: Sendable {
 
     /// A sequence has come, has grown or has left.
     mutating func adjustPrompts(_ now: Instant) {
-        let resident = ledger.resident + ledger.others + Tokens(ledger.expectedRest.count / 2)
-        prompts.adjust(decoding: ledger.sequences, resident: resident, now: now)
+        var resident = ledger.resident + ledger.others + Tokens(ledger.expectedRest.count / 2)
+        if let shared { resident += shared.cohorts.held + Tokens(shared.cohorts.rest.count / 2) }
+        prompts.adjust(decoding: decoding, resident: resident, now: now)
+    }
+
+    /// Uncached prompt tokens of all gateways' streams that have had no first token.
+    var committedOfAll: Tokens { committed + (shared?.committed ?? .zero) }
+
+    /// Sequences of all gateways, as far as they tell.
+    var decoding: Int { ledger.sequences + (shared?.cohorts.width ?? 0) }
+
+    /// Tokens that all of them hold, and what is seen of others.
+    var residentOfAll: Tokens {
+        ledger.resident + ledger.others + (shared?.cohorts.held ?? .zero)
     }
 
     mutating func observePace(_ latest: Duration) { pace = Self.average(pace, latest) }

@@ -116,6 +116,12 @@ public enum Event: Sendable {
     case drained(EndpointID, Bool)
     /// A new configuration: its tables contain all earlier names at their places.
     case reconfigured(Policy)
+    /// The store has answered `Action.exchange`.
+    case exchanged(ExchangeAnswer)
+    /// It has not, and will not.
+    case exchangeFailed(number: Int)
+    /// Every `SharingPolicy.beat`: what the other gateways are to be told is looked through.
+    case sharingDue
     /// Time has passed: queues are looked through.
     case ticked
 }
@@ -156,15 +162,18 @@ public enum Action: Sendable, Equatable {
     case queued(RequestID)
     /// Answer it with a no; `Event.ended` follows all the same.
     case refuse(RequestID, Refusal)
+    /// Tell the store, and answer with `Event.exchanged` or `exchangeFailed`.
+    case exchange(ExchangeAsk)
     /// Wait no longer for this endpoint's answer to it; `Event.ended` follows.
     case abandon(RequestID, at: EndpointID)
 
-    /// Whom it is about.
-    public var request: RequestID {
+    /// Whom it is about; nil: nobody in particular.
+    public var request: RequestID? {
         switch self {
         case .deferred(let id, _), .reserve(let id, _, _), .forward(let id, _, _),
             .queued(let id), .refuse(let id, _), .abandon(let id, _):
             id
+        case .exchange: nil
         }
     }
 }

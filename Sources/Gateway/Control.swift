@@ -175,7 +175,8 @@ final class Control {
     func decide(_ event: Event) {
         shared.decide(event, now: loop.now, into: &actions)
         for action in actions {
-            shared.mailboxes[action.request.worker].post(.action(action))
+            guard let request = action.request else { continue }
+            shared.mailboxes[request.worker].post(.action(action))
         }
         actions.removeAll(keepingCapacity: true)
     }

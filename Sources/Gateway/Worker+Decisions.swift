@@ -40,13 +40,14 @@ extension Worker {
     }
 
     private func perform(_ action: Action) {
-        let request = action.request
+        guard let request = action.request else { return }
         guard request.worker == index else {
             shared.mailboxes[request.worker].post(.action(action))
             return
         }
         guard let exchange = exchanges[request.key] else { return }
         switch action {
+        case .exchange: break
         case .deferred(_, let other): transfer(exchange, to: other)
         case .reserve(_, let ticket, let ask): reserve(exchange, ticket, ask)
         case .forward(_, let endpoint, let bound):

@@ -93,7 +93,7 @@ public struct ClassQueue: Sendable {
     private var numbers = 0
     private var meanCost = 0.0
     /// What each tenant was served.
-    public private(set) var fair = FairShare()
+    public internal(set) var fair = FairShare()
     /// No entry expires before it. Entries that leave may leave it too early, never too late.
     private var nothingExpiresBefore = Instant.distantFuture
     /// Sum over the entries.

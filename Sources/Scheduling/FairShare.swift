@@ -11,11 +11,18 @@ public import Units
 ///
 /// Those who wait are a heap by their counters.
 public struct FairShare: Sendable {
-    private struct Account: Sendable {
+    struct Account: Sendable {
         var counter = 0
         var step = FairShare.unit
         /// Its place among those who wait.
         var seat = -1
+        /// Cost that it was charged here, since the beginning: now, and when it was last quiet.
+        var served = 0
+        var servedBefore = 0
+        /// The report before which it was charged last.
+        var changed = -1
+        /// It waits at another gateway.
+        var isElsewhere = false
     }
 
     /// The step of weight 1: weights are exact to a part in 65,536.
@@ -24,11 +31,14 @@ public struct FairShare: Sendable {
     /// Counters beyond it are all lowered together.
     private static let most = 1 << 60
 
-    private var accounts: [Account] = []
+    var accounts: [Account] = []
     /// A heap of those who wait.
     private var heap: [Int] = []
     /// The counter of whoever had the last turn, never above the least of those who waited.
     private var floor = 0
+    /// Reports to other gateways so far, and who waits at these: see `FairShare+Peers`.
+    var reports = 0
+    var elsewhere: [TenantID] = []
     /// Sum over those who wait.
     public private(set) var weight = 0.0
 
@@ -63,7 +73,7 @@ public struct FairShare: Sendable {
         tenant.index < accounts.count ? accounts[tenant.index].counter : 0
     }
 
-    private mutating func know(_ tenant: TenantID) {
+    mutating func know(_ tenant: TenantID) {
         while accounts.count <= tenant.index { accounts.append(Account()) }
     }
 
@@ -73,7 +83,7 @@ public struct FairShare: Sendable {
     /// waits.
     public mutating func lift(_ tenant: TenantID) {
         know(tenant)
-        guard accounts[tenant.index].seat < 0 else { return }
+        guard accounts[tenant.index].seat < 0, !accounts[tenant.index].isElsewhere else { return }
         let least = heap.first.map { accounts[$0].counter } ?? floor
         accounts[tenant.index].counter = max(accounts[tenant.index].counter, least)
     }
@@ -136,10 +146,20 @@ public struct FairShare: Sendable {
     public mutating func charge(_ tenant: TenantID, cost: Int) {
         guard cost != 0 else { return }
         know(tenant)
-        accounts[tenant.index].counter += cost * accounts[tenant.index].step
+        note(tenant, cost)
+        add(tenant, cost: cost)
+    }
+
+    /// The counter grows, whoever has served.
+    mutating func add(_ tenant: TenantID, cost: Int) {
+        shift(tenant, by: cost * accounts[tenant.index].step)
+    }
+
+    mutating func shift(_ tenant: TenantID, by units: Int) {
+        accounts[tenant.index].counter += units
         let seat = accounts[tenant.index].seat
         if seat >= 0 {
-            if cost > 0 { sink(seat) } else { rise(seat) }
+            if units > 0 { sink(seat) } else { rise(seat) }
         }
         if accounts[tenant.index].counter > Self.most { lower() }
     }

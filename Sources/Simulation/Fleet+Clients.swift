@@ -92,6 +92,7 @@ extension Fleet {
             forward(Int(request.raw), to: endpoint.index, gateway)
         case .refuse(let request, let refusal):
             refuse(Int(request.raw), refusal, gateway)
+        case .exchange(let ask): heap.push(.told(gateway, ask), at: now + SharedStore.oneWay)
         // What was at a lost endpoint was cut as it was lost.
         // The trace knows no classes.
         case .abandon, .deferred: break

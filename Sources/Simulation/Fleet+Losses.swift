@@ -5,6 +5,14 @@ import Units
 
 /// How parts of a fleet are lost.
 extension Fleet {
+    mutating func lose(_ loss: FleetLoss) {
+        switch loss.part {
+        case .endpoint: lose(loss.count)
+        case .gateway: loseGateways(loss.count)
+        case .store: store?.isLost = true
+        }
+    }
+
     /// Takes the last endpoints that are left out of the world, with all that they hold.
     mutating func lose(_ count: Int) {
         for engine in engines.indices.reversed().filter({ !isLost[$0] }).prefix(count) {

@@ -26,6 +26,11 @@ public struct Fleet {
         /// Streams of an engine are reported.
         case report(Int)
         case loss(FleetLoss)
+        /// A gateway looks through what it should tell the others.
+        case sharing(Int)
+        /// The store hears of a gateway, and a gateway of the store.
+        case told(Int, ExchangeAsk)
+        case answered(Int, ExchangeAnswer)
         case sample
     }
 
@@ -66,6 +71,8 @@ public struct Fleet {
     var engines: [EngineModel]
     var isLost: [Bool]
     var isGatewayLost: [Bool]
+    /// What gateways tell each other, where they are several.
+    var store: SharedStore?
     /// When each engine's change is planned, and the version of that plan.
     var planned: [Instant]
     var versions: [UInt32]
@@ -151,8 +158,11 @@ public struct Fleet {
             deciders.append(
                 Decider(
                     policy: policy, limit: max(1, unresolved),
-                    seed: setup.seed &+ UInt64(place) &* 0x9E37_79B9))
+                    seed: setup.seed &+ UInt64(place) &* 0x9E37_79B9,
+                    sharing: setup.sharesStore
+                        ? SharingPolicy(GatewayID(raw: UInt64(place))) : nil))
         }
+        if setup.sharesStore { store = SharedStore(endpoints: setup.endpoints) }
         if policy.tenants.contains(where: { !$0.limits.rates.isEmpty }) {
             budgets = Budgets(lease: .seconds(365 * 86_400), maxReservations: unresolved)
         }
@@ -210,6 +220,7 @@ extension Fleet {
                     at: Instant(nanoseconds: 0) + Duration(nanoseconds: phase * Int64(gateway)))
             }
         }
+        if store != nil { planSharing() }
         for loss in setup.losses {
             heap.push(.loss(loss), at: Instant(nanoseconds: 0) + loss.after)
         }
@@ -232,8 +243,11 @@ extension Fleet {
             isTicking[gateway] = false
             if plain == nil { decide(gateway, .ticked) } else { expirePlain(gateway) }
         case .report(let engine): report(engine)
-        case .loss(let loss):
-            if loss.part == .endpoint { lose(loss.count) } else { loseGateways(loss.count) }
+        case .loss(let loss): lose(loss)
+        case .sharing(let gateway): share(gateway)
+        case .told(let gateway, let ask): tell(gateway, ask)
+        case .answered(let gateway, let answer):
+            if !isGatewayLost[gateway] { decide(gateway, .exchanged(answer)) }
         case .sample:
             sample()
             if let sampling = setup.sampling { heap.push(.sample, at: now + sampling) }

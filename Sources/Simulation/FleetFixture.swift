@@ -78,7 +78,7 @@ public enum FleetFixture: String, Sendable, CaseIterable {
     /// What `FixtureChoice.variants` may name; nil for fixtures without any.
     public var variants: [String]? {
         switch self {
-        case .kv: ["bursts", "gateway_killed"]
+        case .kv: ["bursts", "gateway_killed", "store_killed"]
         case .fairness: FairnessWorkload.allCases.map(\.rawValue)
         case .order: OrderLoad.allCases.map(\.rawValue)
         case .prefix: Self.prefixRates.map { "\($0)" } + ["hot"]
@@ -111,15 +111,28 @@ public enum FleetFixture: String, Sendable, CaseIterable {
 extension FleetFixture {
     private static func kvCases(_ choice: FixtureChoice) -> [FixtureCase] {
         var cases = choice.wants("bursts") ? burstCases(choice) : []
-        guard choice.wants("gateway_killed") else { return cases }
+        let middle = Duration.milliseconds(40_500)
+        let gateway = FleetLoss(gateways: 1, after: middle)
+        cases += lossCases(choice, "gateway_killed", gateway, [.atMost(.preemptions, 0)])
+        cases += lossCases(
+            choice, "store_killed", FleetLoss(storeAfter: middle),
+            [.atMost(.preemptions, 30), .atMost(.shed, 0)])
+        return cases
+    }
+
+    private static func lossCases(
+        _ choice: FixtureChoice, _ variant: String, _ loss: FleetLoss, _ bars: [FixtureBar]
+    ) -> [FixtureCase] {
+        guard choice.wants(variant) else { return [] }
+        var cases: [FixtureCase] = []
         for rule in FleetFixture.kv.rules(choice, else: ["penstock"]) {
             for gateways in choice.gateways ?? [4, 8] where gateways > 1 {
                 var setup = kvSetup(choice, rule)
                 setup.gateways = gateways
                 setup.scrapeInterval = choice.scrapes?.first ?? .seconds(1)
-                setup.losses = [FleetLoss(gateways: 1, after: .milliseconds(40_500))]
-                var made = FixtureCase([("case", "gateway_killed")], setup) { .bursts(seed: $0) }
-                if rule == .penstock { made.bars = [.atMost(.preemptions, 0)] }
+                setup.losses = [loss]
+                var made = FixtureCase([("case", variant)], setup) { .bursts(seed: $0) }
+                if rule == .penstock { made.bars = bars }
                 cases.append(made)
             }
         }

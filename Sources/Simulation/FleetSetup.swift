@@ -5,9 +5,10 @@ public import Units
 
 /// What is lost at one moment, with all that it holds: the last ones that are left.
 public struct FleetLoss: Sendable, Equatable {
-    public enum Part: Sendable, Equatable { case endpoint, gateway }
+    public enum Part: Sendable, Equatable { case endpoint, gateway, store }
 
     public var part: Part
+    /// Of the store there is one.
     public var count: Int
     /// Since the start.
     public var after: Duration
@@ -19,6 +20,10 @@ public struct FleetLoss: Sendable, Equatable {
     /// `count` gateways. Some have to be left.
     public init(gateways count: Int, after: Duration) {
         (part, self.count, self.after) = (.gateway, count, after)
+    }
+    /// The store that the gateways share, for good.
+    public init(storeAfter after: Duration) {
+        (part, count, self.after) = (.store, 1, after)
     }
 }
 
@@ -35,8 +40,10 @@ public struct FleetSetup: Sendable {
     public var profile: EngineProfile
     /// Above zero.
     public var endpoints: Int
-    /// Above zero. They see each other only by what they scrape.
+    /// Above zero. Several share a store, half a millisecond away.
     public var gateways = 1
+    /// Otherwise they see each other only by what they scrape.
+    public var hasStore = true
     /// Each gateway asks each endpoint so often; gateways take turns within it.
     public var scrapeInterval = Duration.seconds(1)
     public var rule = FleetRule.penstock
@@ -66,6 +73,9 @@ public struct FleetSetup: Sendable {
         self.profile = profile
         self.endpoints = endpoints
     }
+
+    /// The gateways tell each other what they do.
+    var sharesStore: Bool { hasStore && gateways > 1 && rule == .penstock }
 
     /// The configuration in place of one that was not given. Its class never refuses for a full
     /// cache, only for a wait that is too long.

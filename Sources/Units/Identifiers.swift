@@ -65,3 +65,13 @@ public struct RequestID: Hashable, Sendable {
     @inlinable
     public var key: SlabKey { SlabKey(raw: raw & (1 << 56 - 1)) }
 }
+
+/// One gateway among those that share a store; chosen by chance when it starts.
+@frozen
+public struct GatewayID: Sendable, Hashable, Comparable {
+    public let raw: UInt64
+
+    @inlinable public init(raw: UInt64) { self.raw = raw }
+
+    @inlinable public static func < (left: Self, right: Self) -> Bool { left.raw < right.raw }
+}

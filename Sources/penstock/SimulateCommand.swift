@@ -75,6 +75,11 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .customLong("lose-gateways"), help: "The same with gateways.")
     var loseGateways: [SimulatedLoss] = []
 
+    @Option(
+        name: .customLong("lose-store"),
+        help: "A what-if: @30s loses the store that the gateways share, for good.")
+    var loseStore: SimulatedMoment?
+
     @Option(name: .long, help: "Only the first requests of the trace, or so many made ones.")
     var requests: Int?
 
@@ -124,11 +129,12 @@ struct SimulateCommand: ParsableCommand {
         guard let fixture = FleetFixture(rawValue: name.uppercased()) else {
             throw ValidationError("--fixture \(name): there are A, B, C, D and E")
         }
-        guard config == nil, scale.isEmpty, lose.isEmpty, loseGateways.isEmpty, requests == nil
+        guard config == nil, scale.isEmpty, lose.isEmpty, loseGateways.isEmpty, loseStore == nil,
+            requests == nil
         else {
             throw ValidationError(
-                "--config, --scale, --lose, --lose-gateways and --requests go with --trace or "
-                    + "--rate")
+                "--config, --scale, --lose, --lose-gateways, --lose-store and --requests go with "
+                    + "--trace or --rate")
         }
         guard fixture != .traces || traces != nil else {
             throw ValidationError("--fixture E needs --traces, the folder of its traces")

@@ -71,6 +71,18 @@ struct SimulatedLoss: ExpressibleByArgument {
     }
 }
 
+/// A moment: "@60s".
+struct SimulatedMoment: ExpressibleByArgument {
+    let after: Duration
+
+    init?(argument: String) {
+        guard argument.hasPrefix("@"),
+            let after = SimulatedSpan(argument: String(argument.dropFirst()))
+        else { return nil }
+        self.after = after.span
+    }
+}
+
 enum SimulatedTrace {
     /// Tables stand beside the tenants' numbers.
     static let mostTenants = 100_000

@@ -117,6 +117,7 @@ struct WhatIf {
     private var losses: [FleetLoss] {
         command.lose.map { FleetLoss(endpoints: $0.count, after: $0.after) }
             + command.loseGateways.map { FleetLoss(gateways: $0.count, after: $0.after) }
+            + (command.loseStore.map { [FleetLoss(storeAfter: $0.after)] } ?? [])
     }
 
     /// A what-if stands below what it changes.

@@ -204,7 +204,7 @@ struct Fleet {
 
     private mutating func perform(_ action: Action, _ more: inout [Action]) {
         switch action {
-        case .reserve, .queued, .abandon, .deferred: break
+        case .reserve, .queued, .abandon, .deferred, .exchange: break
         case .forward(let request, let endpoint, _):
             let client = Int(request.raw)
             clients[client].forwardedAt = now

@@ -15,9 +15,14 @@ struct Machine {
     private(set) var actions: [Action] = []
     private var requests = 0
 
-    init(_ plan: Plan, limit: Int = 10_000, seed: UInt64 = 1) {
-        decider = Decider(policy: plan.policy, limit: limit, seed: seed)
+    init(
+        _ plan: Plan, limit: Int = 10_000, seed: UInt64 = 1, sharing: SharingPolicy? = nil
+    ) {
+        decider = Decider(policy: plan.policy, limit: limit, seed: seed, sharing: sharing)
     }
+
+    /// Time passes, and nothing else.
+    mutating func wait(until instant: Instant) { now = max(now, instant) }
 
     @discardableResult
     mutating func handle(_ event: Event) -> [Action] {
