@@ -16,6 +16,9 @@ SOURCES := Package.swift Sources Tests
 
 # The binary that the tests in Python start; `make test PENSTOCK_BIN=…` tries another one.
 export PENSTOCK_BIN ?= $(CURDIR)/.build/debug/penstock
+# Where the release build is what counts: the same, unless another one was named.
+RELEASE_BIN := $(if $(filter file,$(origin PENSTOCK_BIN)),\
+	$(CURDIR)/.build/release/penstock,$(PENSTOCK_BIN))
 export PYTHONDONTWRITEBYTECODE := 1
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -c Tests/python/pytest.ini --rootdir .
@@ -107,7 +110,8 @@ test-tsan: deps ## the tests in Swift under the thread sanitizer
 
 .PHONY: test-engines
 test-engines: release .venv/.made ## the gateway before a real vLLM and llama.cpp (not in CI)
-	@$(if $(ENGINES),bash $(ENGINES),echo "no Tests/EngineTests/run.sh here" >&2; exit 1)
+	@$(if $(ENGINES),PENSTOCK_BIN="$(RELEASE_BIN)" bash $(ENGINES), \
+		echo "no Tests/EngineTests/run.sh here" >&2; exit 1)
 
 .PHONY: fuzz
 fuzz: deps ## fuzz every parser, 10 minutes each; FOR=3600 an hour

@@ -15,6 +15,8 @@ struct SimulateCommand: ParsableCommand {
             a fleet of engines. The same options give the same figures on every machine.
             """)
 
+    private static let usualTraces = "traces"
+
     @Option(name: .long, help: "A KV cache, B fairness, C order, D prefixes, E traces.")
     var fixture: String?
 
@@ -22,7 +24,7 @@ struct SimulateCommand: ParsableCommand {
     var trace: String?
 
     @Option(name: .long, help: "The folder of the traces of fixture E.")
-    var traces: String?
+    var traces = Self.usualTraces
 
     @Option(name: .long, help: "A gateway's configuration: tenants, limits, classes, thresholds.")
     var config: String?
@@ -63,8 +65,10 @@ struct SimulateCommand: ParsableCommand {
         help: "Fixture C: near, burst or overload. A trace: the share of the fleet's capacity.")
     var load: [String] = []
 
-    @Option(name: .long, help: "What a good request meets: ttft=2s,tpot=50ms.")
-    var slo = SimulatedTargets()
+    @Option(
+        name: .long,
+        help: "What a good request meets, ttft=2s,tpot=50ms; without --config the class's targets.")
+    var slo: SimulatedTargets?
 
     @Option(name: .long, help: "A what-if: tenant=factor multiplies its requests; repeatable.")
     var scale: [SimulatedScale] = []
@@ -136,9 +140,6 @@ struct SimulateCommand: ParsableCommand {
                 "--config, --scale, --lose, --lose-gateways, --lose-store and --requests go with "
                     + "--trace or --rate")
         }
-        guard fixture != .traces || traces != nil else {
-            throw ValidationError("--fixture E needs --traces, the folder of its traces")
-        }
         let named = variants + (fixture == .order ? load : [])
         for variant in named where !(fixture.variants ?? []).contains(variant) {
             throw ValidationError(
@@ -152,7 +153,7 @@ struct SimulateCommand: ParsableCommand {
         guard EngineProfile.named(profile) != nil else {
             throw ValidationError("--profile \(profile): there is none of that name")
         }
-        guard variants.isEmpty, traces == nil, !check else {
+        guard variants.isEmpty, traces == Self.usualTraces, !check else {
             throw ValidationError("--workload, --traces and --check go with --fixture")
         }
         guard config != nil || trafficClass == nil else {
@@ -209,7 +210,7 @@ struct SimulateCommand: ParsableCommand {
         var found: [FixtureTrace: Trace] = [:]
         for name in FixtureTrace.allCases
         where choice.variants?.contains(name.rawValue) ?? true {
-            let path = "\(traces ?? "")/\(name.rawValue).csv.gz"
+            let path = "\(traces)/\(name.rawValue).csv.gz"
             found[name] = try SimulatedTrace.read(path, limit: nil)
         }
         return fixture.cases(choice, traces: found)

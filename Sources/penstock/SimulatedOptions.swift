@@ -37,8 +37,6 @@ struct SimulatedTargets: ExpressibleByArgument {
             }
         }
     }
-
-    var defaultValueDescription: String { "ttft=2s,tpot=50ms" }
 }
 
 /// `acme=2`.

@@ -58,6 +58,9 @@ struct WhatIf {
         return found
     }
 
+    /// What a good request meets.
+    private var targets: LatencyTargets { (command.slo ?? SimulatedTargets()).targets }
+
     /// The tenants of the configuration, by the trace's numbers.
     var tenantNames: [String] { policy?.tenants.map(\.name) ?? [] }
 
@@ -79,7 +82,7 @@ struct WhatIf {
             for setup in setups(capacity, kind) {
                 var labels = load.map { [("load", "\($0)")] } ?? []
                 if kinds.count > 1 { labels.append(("case", kind.rawValue)) }
-                let made = FixtureCase.whatIf(labels, setup, command.slo.targets) { seed in
+                let made = FixtureCase.whatIf(labels, setup, targets) { seed in
                     var workload = self.workload(base, seed)
                     if let load {
                         workload.trace = workload.trace.stretched(toRate: load * capacity)
@@ -140,7 +143,8 @@ struct WhatIf {
                     setup.trafficClass = trafficClass
                     setup.maxWait =
                         command.maxWait?.span ?? policy?.classes[trafficClass].queue.maxWait
-                        ?? command.slo.targets.firstToken
+                        ?? targets.firstToken
+                    setup.targets = command.slo?.targets
                     setup.patience = command.obeyRetryAfter ? .obeys(returns: 10) : .none
                     setup.losses = kind == .asIs ? [] : losses
                     setup.capacity = capacity
