@@ -17,8 +17,8 @@ SOURCES := Package.swift Sources Tests
 # The binary that the tests in Python start; `make test PENSTOCK_BIN=…` tries another one.
 export PENSTOCK_BIN ?= $(CURDIR)/.build/debug/penstock
 # Where the release build is what counts: the same, unless another one was named.
-RELEASE_BIN := $(if $(filter file,$(origin PENSTOCK_BIN)),\
-	$(CURDIR)/.build/release/penstock,$(PENSTOCK_BIN))
+RELEASE_BIN := $(strip $(if $(filter file,$(origin PENSTOCK_BIN)),\
+	$(CURDIR)/.build/release/penstock,$(PENSTOCK_BIN)))
 export PYTHONDONTWRITEBYTECODE := 1
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -c Tests/python/pytest.ini --rootdir .

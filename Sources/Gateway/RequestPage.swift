@@ -76,7 +76,9 @@ struct RequestPage {
         case .budgeting, .refused: return nil
         case .queued: return "queued"
         case .forwarded:
-            return decision.isClamped ? "clamped" : decision.wasQueued ? "queued" : "admitted"
+            // One for which only the store was asked has not been told to wait.
+            let waited = trace.outcome == nil ? decision.wasQueued : trace.wasQueued
+            return decision.isClamped ? "clamped" : waited ? "queued" : "admitted"
         }
     }
 

@@ -302,6 +302,65 @@ def test_requests_that_the_engines_have_no_room_for(start, engine):
     assert found["endpoints"][0]["available"] is False
 
 
+def test_requests_that_find_the_queue_full_or_wait_in_vain(start, engine, pool):
+    engine.pressure = Pressure(usage=0.87, blocks=1000)
+    kind = {
+        "kv": {"throttle_at": 0.85, "reject_at": 0.90},
+        "clamp": {"under_pressure": False},
+        "queue": {"max_requests": 1, "max_wait": "1s"},
+    }
+    gateway = start(settings(engine, interactive=kind))
+    gateway.wait_scraped(engine)
+    waiting = pool.submit(gateway.chat, fields=named("wait"))
+    eventually(lambda: gateway.queue()["requests"] == 1)
+    refused(gateway.chat(fields=named("full")), 503, "queue_full")
+    found = trace(gateway, "full")
+    assert found["reason"] == "queue_full" and found["compared"]["limit"] == 1
+    assert found["queue"]["waiters_ahead"] == 1 and found["endpoints"][0]["fits"] is False
+    refused(waiting.result(), 503, "queue_wait_too_long")
+    found = trace(gateway, "wait")
+    assert (found["outcome"], found["reason"]) == ("refused", "queue_wait_too_long")
+    assert found["queue"]["waited"] and found["queue"]["waited_s"] == pytest.approx(1, abs=0.3)
+    assert found["retry_after_ms"] >= 1 and found["retry_after"]["told_s"] > 0
+
+
+def test_a_prompt_that_is_too_long(start, engine):
+    gateway = start(settings(engine, limits={"max_prompt_tokens": 30}))
+    answer = gateway.chat(fields=named("long"), text="word " * 100)
+    refused(answer, 400, "context_length_exceeded", "messages")
+    found = trace(gateway, "long")
+    assert found["compared"]["limit"] == 30
+    assert found["compared"]["requested"] == found["estimate"]["input"] > 30
+    assert found["endpoints"] == [] and found["settlement"]["source"] == "none"
+
+
+@pytest.mark.parametrize("on_failure", ["local", "open", "closed"])
+def test_requests_while_the_store_is_away(redis, start, engine, on_failure):
+    redis.start()
+    configuration = settings(engine, limits=LIMITS)
+    configuration["store"] = {
+        "kind": "redis",
+        "redis": {"addresses": [redis.address], "on_failure": on_failure},
+    }
+    gateway = start(configuration)
+    wait_store(gateway)
+    redis.close()
+    wait_store(gateway, up=False)
+    answer = gateway.chat(fields=named("one"))
+    found = closed(gateway, "one")
+    assert len(found["limits"]) == 3
+    if on_failure == "closed":
+        refused(answer, 503, "budget_store_unavailable")
+        assert found["reason"] == "budget_store_unavailable" and found["budget_from"] is None
+    else:
+        admitted(answer)
+        assert found["budget_from"] == {"local": "replica", "open": "nobody"}[on_failure]
+    for limit in found["limits"]:
+        assert limit["requested"] > 0
+        assert (limit["used"] is not None) == (on_failure == "local"), limit
+        assert limit["fits"] is (True if on_failure == "local" else None)
+
+
 def test_requests_refused_before_anything_was_decided(start, engine):
     gateway = start(settings(engine))
     refused(gateway.chat(fields=named("m"), model="nonesuch"), 404, "model_not_found", "model")
