@@ -230,6 +230,7 @@ extension Decider {
             endpoints[endpoint.index].ledger.settle(
                 seen.0, least: seen.least, most: seen.most)
         }
+        gauge(endpoint, now: now)
     }
 
     mutating func exchangeFailed(_ number: Int, now: Instant, into actions: inout [Action]) {

@@ -143,7 +143,10 @@ extension Decider {
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         let limits = policy.classes[entry.trafficClass.index]
         var lowest: Double?
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
+            let least = gauges[id.index].likelyShare(
+                over: limits.rejectAt, slack: limits.boundedSlack)
+            if let lowest, least >= lowest { continue }
             let share =
                 endpoints[id.index].likelyShare(
                     over: limits.rejectAt, slack: limits.boundedSlack, now: now) ?? 0
@@ -231,8 +234,14 @@ extension Decider {
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
             count += 1
+            if let second {
+                let lacks = gauges[id.index].deficit(
+                    expecting: claim.sequence, under: claim.limit, bounding: longest,
+                    within: within)
+                if lacks.map({ $0 >= second.deficit }) ?? true { continue }
+            }
             // Where nothing is known of its cache, its GPU may still be full.
             guard
                 let deficit = endpoints[id.index].deficit(
@@ -317,8 +326,8 @@ extension Decider {
     /// nil when nothing is known.
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            promised += endpoints[id.index].ownTurnoverPerSecond
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
+            promised += gauges[id.index].ownTurnoverPerSecond
         }
         guard promised > 0 else { return nil }
         return pools[entry.pool.index].flow.returnsPerSecond(

@@ -154,7 +154,7 @@ public struct EndpointState: Sendable {
     }
 
     /// All that is there, and may come there, is known to its bounds: others tell what is expected.
-    private var isOwnAlone: Bool { shared == nil && ledger.isFreeOfOthers }
+    var isOwnAlone: Bool { shared == nil && ledger.isFreeOfOthers }
 
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
         guard isOwnAlone else { return nil }
