@@ -49,7 +49,8 @@ extension Decider {
         var offers: [AffinityChoice.Offer] = []
         for id in policy.pools[entry.pool.index].endpoints {
             guard gauges[id.index].least(claim) < .infinity, isMeant(id),
-                let load = endpoints[id.index].load(claim, now: now)
+                let load = endpoints[id.index].load(claim, now: now),
+                gpuTakes(entry, at: id, now: now)
             else { continue }
             offers.append(affinityOffer(id, share: load, now: now))
         }

@@ -28,6 +28,8 @@ public struct Decider: Sendable {
     /// The requests at each endpoint, in no order.
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
+    /// For each pool those that share GPUs with it, itself among them.
+    var neighbours: [[PoolID]] = []
     var queues: [ClassQueue] = []
     /// Prompt tokens that wait in each of them.
     var waitingPrompts: [Tokens] = []
@@ -104,7 +106,7 @@ public struct Decider: Sendable {
         case .drained(let endpoint, let draining):
             endpoints[endpoint.index].health.drain(draining)
             gauge(endpoint, now: now)
-            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+            dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         case .reconfigured(let policy):
             reconfigure(policy, now: now, into: &actions)
         case .exchanged(let answer):
@@ -263,13 +265,13 @@ public struct Decider: Sendable {
             leaveQueue(entry, place)
             entries.remove(ticket)
             // It may have been the one that the others waited behind.
-            dispatch(entry.pool, now: now, into: &actions)
+            dispatchAround(entry.pool, now: now, into: &actions)
         case .forwarded(let endpoint):
             vacate(ticket, entry, endpoint, now: now)
             entries.remove(ticket)
             settle(entry, ending)
             learn(entry, ending, at: endpoint, now: now)
-            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+            dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
     }
 
@@ -358,6 +360,7 @@ public struct Decider: Sendable {
         for place in queues.indices { queues[place].configure(weights: weights) }
         let classes = policy.classes
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
+        meetNeighbours()
         growSharing()
     }
 }
