@@ -35,15 +35,17 @@ extension Decider {
 
     /// It may go there without asking; what it takes of the slack is taken.
     mutating func cover(_ entry: Entry, at endpoint: EndpointID, now: Instant) -> Bool {
-        guard let shared = sharing, shared.isShared,
-            endpoints[endpoint.index].ledger.capacity != nil,
-            let view = endpoints[endpoint.index].shared
+        let place = endpoint.index
+        // No copy of it is held: it is changed in place.
+        guard sharing?.isShared == true, endpoints[place].ledger.capacity != nil,
+            let slack = endpoints[place].shared?.slack,
+            let until = endpoints[place].shared?.slackUntil
         else { return true }
         let whole = entry.whole
-        sharing?.lines[endpoint.index].lastNeed = whole
-        guard view.slackUntil > now, whole <= view.slack else { return false }
-        sharing?.lines[endpoint.index].needs += whole
-        endpoints[endpoint.index].shared?.slack -= whole
+        sharing?.lines[place].lastNeed = whole
+        guard until > now, whole <= slack else { return false }
+        sharing?.lines[place].needs += whole
+        endpoints[place].shared?.slack -= whole
         return true
     }
 
