@@ -2,6 +2,7 @@
 
 import Admission
 import Policy
+import Routing
 import Scheduling
 import Units
 
@@ -226,7 +227,10 @@ extension Decider {
             endpoints[endpoint.index].ledger.tellApart(certain)
             endpoints[endpoint.index].shared?.isNew = false
         }
-        if sent > .zero { endpoints[endpoint.index].prompts.admit(sent, now: now) }
+        if sent > .zero {
+            endpoints[endpoint.index].prompts.admit(sent, now: now)
+            prefixes.prefill(sent, on: endpoint)
+        }
         let wait = shared.policy.refresh + SharingPolicy.beat
         if let seen = endpoints[endpoint.index].shared?.understood(now, after: wait) {
             endpoints[endpoint.index].ledger.settle(
