@@ -136,5 +136,11 @@ let package = Package(
             "Configuration", ["Configuration", "Policy", "Units"],
             exclude: ["Golden"]),
         tests("House", []),
+        .executableTarget(
+            name: "decisions",
+            dependencies: ["Decision", "EventLoop", "Policy", "Routing", "Units"],
+            path: "Tests/Benchmarks/Decisions", swiftSettings: settings,
+            // Without Foundation nothing else asks for it.
+            linkerSettings: [.linkedLibrary("m")]),
     ]
 )

@@ -43,6 +43,10 @@ public struct PeakWalk: Sendable {
     public static let exactly = 8
 
     private var sequences: [Sequence] = []
+    /// The peak without any newcomer, as it was when somebody came or left last, or eight changes
+    /// ago: as long as all go on as expected it stays what it is, or falls by a few tokens.
+    public private(set) var least = Tokens.zero
+    private var changes = 0
     /// The same, in cohorts.
     public private(set) var cohorts = Cohorts()
 
@@ -58,6 +62,7 @@ public struct PeakWalk: Sendable {
     public mutating func append(_ sequence: Sequence) {
         sequences.append(sequence)
         cohorts.join(sequence)
+        least = peak()
     }
 
     /// The sequence at `place` has become this.
@@ -65,6 +70,8 @@ public struct PeakWalk: Sendable {
         cohorts.leave(sequences[place])
         sequences[place] = sequence
         cohorts.join(sequence)
+        changes &+= 1
+        if changes & 7 == 0 { least = peak() }
     }
 
     /// The sequence at `place` is gone, and the last one takes its place.
@@ -72,6 +79,7 @@ public struct PeakWalk: Sendable {
         cohorts.leave(sequences[place])
         let last = sequences.removeLast()
         if place < sequences.count { sequences[place] = last }
+        least = peak()
     }
 
     // MARK: the peak

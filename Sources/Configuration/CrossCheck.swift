@@ -171,7 +171,49 @@ extension CrossCheck {
                 }
             }
             for model in unique(pool, "models") { resolveModel(model, pool) }
+            checkPriority(pool)
         }
+        checkGPUs(engines)
+    }
+
+    /// `engines`: where each stands in a pool.
+    private mutating func checkGPUs(_ engines: [String: Place]) {
+        var names: [String: Place] = [:]
+        var taken: [String: Place] = [:]
+        for gpu in root.sections("gpus") {
+            if let name = gpu.text("name") {
+                if let first = names[name] {
+                    add(
+                        "\(gpu.path("name")): the GPU '\(name)' stands already in line "
+                            + "\(first.line)", at: gpu.place("name"))
+                }
+                names[name] = names[name] ?? gpu.place("name")
+            }
+            for item in gpu.list("endpoints") {
+                guard case .endpoint(_, let authority) = item.value else { continue }
+                if engines[authority] == nil {
+                    add(
+                        "\(gpu.path("endpoints")): \(authority) stands in no pool",
+                        at: item.place)
+                } else if let first = taken[authority] {
+                    add(
+                        "\(gpu.path("endpoints")): \(authority) stands already in line "
+                            + "\(first.line); one engine is on one GPU", at: item.place)
+                }
+                taken[authority] = taken[authority] ?? item.place
+            }
+        }
+    }
+
+    private mutating func checkPriority(_ pool: Section) {
+        let able: [EngineKind] = [.vllm, .sglang, .trtllm]
+        guard pool.boolean("priority_field") == true, let engine = pool.text("engine"),
+            !able.contains(where: { $0.rawValue == engine })
+        else { return }
+        add(
+            "\(pool.path("priority_field")): only engines of the kinds "
+                + "\(able.map(\.rawValue).joined(separator: ", ")) have one",
+            at: pool.place("priority_field"))
     }
 
     private mutating func resolveModel(_ item: (text: String, place: Place), _ section: Section) {

@@ -113,51 +113,35 @@ extension Decider {
 
     private func hasAlternative(_ entry: Entry) -> Bool {
         policy.pools[entry.pool.index].endpoints.contains {
-            endpoints[$0.index].isAvailable && !entry.avoids($0)
+            gauges[$0.index].isAvailable && !entry.avoids($0)
         }
     }
 
     private func leastLoaded(
         _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
+        let claim = Newcomer(entry, policy)
         var best: EndpointID?
         var bestLoad = Double.infinity
-        for id in policy.pools[entry.pool.index].endpoints
-        where endpoints[id.index].isAvailable && isMeant(id) {
-            if let load = load(of: id, with: entry, now: now), load < bestLoad {
-                best = id
-                bestLoad = load
-            }
+        for id in policy.pools[entry.pool.index].endpoints {
+            guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
+                endpoints[id.index].takesPrompt(now),
+                let load = endpoints[id.index].load(claim, now: now), load < bestLoad,
+                gpuTakes(entry, at: id, now: now)
+            else { continue }
+            best = id
+            bestLoad = load
         }
         return best
     }
 
-    /// The share of an endpoint that is taken when the request goes there, or a measure behind
-    /// every share: without a known capacity nothing can be refused, and the fewest tokens in
-    /// flight win. Nil where it does not fit.
-    func load(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
-        guard endpoints[id.index].takesPrompt(now) else { return nil }
-        return share(of: id, with: entry, now: now)
-    }
-
-    /// The same without regard to prompts.
+    /// `EndpointState.load`, without regard to prompts.
     func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
-        let limits = policy.classes[entry.trafficClass.index]
-        let share = endpoints[id.index].share(
-            expecting: entry.sequence, bounding: entry.longest, over: limits.throttleAt,
-            slack: limits.boundedSlack, now: now)
-        guard let share else { return 1 + Double(endpoints[id.index].held().count) }
-        if share <= limits.throttleAt { return share }
-        return takesAlone(entry, id, now: now) ? 1 : nil
-    }
-
-    /// It is too large to be there beside others, and there are none.
-    private func takesAlone(_ entry: Entry, _ endpoint: EndpointID, now: Instant) -> Bool {
-        let ledger = endpoints[endpoint.index].ledger
-        let limit = policy.classes[entry.trafficClass.index].throttleAt
-        return !ledger.canHold(entry.whole, under: limit)
-            && endpoints[endpoint.index].isFreeOfOthers
-            && ledger.takesAlone(entry.whole, now: now)
+        let claim = Newcomer(entry, policy)
+        guard gauges[id.index].least(claim) < .infinity, gpuTakes(entry, at: id, now: now) else {
+            return nil
+        }
+        return endpoints[id.index].load(claim, now: now)
     }
 
     mutating func forward(
@@ -188,6 +172,7 @@ extension Decider {
         queues[entry.trafficClass.index].dispatch(
             entry.tenant, entry.place, cost: entry.cost, charge: after.due)
         entries.update(ticket) { $0 = after }
+        gauge(endpoint, now: now)
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))
     }
@@ -221,6 +206,7 @@ extension Decider {
         }
         charge(&after, after.due)
         entries.update(ticket) { $0 = after }
+        gauge(endpoint, now: now)
     }
 
     private mutating func observeSteps(
@@ -245,6 +231,7 @@ extension Decider {
         uncommit(entry, from: endpoint, now: now)
         sharing?.lines[endpoint.index].hasFreed = true
         endpoints[endpoint.index].turnover -= entry.turnover
+        gauge(endpoint, now: now)
         guard let last = seats[endpoint.index].popLast(), last != ticket else { return }
         seats[endpoint.index][entry.seat] = last
         entries.update(last) { $0.seat = entry.seat }
@@ -263,7 +250,7 @@ extension Decider {
         entry.bounced(from: endpoint)
         entries.update(ticket) { $0 = entry }
         resend(ticket, entry, now: now, into: &actions)
-        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+        dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
     private mutating func resend(
@@ -309,7 +296,8 @@ extension Decider {
             prefixes.configure(
                 endpoint, capacity: endpoints[endpoint.index].ledger.capacity)
         }
-        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+        gauge(endpoint, now: now)
+        dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
     mutating func probeFailed(
@@ -322,6 +310,7 @@ extension Decider {
             if silence <= Duration(nanoseconds: 2 * interval) { return }
         }
         endpoints[endpoint.index].health.failed(now: now)
+        gauge(endpoint, now: now)
         if failure == .deserted, !endpoints[endpoint.index].health.isHealthy {
             abandon(endpoint, now: now, into: &actions)
         }

@@ -61,6 +61,7 @@ extension Decider {
             endpoints[place].shared = SharedView()
             endpoints[place].shared?.parts = sharing.parts
         }
+        gaugeAll(now: present)
     }
 
     private mutating func giveUp(now: Instant, into actions: inout [Action]) {
@@ -316,10 +317,12 @@ extension Decider {
             endpoints[place].shared?.parts = parts
             if place < (sharing?.lines.count ?? 0) { sharing?.lines[place].toldAt = nil }
         }
+        gaugeAll(now: present)
     }
 
     private mutating func endSharing() {
         for place in endpoints.indices { endpoints[place].shared = nil }
+        gaugeAll(now: present)
     }
 }
 

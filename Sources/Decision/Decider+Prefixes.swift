@@ -13,46 +13,48 @@ extension Decider {
     func nearest(
         _ entry: Entry, _ prompt: PromptPrefix, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
-        let meant = nearest(entry, prompt, now: now, where: isMeant) { id in
-            share(of: id, with: entry, now: now)
-        }
-        if let meant {
-            if endpoints[meant.index].takesPrompt(now) { return meant }
-            if endpoints[meant.index].promptWait(now) <= policy.routing.prefixGate { return nil }
-        }
-        return nearest(entry, prompt, now: now, where: isMeant) { id in
-            load(of: id, with: entry, now: now)
-        }
+        var offers = offers(to: entry, now: now, where: isMeant)
+        guard !offers.isEmpty else { return nil }
+        let match = prefixes.match(prompt.blocks)
+        guard let meant = nearest(entry, prompt, match, offers) else { return nil }
+        if endpoints[meant.index].takesPrompt(now) { return meant }
+        if endpoints[meant.index].promptWait(now) <= policy.routing.prefixGate { return nil }
+        offers.removeAll { !endpoints[$0.endpoint.index].takesPrompt(now) }
+        return nearest(entry, prompt, match, offers)
     }
 
     private func nearest(
-        _ entry: Entry, _ prompt: PromptPrefix, now: Instant,
-        where isMeant: (EndpointID) -> Bool, load: (EndpointID) -> Double?
+        _ entry: Entry, _ prompt: PromptPrefix, _ match: PrefixIndex.Match,
+        _ offers: [AffinityChoice.Offer]
     ) -> EndpointID? {
         var choice = AffinityChoice(
-            prefixes.match(prompt.blocks), prompt, prompt: entry.input,
-            gate: policy.routing.prefixGate)
-        forEachOffer(entry, now: now, where: isMeant, load) { choice.offer($0) }
+            match, prompt, prompt: entry.input, gate: policy.routing.prefixGate)
+        for offer in offers { choice.offer(offer) }
         if let settled = choice.settled { return settled }
         var best: EndpointID?
         var highest: UInt64 = 0
-        forEachOffer(entry, now: now, where: isMeant, load) { offer in
-            guard let rank = choice.hashed(offer), rank >= highest else { return }
+        for offer in offers {
+            guard let rank = choice.hashed(offer), rank >= highest else { continue }
             highest = rank
             best = offer.endpoint
         }
         return best ?? choice.fallback
     }
 
-    private func forEachOffer(
-        _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool,
-        _ load: (EndpointID) -> Double?, _ body: (AffinityChoice.Offer) -> Void
-    ) {
-        for id in policy.pools[entry.pool.index].endpoints
-        where endpoints[id.index].isAvailable && isMeant(id) {
-            guard let load = load(id) else { continue }
-            body(affinityOffer(id, share: load, now: now))
+    /// The endpoints on which the request fits.
+    private func offers(
+        to entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
+    ) -> [AffinityChoice.Offer] {
+        let claim = Newcomer(entry, policy)
+        var offers: [AffinityChoice.Offer] = []
+        for id in policy.pools[entry.pool.index].endpoints {
+            guard gauges[id.index].least(claim) < .infinity, isMeant(id),
+                let load = endpoints[id.index].load(claim, now: now),
+                gpuTakes(entry, at: id, now: now)
+            else { continue }
+            offers.append(affinityOffer(id, share: load, now: now))
         }
+        return offers
     }
 
     /// An endpoint of that load as prompts that begin alike see it.

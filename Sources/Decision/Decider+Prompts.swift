@@ -31,7 +31,7 @@ extension Decider {
         var least = Duration.infinite
         var left = 0.0
         var perSecond = 0.0
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
             guard endpoints[id.index].prompts.target != nil else { return .zero }
             least = min(least, endpoints[id.index].promptWait(now))
             left += endpoints[id.index].prompts.left(now)
@@ -46,7 +46,7 @@ extension Decider {
     /// no budget.
     func promptSpacing(_ entry: Entry) -> Duration? {
         var perSecond = 0.0
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
             guard endpoints[id.index].prompts.target != nil else { return nil }
             perSecond += endpoints[id.index].prompts.perSecond
         }

@@ -126,7 +126,9 @@ extension Decider {
         if let entry = entries[claim.ticket], case .queued(let seat) = entry.stage,
             entry.pool.index == pool
         {
-            if isGranted, endpoints[place].isAvailable {
+            if isGranted, endpoints[place].isAvailable,
+                gpuTakes(clamped(entry, at: claim.endpoint, now: now), at: claim.endpoint, now: now)
+            {
                 sharing?.lines[place].needs += entry.whole
                 pass(claim.passed)
                 forward(claim.ticket, entry, to: claim.endpoint, now: now, into: &actions)
@@ -200,7 +202,7 @@ extension Decider {
         take(answer.reply, at: EndpointID(place), now: now)
         let isTaken = settleClaim(
             answer.number, isGranted: answer.reply.isGranted, now: now, into: &actions)
-        dispatch(endpoints[place].pool, now: now, into: &actions)
+        dispatchAround(endpoints[place].pool, now: now, into: &actions)
         // Who had a turn is told at once, unless the next claim tells it.
         if isTaken, sharing?.lines[place].pending == nil, hasBacklogElsewhere(endpoints[place].pool)
         {
@@ -228,6 +230,7 @@ extension Decider {
             endpoints[endpoint.index].ledger.settle(
                 seen.0, least: seen.least, most: seen.most)
         }
+        gauge(endpoint, now: now)
     }
 
     mutating func exchangeFailed(_ number: Int, now: Instant, into actions: inout [Action]) {
@@ -236,7 +239,7 @@ extension Decider {
         sharing?.lines[place].pending = nil
         settleClaim(number, isGranted: false, now: now, into: &actions)
         checkStore(now)
-        dispatch(endpoints[place].pool, now: now, into: &actions)
+        dispatchAround(endpoints[place].pool, now: now, into: &actions)
     }
 
     // MARK: scrapes

@@ -137,7 +137,7 @@ extension Decider {
     /// order.
     private func emptiest(_ pool: [EndpointID], and chosen: EndpointID?) -> [EndpointID] {
         var best: [(endpoint: EndpointID, share: Double)] = []
-        for id in pool where id != chosen && endpoints[id.index].isAvailable {
+        for id in pool where id != chosen && gauges[id.index].isAvailable {
             let held = Double(endpoints[id.index].ledger.projection.count)
             let capacity = endpoints[id.index].ledger.capacity?.count ?? 1
             let share = held / Double(max(1, capacity))
@@ -177,7 +177,7 @@ extension Decider {
     func phase(_ entry: Entry, now: Instant) -> WaitingPhase {
         var lack = WaitingPhase.decode
         for id in policy.pools[entry.pool.index].endpoints
-        where endpoints[id.index].isAvailable && share(of: id, with: entry, now: now) != nil {
+        where gauges[id.index].isAvailable && share(of: id, with: entry, now: now) != nil {
             if endpoints[id.index].takesPrompt(now) { return .turn }
             lack = .prefill
         }

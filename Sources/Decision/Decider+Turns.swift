@@ -44,7 +44,7 @@ extension Decider {
     mutating func dispatchAll(now: Instant, into actions: inout [Action]) {
         guard waiting > 0 else { return }
         for place in policy.pools.indices {
-            dispatch(PoolID(place), now: now, into: &actions)
+            dispatchAround(PoolID(place), now: now, into: &actions)
         }
     }
 
@@ -86,27 +86,36 @@ extension Decider {
 
     // MARK: fairness
 
-    /// The endpoints where too many will end at about the time at which this one would. None as
-    /// long as all who wait would fit on empty ones: then nothing is gained by spreading them.
-    private func bunched(_ entry: Entry) -> [EndpointID] {
-        let pool = policy.pools[entry.pool.index].endpoints
-        var capacity = Tokens.zero
-        for id in pool where endpoints[id.index].isAvailable {
-            capacity += endpoints[id.index].ledger.capacity ?? .zero
+    /// The endpoints where too many will end at about the time at which this one would: of those
+    /// that would be chosen, `first` first, all up to one where they do not. None as long as all
+    /// who wait would fit on empty ones: then nothing is gained by spreading them.
+    private func bunched(
+        _ entry: Entry, from first: EndpointID, now: Instant
+    ) -> [EndpointID] {
+        var capacity = 0
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
+            capacity += gauges[id.index].capacity
         }
-        let needs = needsOfAll(entry.trafficClass.index)
-        guard needs > capacity else { return [] }
+        guard needsOfAll(entry.trafficClass.index).count > capacity else { return [] }
         let sequence = entry.sequence
         let limit = policy.classes[entry.trafficClass.index].throttleAt
-        return pool.filter { endpoints[$0.index].bunches(sequence, under: limit) }
+        var bunched: [EndpointID] = []
+        var next: EndpointID? = first
+        while let chosen = next, bunched.count < Self.lookahead,
+            endpoints[chosen.index].bunches(sequence, under: limit)
+        {
+            bunched.append(chosen)
+            next = choose(entry, except: bunched, now: now)
+        }
+        return bunched
     }
 
     /// By what the requests of a tenant have their turn in the class at `place`.
     func turnOrder(_ place: Int, now: Instant) -> ClassQueue.Order {
         let limits = policy.classes[place]
         var rate = 0.0
-        for id in policy.pools[limits.pool.index].endpoints where endpoints[id.index].isAvailable {
-            rate += endpoints[id.index].turnoverPerSecond
+        for id in policy.pools[limits.pool.index].endpoints where gauges[id.index].isAvailable {
+            rate += gauges[id.index].turnoverPerSecond
         }
         let needs = Double(needsOfAll(place).count)
         let patience = limits.queue.maxWait.seconds
@@ -135,7 +144,8 @@ extension Decider {
     mutating func share(_ entry: Entry) {
         guard waiting > 0 else { return }
         var isFirst = true
-        for place in order where policy.classes[place].pool == entry.pool {
+        let neighbours = neighbours[entry.pool.index]
+        for place in order where neighbours.contains(policy.classes[place].pool) {
             defer { isFirst = false }
             guard !isFirst, !queues[place].isEmpty else { continue }
             if place == entry.trafficClass.index {
@@ -147,7 +157,7 @@ extension Decider {
     }
 
     /// The heads that are due, without those of one class.
-    private func dueWaiters(at pool: PoolID, but own: Int? = nil, now: Instant) -> [Ticket] {
+    func dueWaiters(at pool: PoolID, but own: Int? = nil, now: Instant) -> [Ticket] {
         var due: [Ticket] = []
         for place in order where place != own && shares[place].isOwed {
             guard let head = queues[place].first(by: turnOrder(place, now: now)),
@@ -247,8 +257,9 @@ extension Decider {
 
     private func way(for entry: Entry, past ahead: [Ticket], now: Instant) -> Way {
         guard let endpoint = choose(entry, now: now) else { return .none }
-        var held = bunched(entry)
-        if !held.isEmpty, choose(entry, except: held, now: now) == nil { return .held }
+        let bunched = bunched(entry, from: endpoint, now: now)
+        if !bunched.isEmpty, choose(entry, except: bunched, now: now) == nil { return .held }
+        var held = bunched
         for ticket in ahead {
             guard let waiter = entries[ticket], holds(waiter, now: now) else { continue }
             // One of another class is before this one because it is due.
@@ -282,7 +293,7 @@ extension Decider {
 
     func needsEmpty(_ entry: Entry, _ claim: Claim) -> Bool {
         !policy.pools[entry.pool.index].endpoints.contains { id in
-            endpoints[id.index].isAvailable
+            gauges[id.index].isAvailable
                 && endpoints[id.index].ledger.canHold(claim.whole, under: claim.limit)
         }
     }
@@ -297,7 +308,9 @@ extension Decider {
             else { continue }
             // Of the ends of others nothing is known.
             let isFree = endpoints[id.index].isFreeOfOthers
-            let wait = isFree ? lastEnd(at: id, outlook, now: now) : nil
+            let own = isFree ? lastEnd(at: id, outlook, now: now) : nil
+            let shared = gpuWait(entry.whole, behind: .zero, at: id, outlook, now: now)
+            let wait = own.flatMap { own in shared.map { max(own, $0) } }
             let room = Room(endpoint: id, wait: wait)
             if first.map({ room.isBefore($0) }) ?? true { first = room }
         }

@@ -39,10 +39,7 @@ extension Decider {
         if !couldEverFit(entry, under: limits.throttleAt) {
             return Refusal(
                 .requestExceedsLimit,
-                limit: largestCapacity(entry).map {
-                    (EndpointLedger.aloneLimit * Double($0.count)).rounded(.down)
-                },
-                requested: Double(entry.whole.count))
+                limit: largestHeld(entry), requested: Double(entry.whole.count))
         }
         if lowest >= limits.rejectAt { return kvPressure(entry, lowest, now: now) }
         let patience = entry.waitsUntil - now
@@ -57,7 +54,7 @@ extension Decider {
                 .queueWaitTooLong, entry, now: now,
                 limit: patience.seconds, used: 0, requested: wait.seconds)
         }
-        if promptWait(entry, hasOthersAhead: false, now: now) > patience {
+        if promptWait(entry, hasOthersAhead: false, now: now) > patience || lacksGPU(entry) {
             return overload(
                 .queueWaitTooLong, entry, now: now,
                 limit: patience.seconds, used: 0, requested: wait.seconds)
@@ -146,7 +143,10 @@ extension Decider {
     func lowestShare(_ entry: Entry, now: Instant) -> Double? {
         let limits = policy.classes[entry.trafficClass.index]
         var lowest: Double?
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
+            let least = gauges[id.index].likelyShare(
+                over: limits.rejectAt, slack: limits.boundedSlack)
+            if let lowest, least >= lowest { continue }
             let share =
                 endpoints[id.index].likelyShare(
                     over: limits.rejectAt, slack: limits.boundedSlack, now: now) ?? 0
@@ -160,9 +160,20 @@ extension Decider {
         let claim = claim(entry)
         return policy.pools[entry.pool.index].endpoints.contains { id in
             let ledger = endpoints[id.index].ledger
-            return ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
-                || ledger.canHold(claim.whole, under: claim.limit)
+            guard gpuCanHold(claim.whole, at: id) else { return false }
+            return ledger.canHold(claim.whole, under: claim.limit)
+                || ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
+                    && gpuCanHold(entry.whole, at: id)
         }
+    }
+
+    /// What a request may hold at most, at whatever endpoint of its pool that is.
+    private func largestHeld(_ entry: Entry) -> Double? {
+        let alone = largestCapacity(entry).map {
+            (EndpointLedger.aloneLimit * Double($0.count)).rounded(.down)
+        }
+        guard let shared = largestOnGPU(entry).map({ Double($0.count) }) else { return alone }
+        return min(alone ?? shared, shared)
     }
 
     private func largestCapacity(_ entry: Entry) -> Tokens? {
@@ -223,12 +234,20 @@ extension Decider {
         // The two that lack least: one may have room by many small ends, the other by one large.
         var least: (endpoint: EndpointID, deficit: Tokens)?
         var second: (endpoint: EndpointID, deficit: Tokens)?
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
             count += 1
+            if let second {
+                let lacks = gauges[id.index].deficit(
+                    expecting: claim.sequence, under: claim.limit, bounding: longest,
+                    within: within)
+                if lacks.map({ $0 >= second.deficit }) ?? true { continue }
+            }
+            // Where nothing is known of its cache, its GPU may still be full.
             guard
                 let deficit = endpoints[id.index].deficit(
                     expecting: claim.sequence, under: claim.limit, bounding: longest,
                     within: within, now: now)
+                    ?? endpoints[id.index].gpu.map({ _ in .zero })
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
@@ -248,6 +267,9 @@ extension Decider {
             if room.wait == nil, ahead == .zero, fits(claim, besideOthersAt: room.endpoint, now) {
                 room.wait = lastEnd(at: room.endpoint, outlook, now: now)
             }
+            let shared = gpuWait(
+                claim.whole, behind: ahead, at: room.endpoint, outlook, now: now)
+            room.wait = room.wait.flatMap { own in shared.map { max(own, $0) } }
             if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
         if let room = first?.wait {
@@ -304,15 +326,15 @@ extension Decider {
     /// nil when nothing is known.
     private func returnRate(_ entry: Entry, now: Instant) -> Double? {
         var promised = 0.0
-        for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
-            promised += endpoints[id.index].ownTurnoverPerSecond
+        for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
+            promised += gauges[id.index].ownTurnoverPerSecond
         }
         guard promised > 0 else { return nil }
         return pools[entry.pool.index].flow.returnsPerSecond(
             givenBack: promised, now: now)
     }
 
-    private func sequence(
+    func sequence(
         _ entry: Entry, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> DrainEstimate.Sequence {
         let pace = pace(entry, at: endpoint)

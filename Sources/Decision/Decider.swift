@@ -18,6 +18,8 @@ public struct Decider: Sendable {
     public private(set) var policy: Policy
     var entries: Slab<Entry>
     var endpoints: [EndpointState] = []
+    /// What is asked of each of them most often.
+    var gauges: [EndpointGauge] = []
     /// Where prompts were sent that begin alike.
     var prefixes: PrefixIndex
     /// What the prompts of open requests begin with, where that matters. Apart from the entries,
@@ -26,6 +28,8 @@ public struct Decider: Sendable {
     /// The requests at each endpoint, in no order.
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
+    /// For each pool those that share GPUs with it, itself among them.
+    var neighbours: [[PoolID]] = []
     var queues: [ClassQueue] = []
     /// Prompt tokens that wait in each of them.
     var waitingPrompts: [Tokens] = []
@@ -56,6 +60,7 @@ public struct Decider: Sendable {
         random = SplitMix64(seed: seed)
         traces = NumberedRing(limit: policy.requestHistory)
         grow()
+        gaugeAll(now: present)
     }
 
     /// What is known of every endpoint, by identifier.
@@ -98,7 +103,8 @@ public struct Decider: Sendable {
             probeFailed(endpoint, failure, now: now, into: &actions)
         case .drained(let endpoint, let draining):
             endpoints[endpoint.index].health.drain(draining)
-            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+            gauge(endpoint, now: now)
+            dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         case .reconfigured(let policy):
             reconfigure(policy, now: now, into: &actions)
         case .exchanged(let answer):
@@ -257,13 +263,13 @@ public struct Decider: Sendable {
             leaveQueue(entry, place)
             entries.remove(ticket)
             // It may have been the one that the others waited behind.
-            dispatch(entry.pool, now: now, into: &actions)
+            dispatchAround(entry.pool, now: now, into: &actions)
         case .forwarded(let endpoint):
             vacate(ticket, entry, endpoint, now: now)
             entries.remove(ticket)
             settle(entry, ending)
             learn(entry, ending, at: endpoint, now: now)
-            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+            dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
     }
 
@@ -271,8 +277,9 @@ public struct Decider: Sendable {
         _ entry: Entry, _ ending: Ending, at endpoint: EndpointID, now: Instant
     ) {
         if ending.isEngineFault { endpoints[endpoint.index].health.broke(now: now) }
+        if ending.isComplete { endpoints[endpoint.index].health.delivered() }
+        gauge(endpoint, now: now)
         guard ending.isComplete else { return }
-        endpoints[endpoint.index].health.delivered()
         guard !entry.isOutputless else { return }
         let each = ending.output.count / entry.choices
         // Nor does an answer tell how long it would have been that pressure has cut short.
@@ -309,6 +316,7 @@ public struct Decider: Sendable {
                 new.endpoints[place].id, capacity: endpoints[place].ledger.capacity)
         }
         grow()
+        gaugeAll(now: now)
         for place in queues.indices {
             var stranded: [Ticket] = []
             queues[place].each { _, waiter in
@@ -350,6 +358,7 @@ public struct Decider: Sendable {
         for place in queues.indices { queues[place].configure(weights: weights) }
         let classes = policy.classes
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
+        meetNeighbours()
         growSharing()
     }
 }

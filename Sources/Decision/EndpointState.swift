@@ -45,6 +45,8 @@ public struct EndpointState: Sendable {
     public internal(set) var lastTokenAt: Instant?
     /// The pool that it serves.
     public private(set) var pool: PoolID
+    /// The place of its GPU in the policy, where it shares one.
+    public private(set) var gpu: Int?
     /// The configuration does not name it any more: what is there may end, nothing new goes there.
     public private(set) var isRemoved: Bool
 
@@ -56,6 +58,7 @@ public struct EndpointState: Sendable {
             unhealthyAfter: policy.upstream.unhealthyAfter,
             healthyAfter: policy.upstream.healthyAfter)
         pool = endpoint.pool
+        gpu = policy.gpu(of: endpoint.id)
         isRemoved = endpoint.removed
         prompts = PromptBudget(
             target: policy.betweenTokens(of: endpoint.pool),
@@ -82,6 +85,7 @@ public struct EndpointState: Sendable {
             ledger.forgetReadings()
         }
         pool = endpoint.pool
+        gpu = policy.gpu(of: endpoint.id)
         isRemoved = endpoint.removed
     }
 
@@ -150,7 +154,7 @@ public struct EndpointState: Sendable {
     }
 
     /// All that is there, and may come there, is known to its bounds: others tell what is expected.
-    private var isOwnAlone: Bool { shared == nil && ledger.isFreeOfOthers }
+    var isOwnAlone: Bool { shared == nil && ledger.isFreeOfOthers }
 
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
         guard isOwnAlone else { return nil }
@@ -173,6 +177,13 @@ public struct EndpointState: Sendable {
     /// The share of its capacity that is projected to be held, everybody's tokens counted: what a
     /// class's thresholds are compared with. Nil without a known capacity.
     public func share(now: Instant) -> Double? { share(adding: nil, now: now) }
+
+    /// Prompts and expected outputs that are open there, and what others hold.
+    public var inFlight: Tokens {
+        let own = ledger.others + ledger.resident + ledger.expectedRest
+        guard let shared else { return own }
+        return own + Tokens(shared.cohorts.held.count + shared.cohorts.rest.count)
+    }
 
     /// The same as far as it is expected: whoever was let in because its whole bound fits fills an
     /// endpoint on purpose, and so do all of them within a class's `slack`. What a class's reject

@@ -239,8 +239,28 @@ struct AdminPages {
                 write(endpoint.id, states[endpoint.id.index], to: &json)
             }
             json.endArray()
+            writeGPUs(states, to: &json)
             json.endObject()
         }
+    }
+
+    /// What engines have in flight together that share a GPU.
+    private func writeGPUs(_ states: [EndpointState], to json: inout JSONWriter) {
+        json.key("gpus")
+        json.beginArray()
+        for gpu in policy.gpus {
+            json.beginObject()
+            json.member("gpu", gpu.name)
+            let inFlight = gpu.endpoints.reduce(0) { $0 + states[$1.index].inFlight.count }
+            json.member("tokens_in_flight", inFlight)
+            json.member("max_tokens_in_flight", gpu.maxTokensInFlight.count)
+            json.key("endpoints")
+            json.beginArray()
+            for id in gpu.endpoints { json.string(policy.endpoints[id.index].authority) }
+            json.endArray()
+            json.endObject()
+        }
+        json.endArray()
     }
 
     private func write(

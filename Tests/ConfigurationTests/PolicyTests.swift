@@ -113,7 +113,8 @@ import Units
         let policy = try Document().with(
             .trafficClass,
             """
-            kv: {throttle_at: 0.5, bounded_at: 0.625, reject_at: 0.75}
+            priority: -7
+                kv: {throttle_at: 0.5, bounded_at: 0.625, reject_at: 0.75}
                 queue: {max_requests: 1, max_tokens: 2, max_wait: 3s}
                 timeouts: {first_token: 4s, between_tokens: 5s, total: 6s}
                 targets: {first_token: 7s, between_tokens: 80ms}
@@ -152,6 +153,7 @@ import Units
         expected.timeouts.total = .seconds(6)
         expected.targets = TargetPolicy(
             firstToken: .seconds(7), betweenTokens: .milliseconds(80))
+        expected.priority = -7
         expected.clamp = ClampPolicy(
             underPressure: false, minTokens: Tokens(65), prefillQueue: Tokens(9),
             prefillMaxTokens: Tokens(66))

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Admission
+import Policy
+import Units
+
+/// A request as endpoints see it that may take it.
+struct Newcomer {
+    let sequence: PeakWalk.Sequence
+    /// The same if it goes to its bound.
+    let longest: PeakWalk.Sequence
+    /// What it will hold at its end.
+    let whole: Tokens
+    let throttleAt: Double
+    let slack: Double
+
+    init(_ entry: Entry, _ policy: Policy) {
+        let limits = policy.classes[entry.trafficClass.index]
+        sequence = entry.sequence
+        longest = entry.longest
+        whole = entry.whole
+        throttleAt = limits.throttleAt
+        slack = limits.boundedSlack
+    }
+}
+
+/// What an endpoint holds at the least, in a cache line and a half: of hundreds of endpoints only
+/// those are looked at closely that may have room. Brought up to date with every change of the
+/// endpoint, by `Decider.gauge`.
+struct EndpointGauge: Sendable {
+    private(set) var isAvailable = false
+    /// Zero where it is not known.
+    private(set) var capacity = 0
+    /// What others have there, and the prompts and tokens of the own.
+    private var resident = 0
+    /// Half of what the own are expected to add, where they are many.
+    private var half = 0
+    private var isMany = false
+    /// The peak without a newcomer, of what is expected and by all bounds.
+    private var peak = 0
+    private var bounded: Int?
+    /// Of the own sequences, counted beyond what is expected.
+    private var excess = 0
+    /// From then on each second costs room.
+    private var staleness = 0.0
+    private(set) var turnoverPerSecond = 0.0
+    private(set) var ownTurnoverPerSecond = 0.0
+    /// Nobody is there.
+    private(set) var isEmpty = true
+
+    init(_ state: borrowing EndpointState, now: Instant) {
+        isAvailable = state.isAvailable
+        capacity = state.ledger.capacity?.count ?? 0
+        let others = state.ledger.others.count
+        resident = others + state.ledger.resident.count
+        isMany = state.walk.count >= PeakWalk.exactly
+        half = isMany ? state.ledger.expectedRest.count : 0
+        // The peak of all may be lower than a walk of the own: cohorts are coarser.
+        if state.shared == nil { peak = others + state.walk.least.count }
+        if state.isOwnAlone { bounded = others + state.bounds.least.count }
+        excess = state.excess.count
+        staleness = state.ledger.staleness(now)
+        turnoverPerSecond = state.turnoverPerSecond
+        ownTurnoverPerSecond = state.ownTurnoverPerSecond
+        isEmpty = state.ledger.sequences == 0
+    }
+
+    /// No less than this is held by all with `newcomer` among them.
+    private func least(_ newcomer: PeakWalk.Sequence) -> Int {
+        let held = resident + newcomer.held.count
+        guard isMany else { return max(peak, held) }
+        return max(peak, held + (half + newcomer.rest.count * newcomer.width) / 2)
+    }
+
+    private func least(bounding longest: PeakWalk.Sequence) -> Int? {
+        bounded.map { max($0, resident + longest.held.count) }
+    }
+
+    private func share(_ tokens: Int) -> Double { Double(tokens) / Double(capacity) + staleness }
+
+    /// `EndpointState.load` is no less; infinite where the request does not fit for certain.
+    func least(_ newcomer: Newcomer) -> Double {
+        guard isAvailable else { return .infinity }
+        guard capacity > 0 else { return 0 }
+        var share = share(least(newcomer.sequence))
+        if share > newcomer.throttleAt, newcomer.slack > 0,
+            let bounded = least(bounding: newcomer.longest)
+        {
+            share = min(share, self.share(bounded) - newcomer.slack)
+        }
+        return share <= newcomer.throttleAt || isEmpty ? share : .infinity
+    }
+
+    /// `EndpointState.deficit` is no less; nil where that is.
+    func deficit(
+        expecting newcomer: PeakWalk.Sequence, under limit: Double,
+        bounding longest: PeakWalk.Sequence, within most: Double
+    ) -> Tokens? {
+        guard capacity > 0 else { return nil }
+        let room = { (limit: Double) in Int((limit - staleness) * Double(capacity)) }
+        var deficit = least(newcomer) - room(limit)
+        if most > limit, let bounded = least(bounding: longest) {
+            deficit = min(deficit, bounded - room(most))
+        }
+        return Tokens(deficit)
+    }
+
+    /// `EndpointState.likelyShare` is no less.
+    func likelyShare(over limit: Double, slack: Double) -> Double {
+        guard capacity > 0 else { return 0 }
+        let likely = share(max(peak, resident + half / 2) - excess)
+        guard slack > 0, let bounded else { return likely }
+        return min(likely, share(bounded) - slack)
+    }
+}
+
+extension Decider {
+    /// Something has changed at the endpoint.
+    mutating func gauge(_ endpoint: EndpointID, now: Instant) {
+        gauges[endpoint.index] = EndpointGauge(endpoints[endpoint.index], now: now)
+    }
+
+    /// Time has passed, or everything may have changed.
+    mutating func gaugeAll(now: Instant) {
+        for place in endpoints.indices {
+            let gauge = EndpointGauge(endpoints[place], now: now)
+            if place < gauges.count { gauges[place] = gauge } else { gauges.append(gauge) }
+        }
+    }
+}
+
+extension EndpointState {
+    /// The share that is taken when the request goes there, or a measure behind every share:
+    /// without a known capacity nothing can be refused, and the fewest tokens in flight win. Nil
+    /// where it does not fit.
+    func load(_ newcomer: Newcomer, now: Instant) -> Double? {
+        let share = share(
+            expecting: newcomer.sequence, bounding: newcomer.longest, over: newcomer.throttleAt,
+            slack: newcomer.slack, now: now)
+        guard let share else { return 1 + Double(held().count) }
+        if share <= newcomer.throttleAt { return share }
+        return takesAlone(newcomer, now: now) ? 1 : nil
+    }
+
+    /// It is too large to be there beside others, and there are none.
+    private func takesAlone(_ newcomer: Newcomer, now: Instant) -> Bool {
+        !ledger.canHold(newcomer.whole, under: newcomer.throttleAt) && isFreeOfOthers
+            && ledger.takesAlone(newcomer.whole, now: now)
+    }
+}
