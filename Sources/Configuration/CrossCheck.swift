@@ -107,6 +107,17 @@ extension CrossCheck {
         {
             add("\(store.path("redis")): is required with kind: redis", at: store.place("kind"))
         }
+        if let sharing = root.section("store")?.section("sharing") { checkSharing(sharing) }
+    }
+
+    /// A refresh may be late, and another one lost, before others take a gateway for dead.
+    private mutating func checkSharing(_ sharing: Section) {
+        guard let refresh = sharing.duration("refresh"), let lease = sharing.duration("lease"),
+            lease.nanoseconds < 4 * refresh.nanoseconds
+        else { return }
+        add(
+            "\(sharing.path("lease")): \(lease) is less than four times the refresh of \(refresh)",
+            at: sharing.place("lease"))
     }
 
     /// Two doors may share a port only when the kernel chooses it.

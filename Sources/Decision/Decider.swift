@@ -73,6 +73,8 @@ public struct Decider: Sendable {
     }
     /// Those of a class who wait.
     public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
+    /// How sharing with other gateways stands; nil without a store that is shared.
+    public var sharingStatus: SharingStatus? { sharing?.status }
     /// Requests between arrival and end.
     public var open: Int { entries.count }
     /// Those of them whose prompt's beginning is kept.

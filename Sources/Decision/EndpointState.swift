@@ -206,6 +206,11 @@ public struct EndpointState: Sendable {
     /// The same of the own ones.
     var ownTurnoverPerSecond: Double { Double(turnover) / 1_000 }
 
+    /// Tokens that sequences of other gateways hold, as these tell.
+    public var peerTokens: Tokens { shared?.cohorts.held ?? .zero }
+    /// Tokens for which requests may be let in there without asking the store.
+    public var grantedTokens: Tokens { shared?.slack ?? .zero }
+
     /// Nobody has anything there but the own sequences.
     var isFreeOfOthers: Bool { ledger.isFreeOfOthers && (shared?.isEmpty ?? true) }
 

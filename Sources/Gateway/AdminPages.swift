@@ -289,6 +289,7 @@ struct AdminPages {
             json.null()
         }
         json.endObject()
+        write(state, of: control.sharingStatus(), to: &json)
         json.member("running", state.ledger.reading?.running)
         json.member("waiting", state.ledger.reading?.waiting)
         json.member("own_sequences", state.ledger.sequences)
@@ -303,6 +304,20 @@ struct AdminPages {
         }
         json.member("probe_failures", probe.failures)
         json.member("last_fault", probe.lastFault)
+        json.endObject()
+    }
+
+    /// What is known of other gateways there; null where none are looked for.
+    private func write(
+        _ state: EndpointState, of sharing: SharingStatus?, to json: inout JSONWriter
+    ) {
+        json.key("sharing")
+        guard let sharing else { return json.null() }
+        json.beginObject()
+        json.member("peers", sharing.peers)
+        json.member("store", sharing.store.rawValue)
+        json.member("peer_tokens", state.peerTokens.count)
+        json.member("granted_tokens", state.grantedTokens.count)
         json.endObject()
     }
 }

@@ -176,7 +176,7 @@ import Units
         let loaded = try Document().with(
             .top,
             "store: {kind: redis, redis: {addresses: [r:1], \(redis)key_prefix: x, "
-                + "reservation_lease: 9s}}"
+                + "reservation_lease: 9s}, sharing: {refresh: 100ms, lease: 1s}}"
         ).load()
         #expect(
             loaded.fixed.store
@@ -184,7 +184,21 @@ import Units
                     RedisStorePolicy(
                         addresses: [.name(host: "r", port: 1)], username: "u",
                         password: Secret("p"), database: 3, timeout: .milliseconds(20),
-                        onFailure: .open, keyPrefix: "x", reservationLease: .seconds(9))))
+                        onFailure: .open, keyPrefix: "x", reservationLease: .seconds(9),
+                        sharing: SharedStorePolicy(
+                            refresh: .milliseconds(100), lease: .seconds(1)))))
+    }
+
+    @Test func withoutSharingThereIsNone() throws {
+        let loaded = try Document().with(
+            .top,
+            "store: {kind: redis, redis: {addresses: [r:1]}, sharing: {enabled: false}}"
+        ).load()
+        guard case .redis(let redis) = loaded.fixed.store else {
+            Issue.record("no Redis")
+            return
+        }
+        #expect(redis.sharing == nil)
     }
 
     @Test(arguments: [
