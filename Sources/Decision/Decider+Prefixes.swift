@@ -59,12 +59,10 @@ extension Decider {
 
     /// An endpoint of that load as prompts that begin alike see it.
     func affinityOffer(_ id: EndpointID, share: Double, now: Instant) -> AffinityChoice.Offer {
-        let rate = endpoints[id.index].prefillRate.perSecond
-        let wait = endpoints[id.index].promptWait(now).seconds
-        let owed = Tokens(Int(min(wait * rate, 1e9)))
+        let state = endpoints[id.index]
+        let (committed, rate) = state.prefillAhead(waiting: state.promptWait(now))
         return AffinityChoice.Offer(
-            endpoint: id, committed: max(endpoints[id.index].committedOfAll, owed), rate: rate,
-            share: share)
+            endpoint: id, committed: committed, rate: rate, share: share)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.
