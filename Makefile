@@ -91,7 +91,7 @@ test-python: deps .venv/.made ## the tests in Python, against .build/debug/penst
 	@$(PYTEST) $(PYTHON_TESTS) 2>&1 | tee .build/test-python.log
 
 .PHONY: soak
-soak: release .venv/.made ## load at full size, some 10 minutes; N=requests, TRACE=file.csv.gz
+soak: release .venv/.made ## load at full size, some 25 minutes; N=requests, TRACE=file.csv.gz
 	@PENSTOCK_SOAK=1 PENSTOCK_BIN="$(CURDIR)/.build/release/penstock" N=$(N) TRACE=$(TRACE) \
 		$(PYTEST) -n 0 -s --timeout 7200 $(wildcard Tests/SystemTests/test_load_*.py)
 

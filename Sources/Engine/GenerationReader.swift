@@ -58,6 +58,7 @@ struct GenerationReader {
         case .maxCompletionTokens:
             found.maxCompletionTokens = try whole("max_completion_tokens", token, body)
         case .minTokens: found.minTokens = max(0, try whole("min_tokens", token, body) ?? 0)
+        case .ownLength: found.ownLength = try whole("simulated_output", token, body)
         case .choices: found.choices = try whole("n", token, body) ?? 1
         case .seed: found.seed = try whole("seed", token, body)
         case .stream: found.isStream = try flag("stream", token, body)
@@ -213,6 +214,7 @@ struct GenerationReader {
 extension GenerationReader {
     private enum Member {
         case model, maxTokens, maxCompletionTokens, minTokens, choices, seed, stream
+        case ownLength
         case ignoresEnd, streamOptions, vectorFormat
 
         static func find(_ name: JSONString, in body: RawSpan) -> Member? {
@@ -221,7 +223,7 @@ extension GenerationReader {
                 ("max_completion_tokens", .maxCompletionTokens), ("min_tokens", .minTokens),
                 ("n", .choices), ("seed", .seed), ("stream", .stream),
                 ("ignore_eos", .ignoresEnd), ("stream_options", .streamOptions),
-                ("encoding_format", .vectorFormat),
+                ("encoding_format", .vectorFormat), ("simulated_output", .ownLength),
             ]
             return all.first { name.equals($0.0, in: body) }?.1
         }

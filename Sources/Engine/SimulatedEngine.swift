@@ -134,7 +134,8 @@ struct SimulatedEngine {
     private func output(_ request: GenerationRequest, bound: Int, seed: UInt64) -> Int {
         if request.kind == .embeddings { return 1 }
         if request.ignoresEnd { return bound }
-        return min(bound, max(request.minTokens, draw.length(seed: seed)))
+        let own = max(1, request.ownLength ?? draw.length(seed: seed))
+        return min(bound, max(request.minTokens, own))
     }
 
     /// The same for the same engine, request and choice, whatever else goes on.

@@ -34,6 +34,11 @@ public struct ReplaySetup: Sendable {
     public var keys: [String] = []
     /// `X-Traffic-Class`.
     public var trafficClass: String?
+    /// Clients ask for so many tokens at most, and only the simulated engine is told how long the
+    /// answer is. Not given, they ask for exactly the trace's output.
+    public var stated: Tokens?
+    /// Prompts have other texts with another seed: replays beside each other share none.
+    public var seed: UInt32 = 0
     public var delivery = Delivery.stream
     public var patience = Patience.none
     public var progress = Progress.silent

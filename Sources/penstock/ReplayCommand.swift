@@ -41,6 +41,14 @@ struct ReplayCommand: ParsableCommand {
     @Option(name: .customLong("class"), help: "The traffic class, for X-Traffic-Class.")
     var trafficClass: String?
 
+    @Option(
+        name: .customLong("max-tokens"),
+        help: "Clients ask for so many tokens at most; only penstock engine knows the trace's own.")
+    var maxTokens: Int?
+
+    @Option(name: .long, help: "Another one makes other texts of the same length.")
+    var seed: UInt32 = 0
+
     @Flag(name: .long, inversion: .prefixedNo, help: "Asks for streams, or for whole answers.")
     var stream = true
 
@@ -60,6 +68,9 @@ struct ReplayCommand: ParsableCommand {
         guard speed > 0, speed.isFinite else { throw ValidationError("--speed is above zero") }
         guard duration.map({ $0 > 0 }) ?? true, limit.map({ $0 > 0 }) ?? true else {
             throw ValidationError("--duration and --limit are above zero")
+        }
+        guard maxTokens.map({ $0 > 0 && $0 <= 1 << 30 }) ?? true else {
+            throw ValidationError("--max-tokens is between 1 and 1073741824")
         }
         guard targetFirstToken > 0, targetPerToken > 0 else {
             throw ValidationError("--slo-ttft and --slo-tpot are above zero")
@@ -108,6 +119,8 @@ struct ReplayCommand: ParsableCommand {
         setup.model = model
         setup.keys = key
         setup.trafficClass = trafficClass
+        setup.stated = maxTokens.map { Tokens($0) }
+        setup.seed = seed
         setup.delivery = stream ? .stream : .whole
         setup.patience = obeyRetryAfter ? .obeys(returns: 10) : .none
         setup.progress = .everySecond

@@ -102,6 +102,11 @@ struct SimulateCommand: ParsableCommand {
     @Flag(name: .long, help: "Exit code 1 where a bar of the fixture is missed.")
     var check = false
 
+    @Flag(
+        name: .customLong("print-trace"),
+        help: "Prints fixture A's trace for --seed as CSV, for penstock replay, and runs nothing.")
+    var printTrace = false
+
     @Flag(name: .long, help: "Prints one JSON document.")
     var json = false
 
@@ -125,6 +130,9 @@ struct SimulateCommand: ParsableCommand {
             throw ValidationError(
                 "--rule \(rule): there is none of that name; there are "
                     + FleetRule.names.joined(separator: ", "))
+        }
+        guard !printTrace || fixture?.uppercased() == FleetFixture.kv.rawValue else {
+            throw ValidationError("--print-trace goes with --fixture A")
         }
         if let fixture { try validate(fixture) } else { try validateWhatIf() }
     }
@@ -171,6 +179,10 @@ struct SimulateCommand: ParsableCommand {
     }
 
     func run() throws {
+        if printTrace {
+            for line in Workload.bursts(seed: seed).trace.csvLines { StandardOutput.line(line) }
+            return
+        }
         let table: SimulatedTable
         if let fixture = fixture.flatMap({ FleetFixture(rawValue: $0.uppercased()) }) {
             table = SimulatedTable(fixture, rows(of: try cases(fixture), fixture.seeds))

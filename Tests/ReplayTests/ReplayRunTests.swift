@@ -61,6 +61,31 @@ import Units
         #expect(report.goodput > 0)
     }
 
+    @Test func aStatedBoundHidesTheLengthThatTheEngineIsTold() throws {
+        let engine = try engine()
+        defer { engine.stop() }
+        var setup = try setup(engine)
+        setup.stated = Tokens(64)
+        let lines = [(at: 0, input: 10, output: 5), (at: 0, input: 10, output: 90)]
+        let report = try ReplayRun(setup, Self.trace(lines)).run()
+        #expect(report.tokensOut == Tokens(5 + 64), "never more than the bound")
+    }
+
+    @Test func replaysWithDifferentSeedsShareNoPrompts() throws {
+        let engine = try engine()
+        defer { engine.stop() }
+        let port = try #require(engine.addresses.first?.port)
+        for (seed, hits) in [(UInt32(0), "0.0"), (1, "0.0"), (1, "192.0")] {
+            var setup = try setup(engine)
+            setup.seed = seed
+            let report = try ReplayRun(setup, Self.trace([(at: 0, input: 200, output: 1)])).run()
+            #expect(report.tokensIn == Tokens(200))
+            let page = try HTTPCaller(port: port).call("GET", "/metrics").text
+            let labels = "{engine=\"0\",model_name=\"default\"}"
+            #expect(page.contains("vllm:prefix_cache_hits_total\(labels) \(hits)"))
+        }
+    }
+
     @Test func promptsWithTheSamePrefixesShareTheirText() throws {
         let engine = try engine()
         defer { engine.stop() }

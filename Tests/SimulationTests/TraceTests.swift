@@ -29,6 +29,19 @@ private func fault(_ text: String, _ limits: TraceLimits = TraceLimits()) -> Tra
             ])
     }
 
+    @Test func whatIsWrittenIsReadAgainToTheMicrosecond() throws {
+        let trace = Workload.bursts(requests: 100, seed: 3).trace
+        var rounded = trace
+        for place in rounded.requests.indices {
+            let nanoseconds = rounded.requests[place].arrival.nanoseconds
+            rounded.requests[place].arrival = Duration(nanoseconds: nanoseconds / 1_000 * 1_000)
+        }
+        #expect(try read(trace.csvLines.joined(separator: "\n")) == rounded)
+        let one = TraceRequest(
+            arrival: Duration(nanoseconds: 1_005_999), prompt: Tokens(3), output: Tokens(4))
+        #expect(Trace(requests: [one]).csvLines == ["t_ms,in,out", "1.005,3,4"])
+    }
+
     @Test func allColumnsAreReadInAnyOrderAndUnknownOnesPassedOver() throws {
         let trace = try read(
             "out,session,blocks512,tenant,image_tokens,in,reason_ratio,t_ms\r\n"

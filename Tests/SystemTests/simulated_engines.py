@@ -36,19 +36,25 @@ class SimulatedEngines(CommandProcess):
             raise
         self.addresses = re.findall(r"engine on (\S+)", self.text)
 
-    @property
-    def tokens(self) -> tuple[int, int]:
-        """Prompt and generated tokens by the engines' own counters."""
-        sums = {"prompt": 0, "generation": 0}
+    def samples(self, name: str) -> list[float]:
+        """One value of each engine, by its own page."""
+        values = []
         for address in self.addresses:
             host, _, port = address.partition(":")
             with Connection((host, int(port))) as connection:
                 page = connection.exchange("GET", "/metrics").body.decode()
-            for kind in sums:
-                found = re.findall(rf"^vllm:{kind}_tokens_total\S* (\S+)$", page, re.M)
-                assert found, page
-                sums[kind] += int(sum(float(value) for value in found))
-        return sums["prompt"], sums["generation"]
+            found = re.findall(rf"^{name}\{{.*\}} (\S+)$", page, re.M)
+            assert found, page
+            values.append(sum(float(value) for value in found))
+        return values
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Prompt and generated tokens by the engines' own counters."""
+        return tuple(
+            int(sum(self.samples(f"vllm:{kind}_tokens_total")))
+            for kind in ("prompt", "generation")
+        )
 
 
 def two_pools(addresses: list[str], **sections: object) -> dict:
