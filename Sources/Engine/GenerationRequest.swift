@@ -41,8 +41,8 @@ struct GenerationRequest {
     /// Only in chats, where it wins.
     var maxCompletionTokens: Int?
     var minTokens = 0
-    /// How long the answer would be by itself; not given, it is drawn. A member of this engine's own,
-    /// which gateways pass on unread: a replay says in it what the trace knows and a client does not.
+    /// How long the answer would be by itself; not given, it is drawn. A member of this engine's
+    /// own, which gateways pass on unread: a replay says in it what no client could know.
     var ownLength: Int?
     var ignoresEnd = false
     var isStream = false

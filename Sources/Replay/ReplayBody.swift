@@ -30,7 +30,8 @@ enum ReplayBody {
         buffer.append("}")
     }
 
-    /// `own`: stands for the request's own text. Prompts with the same leading prefix hashes share that text, and nothing else.
+    /// Prompts with the same leading prefix hashes share that text, and nothing else: `own` stands
+    /// for the rest.
     private static func writePrompt(
         _ request: TraceRequest, _ own: UInt64, to buffer: inout ByteBuffer
     ) {
