@@ -81,6 +81,7 @@ extension Decider {
         if let key = entry.prefix, let prompt = prompts[key] {
             let match = prefixes.match(prompt.blocks)
             uncached -= match.cached(of: prompt, tokens: entry.input, on: endpoint)
+            if uncached == entry.input { tellPlace(prompt.blocks, on: endpoint, now: now) }
             prefixes.note(prompt.blocks, on: endpoint)
         }
         prefixes.prefill(uncached, on: endpoint)
