@@ -8,8 +8,9 @@ from gateway_process import KEY, settings
 from simulated_engines import IS_SOAK, Replay, SimulatedEngines, write_trace
 from waiting import eventually
 
-# The whole fixture has bursts at 40, 120 and 200 s; the short one the first, 30 s sooner.
-START_MS, SPAN_MS = (0, 10**9) if IS_SOAK else (30_000, 15_000)
+# The whole fixture has bursts at 40, 120 and 200 s; the short one the first, 30 s sooner, and both
+# clients and engines are faster than real.
+START_MS, SPAN_MS, SPEED = (0, 10**9, 1) if IS_SOAK else (30_000, 15_000, 3)
 BOUND = 2_048
 # Where new requests wait is 0.85; a sequence's last block is counted whole.
 HIGHEST_PEAK = 0.87
@@ -17,7 +18,7 @@ HIGHEST_PEAK = 0.87
 
 @pytest.fixture
 def engines(penstock):
-    engines = SimulatedEngines(penstock, 4, profile="fixture-a", speed=1)
+    engines = SimulatedEngines(penstock, 4, profile="fixture-a", speed=SPEED)
     yield engines
     engines.stop()
 
@@ -73,7 +74,7 @@ def test_bursts_preempt_nothing(start, penstock, engines, request, tmp_path, cou
     try:
         for number, gateway in enumerate(gateways):
             trace = write_trace(tmp_path / f"trace-{number}.csv", rows[number::count])
-            options = ("--key", KEY, "--max-tokens", BOUND, "--seed", number)
+            options = ("--key", KEY, "--max-tokens", BOUND, "--seed", number, "--speed", SPEED)
             replays.append(Replay(penstock, trace, gateway.base_url, *options))
         documents = [replay.report(within=800) for replay in replays]
     finally:
