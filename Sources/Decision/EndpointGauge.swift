@@ -56,8 +56,8 @@ struct EndpointGauge: Sendable {
         isMany = state.walk.count >= PeakWalk.exactly
         half = isMany ? state.ledger.expectedRest.count : 0
         // The peak of all may be lower than a walk of the own: cohorts are coarser.
-        if state.shared == nil { peak = others + state.walk.least.count }
-        if state.isOwnAlone { bounded = others + state.bounds.least.count }
+        if state.shared == nil { peak = others + (state.common + state.walk.least).count }
+        if state.isOwnAlone { bounded = others + (state.common + state.bounds.least).count }
         excess = state.excess.count
         staleness = state.ledger.staleness(now)
         turnoverPerSecond = state.turnoverPerSecond
