@@ -77,7 +77,12 @@ let package = Package(
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
         room("Transport", ["Units", "Wire", "EventLoop", "COpenSSL"]),
-        room("Store", ["Units", "Policy", "Budget", "EventLoop", "CHiredis", collections]),
+        room(
+            "Store",
+            [
+                "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
+                collections,
+            ]),
         room("Telemetry", ["Units", "Wire", logging]),
         room(
             "Gateway",
@@ -130,7 +135,9 @@ let package = Package(
             "Transport",
             ["Transport", "EventLoop", "Wire", "Units", "TransportSupport", "AllocationCounter"]),
         tests("Hostile", ["Transport", "EventLoop", "Wire", "Units", "TransportSupport"]),
-        tests("Store", ["Store", "Budget", "Policy", "EventLoop", "Units"]),
+        tests(
+            "Store",
+            ["Store", "Budget", "Admission", "Scheduling", "Policy", "EventLoop", "Units"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests(
             "Configuration", ["Configuration", "Policy", "Units"],

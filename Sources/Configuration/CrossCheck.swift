@@ -107,6 +107,17 @@ extension CrossCheck {
         {
             add("\(store.path("redis")): is required with kind: redis", at: store.place("kind"))
         }
+        if let sharing = root.section("store")?.section("sharing") { checkSharing(sharing) }
+    }
+
+    /// A refresh may be late, and another one lost, before others take a gateway for dead.
+    private mutating func checkSharing(_ sharing: Section) {
+        guard let refresh = sharing.duration("refresh"), let lease = sharing.duration("lease"),
+            lease.nanoseconds < 4 * refresh.nanoseconds
+        else { return }
+        add(
+            "\(sharing.path("lease")): \(lease) is less than four times the refresh of \(refresh)",
+            at: sharing.place("lease"))
     }
 
     /// Two doors may share a port only when the kernel chooses it.
@@ -171,7 +182,49 @@ extension CrossCheck {
                 }
             }
             for model in unique(pool, "models") { resolveModel(model, pool) }
+            checkPriority(pool)
         }
+        checkGPUs(engines)
+    }
+
+    /// `engines`: where each stands in a pool.
+    private mutating func checkGPUs(_ engines: [String: Place]) {
+        var names: [String: Place] = [:]
+        var taken: [String: Place] = [:]
+        for gpu in root.sections("gpus") {
+            if let name = gpu.text("name") {
+                if let first = names[name] {
+                    add(
+                        "\(gpu.path("name")): the GPU '\(name)' stands already in line "
+                            + "\(first.line)", at: gpu.place("name"))
+                }
+                names[name] = names[name] ?? gpu.place("name")
+            }
+            for item in gpu.list("endpoints") {
+                guard case .endpoint(_, let authority) = item.value else { continue }
+                if engines[authority] == nil {
+                    add(
+                        "\(gpu.path("endpoints")): \(authority) stands in no pool",
+                        at: item.place)
+                } else if let first = taken[authority] {
+                    add(
+                        "\(gpu.path("endpoints")): \(authority) stands already in line "
+                            + "\(first.line); one engine is on one GPU", at: item.place)
+                }
+                taken[authority] = taken[authority] ?? item.place
+            }
+        }
+    }
+
+    private mutating func checkPriority(_ pool: Section) {
+        let able: [EngineKind] = [.vllm, .sglang, .trtllm]
+        guard pool.boolean("priority_field") == true, let engine = pool.text("engine"),
+            !able.contains(where: { $0.rawValue == engine })
+        else { return }
+        add(
+            "\(pool.path("priority_field")): only engines of the kinds "
+                + "\(able.map(\.rawValue).joined(separator: ", ")) have one",
+            at: pool.place("priority_field"))
     }
 
     private mutating func resolveModel(_ item: (text: String, place: Place), _ section: Section) {

@@ -23,7 +23,16 @@ struct FixedBuilder {
     }
 
     private func store(_ store: Section) -> StorePolicy {
-        if store.text("kind") == "redis" { return .redis(redis(checked(store.section("redis")))) }
+        if store.text("kind") == "redis" {
+            var policy = redis(checked(store.section("redis")))
+            let sharing = checked(store.section("sharing"))
+            if checked(sharing.boolean("enabled")) {
+                policy.sharing = SharedStorePolicy(
+                    refresh: checked(sharing.duration("refresh")),
+                    lease: checked(sharing.duration("lease")))
+            }
+            return .redis(policy)
+        }
         let memory = checked(store.section("memory"))
         return .memory(
             MemoryStorePolicy(

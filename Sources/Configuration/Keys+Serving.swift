@@ -85,6 +85,11 @@ extension Keys {
             "pools[].capacity.kv_bytes_per_token", .scalar(.integer(1...1 << 30, unit: "bytes")),
             .absent, .reloadable,
             "Bytes that one token takes in the KV cache; with it metrics tell KV in bytes too."),
+        Key(
+            "pools[].priority_field", .scalar(.boolean), .value(.boolean(false)), .reloadable,
+            "Its engines take the member `priority` in a body: vLLM with `--scheduling-policy "
+                + "priority`, SGLang with `--enable-priority-scheduling`, trtllm-serve. Each gets "
+                + "its class's `priority` in its own direction. A client's own never passes."),
         .notYet("pools[].warmup", "Prompts sent to new engines."),
         .notYet("pools[].autoscale", "Desired replicas for an autoscaler."),
     ]
@@ -103,6 +108,11 @@ extension Keys {
         Key(
             "classes[].pool", .scalar(.reference(.pool)), .required, .reloadable,
             "The pool that serves it."),
+        Key(
+            "classes[].priority", .scalar(.integer(-10...10, unit: "")), .value(.integer(0)),
+            .reloadable,
+            "Its requests' place in the order of engines with `priority_field`: more goes first, 0 "
+                + "is what engines take who are told nothing."),
         Key(
             "classes[].kv", .section, .filled, .reloadable,
             "How full an engine's KV cache may be for this class."),

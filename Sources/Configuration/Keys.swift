@@ -9,8 +9,8 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + http + upstream + routing + models + pools + classes + clamp + caps
-        + tenants
+        front + store + http + upstream + routing + models + pools + gpus + classes + clamp
+        + caps + tenants
 
     private static let front: [Key] = [
         Key(
@@ -105,5 +105,22 @@ enum Keys {
             .value(.duration(.seconds(30))), .fixed,
             "How long a request of a replica that died keeps its place among the concurrent ones."),
         .notYet("store.redis.lease", "Budgets leased from the server in windows."),
+        Key(
+            "store.sharing", .section, .filled, .fixed,
+            "With `kind: redis`: gateways before the same engines tell each other through the "
+                + "server what they send there, and let in, queue and weigh tenants together."),
+        Key(
+            "store.sharing.enabled", .scalar(.boolean), .value(.boolean(true)), .fixed,
+            "Without it each gateway counts its own requests, and sees of the others what engines "
+                + "show."),
+        Key(
+            "store.sharing.refresh", .scalar(.duration(.milliseconds(50) ... .seconds(2))),
+            .value(.duration(SharedStorePolicy().refresh)), .fixed,
+            "How often all of it is told again. The same for all gateways."),
+        Key(
+            "store.sharing.lease", .scalar(.duration(.milliseconds(500) ... .seconds(30))),
+            .value(.duration(SharedStorePolicy().lease)), .fixed,
+            "For how long a gateway that is not heard of keeps its share; at least four times "
+                + "`refresh`. The same for all gateways."),
     ]
 }

@@ -50,11 +50,22 @@ struct PolicyBuilder {
             upstream: UpstreamPolicy(checked(root.section("upstream"))),
             routing: RoutingPolicy(checked(root.section("routing"))),
             models: modelTable(), pools: poolTable(), endpoints: endpointTable(),
-            classes: classTable(), tenants: tenantTable(),
+            gpus: gpuTable(), classes: classTable(), tenants: tenantTable(),
             anonymous: present.contains("anonymous")
                 ? tenants["anonymous"].map { TenantID($0) } : nil,
             throttleHistory: checked(root.section("admin")?.integer("throttle_history")),
             requestHistory: checked(root.section("admin")?.integer("request_history")))
+    }
+
+    private func gpuTable() -> [GPUPolicy] {
+        root.sections("gpus").map { section in
+            GPUPolicy(
+                name: checked(section.text("name")),
+                endpoints: Self.engines(section).map {
+                    EndpointID(checked(endpoints[$0.authority]))
+                },
+                maxTokensInFlight: checked(section.tokens("max_tokens_in_flight")))
+        }
     }
 
     private static func engines(_ pool: Section) -> [(address: Address, authority: String)] {
@@ -107,7 +118,8 @@ extension PolicyBuilder {
                 prefillTokensPerSecond: capacity.decimal("prefill_tokens_per_second"),
                 decodeTokensPerSecond: capacity.decimal("decode_tokens_per_second"),
                 kvTokens: capacity.tokens("kv_tokens"),
-                kvBytesPerToken: capacity.integer("kv_bytes_per_token"))
+                kvBytesPerToken: capacity.integer("kv_bytes_per_token"),
+                takesPriority: checked(section.boolean("priority_field")))
             return (place, pool)
         }
         return pools.table(present, before: previous?.pools ?? []) { pool in
@@ -154,7 +166,8 @@ extension PolicyBuilder {
                 timeouts: TimeoutPolicy(checked(section.section("timeouts"))),
                 targets: section.section("targets").map { TargetPolicy($0) },
                 clamp: ClampPolicy(checked(section.section("clamp")), isFirst: rank == 0),
-                caps: section.section("caps").map { CapPolicy($0) })
+                caps: section.section("caps").map { CapPolicy($0) },
+                priority: checked(section.integer("priority")))
             return (place, item)
         }
         return classes.table(present, before: previous?.classes ?? []) { item in

@@ -126,7 +126,8 @@ extension Decider {
         for id in policy.pools[entry.pool.index].endpoints {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
                 endpoints[id.index].takesPrompt(now),
-                let load = endpoints[id.index].load(claim, now: now), load < bestLoad
+                let load = endpoints[id.index].load(claim, now: now), load < bestLoad,
+                gpuTakes(entry, at: id, now: now)
             else { continue }
             best = id
             bestLoad = load
@@ -137,7 +138,9 @@ extension Decider {
     /// `EndpointState.load`, without regard to prompts.
     func share(of id: EndpointID, with entry: Entry, now: Instant) -> Double? {
         let claim = Newcomer(entry, policy)
-        guard gauges[id.index].least(claim) < .infinity else { return nil }
+        guard gauges[id.index].least(claim) < .infinity, gpuTakes(entry, at: id, now: now) else {
+            return nil
+        }
         return endpoints[id.index].load(claim, now: now)
     }
 
@@ -252,7 +255,7 @@ extension Decider {
         entry.bounced(from: endpoint)
         entries.update(ticket) { $0 = entry }
         resend(ticket, entry, now: now, into: &actions)
-        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+        dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
     private mutating func resend(
@@ -299,7 +302,7 @@ extension Decider {
                 endpoint, capacity: endpoints[endpoint.index].ledger.capacity)
         }
         gauge(endpoint, now: now)
-        dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+        dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
     }
 
     mutating func probeFailed(

@@ -67,6 +67,7 @@ extension Decider {
             if share(of: id, with: entry, now: now) != nil { return nil }
             guard !held.contains(id), entry.bounces == 0 || !entry.avoids(id),
                 endpoints[id.index].takesPrompt(now),
+                gpuTakes(entry, holding: claim.whole, at: id, now: now),
                 let share = endpoints[id.index].share(adding: claim.sequence, now: now),
                 share < lowest
             else { continue }
@@ -110,9 +111,12 @@ extension Decider {
         var most = entry.bound.count
         while fits < most {
             let middle = most - (most - fits) / 2
-            let sequence = entry.hard(Tokens(middle)).sequence
-            let share = endpoints[endpoint.index].share(adding: sequence, now: now) ?? 0
-            if share <= limit { fits = middle } else { most = middle - 1 }
+            let cut = entry.hard(Tokens(middle))
+            let share = endpoints[endpoint.index].share(adding: cut.sequence, now: now) ?? 0
+            let isInside =
+                share <= limit
+                && gpuTakes(cut, at: endpoint, now: now)
+            if isInside { fits = middle } else { most = middle - 1 }
         }
         return Tokens(fits)
     }

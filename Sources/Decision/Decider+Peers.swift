@@ -20,6 +20,8 @@ extension Decider {
     private static let mostHold = Duration.seconds(5)
     /// What is older all have heard.
     private static let lessonsAge = Duration.seconds(1)
+    /// Cost that a report may add to a tenant.
+    private static let mostServed = 1 << 30
     /// Two who began to wait at about the same moment are one.
     private static let sameHead = Duration.milliseconds(20)
     /// Counters come closer by so much with each report.
@@ -199,8 +201,10 @@ extension Decider {
         guard told.tenant.index < policy.tenants.count else { return }
         let before = isNew ? told.served : peer.seen[told.key] ?? told.servedBefore
         peer.seen[told.key] = told.served
-        guard told.served != before else { return }
-        queues[told.trafficClass.index].merge(told.tenant, cost: told.served - before)
+        // More than a gateway can serve in a lease is nonsense.
+        let more = max(-Self.mostServed, min(told.served - before, Self.mostServed))
+        guard more != 0 else { return }
+        queues[told.trafficClass.index].merge(told.tenant, cost: more)
     }
 
     private mutating func noteBacklogs() {

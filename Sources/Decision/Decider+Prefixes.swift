@@ -84,7 +84,8 @@ extension Decider {
             warm.common = common.tokens(on: id)
             let claim = warm.common > .zero ? Newcomer(warm, policy) : cold
             guard gauges[id.index].least(claim) < .infinity, isMeant(id),
-                let load = endpoints[id.index].load(claim, now: now)
+                let load = endpoints[id.index].load(claim, now: now),
+                gpuTakes(entry, at: id, now: now)
             else { continue }
             offers.append(affinityOffer(id, share: load, now: now))
         }

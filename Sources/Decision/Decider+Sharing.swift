@@ -128,7 +128,9 @@ extension Decider {
         if let entry = entries[claim.ticket], case .queued(let seat) = entry.stage,
             entry.pool.index == pool
         {
-            if isGranted, endpoints[place].isAvailable {
+            if isGranted, endpoints[place].isAvailable,
+                gpuTakes(clamped(entry, at: claim.endpoint, now: now), at: claim.endpoint, now: now)
+            {
                 sharing?.lines[place].needs += entry.whole
                 pass(claim.passed)
                 forward(claim.ticket, entry, to: claim.endpoint, now: now, into: &actions)
@@ -206,7 +208,7 @@ extension Decider {
         take(answer.reply, at: EndpointID(place), now: now)
         let isTaken = settleClaim(
             answer.number, isGranted: answer.reply.isGranted, now: now, into: &actions)
-        dispatch(endpoints[place].pool, now: now, into: &actions)
+        dispatchAround(endpoints[place].pool, now: now, into: &actions)
         // Who had a turn is told at once, unless the next claim tells it.
         if isTaken, sharing?.lines[place].pending == nil, hasBacklogElsewhere(endpoints[place].pool)
         {
@@ -243,7 +245,7 @@ extension Decider {
         sharing?.lines[place].pending = nil
         settleClaim(number, isGranted: false, now: now, into: &actions)
         checkStore(now)
-        dispatch(endpoints[place].pool, now: now, into: &actions)
+        dispatchAround(endpoints[place].pool, now: now, into: &actions)
     }
 
     // MARK: scrapes

@@ -44,7 +44,7 @@ extension Decider {
     mutating func dispatchAll(now: Instant, into actions: inout [Action]) {
         guard waiting > 0 else { return }
         for place in policy.pools.indices {
-            dispatch(PoolID(place), now: now, into: &actions)
+            dispatchAround(PoolID(place), now: now, into: &actions)
         }
     }
 
@@ -144,7 +144,8 @@ extension Decider {
     mutating func share(_ entry: Entry) {
         guard waiting > 0 else { return }
         var isFirst = true
-        for place in order where policy.classes[place].pool == entry.pool {
+        let neighbours = neighbours[entry.pool.index]
+        for place in order where neighbours.contains(policy.classes[place].pool) {
             defer { isFirst = false }
             guard !isFirst, !queues[place].isEmpty else { continue }
             if place == entry.trafficClass.index {
@@ -156,7 +157,7 @@ extension Decider {
     }
 
     /// The heads that are due, without those of one class.
-    private func dueWaiters(at pool: PoolID, but own: Int? = nil, now: Instant) -> [Ticket] {
+    func dueWaiters(at pool: PoolID, but own: Int? = nil, now: Instant) -> [Ticket] {
         var due: [Ticket] = []
         for place in order where place != own && shares[place].isOwed {
             guard let head = queues[place].first(by: turnOrder(place, now: now)),
@@ -308,7 +309,9 @@ extension Decider {
             else { continue }
             // Of the ends of others nothing is known.
             let isFree = endpoints[id.index].isFreeOfOthers
-            let wait = isFree ? lastEnd(at: id, outlook, now: now) : nil
+            let own = isFree ? lastEnd(at: id, outlook, now: now) : nil
+            let shared = gpuWait(entry.whole, behind: .zero, at: id, outlook, now: now)
+            let wait = own.flatMap { own in shared.map { max(own, $0) } }
             let room = Room(endpoint: id, wait: wait)
             if first.map({ room.isBefore($0) }) ?? true { first = room }
         }

@@ -39,10 +39,7 @@ extension Decider {
         if !couldEverFit(entry, under: limits.throttleAt) {
             return Refusal(
                 .requestExceedsLimit,
-                limit: largestCapacity(entry).map {
-                    (EndpointLedger.aloneLimit * Double($0.count)).rounded(.down)
-                },
-                requested: Double(entry.whole.count))
+                limit: largestHeld(entry), requested: Double(entry.whole.count))
         }
         if lowest >= limits.rejectAt { return kvPressure(entry, lowest, now: now) }
         let patience = entry.waitsUntil - now
@@ -57,7 +54,7 @@ extension Decider {
                 .queueWaitTooLong, entry, now: now,
                 limit: patience.seconds, used: 0, requested: wait.seconds)
         }
-        if promptWait(entry, hasOthersAhead: false, now: now) > patience {
+        if promptWait(entry, hasOthersAhead: false, now: now) > patience || lacksGPU(entry) {
             return overload(
                 .queueWaitTooLong, entry, now: now,
                 limit: patience.seconds, used: 0, requested: wait.seconds)
@@ -163,9 +160,20 @@ extension Decider {
         let claim = claim(entry)
         return policy.pools[entry.pool.index].endpoints.contains { id in
             let ledger = endpoints[id.index].ledger
-            return ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
-                || ledger.canHold(claim.whole, under: claim.limit)
+            guard gpuCanHold(claim.whole, at: id) else { return false }
+            return ledger.canHold(claim.whole, under: claim.limit)
+                || ledger.canHold(entry.whole, under: max(limit, EndpointLedger.aloneLimit))
+                    && gpuCanHold(entry.whole, at: id)
         }
+    }
+
+    /// What a request may hold at most, at whatever endpoint of its pool that is.
+    private func largestHeld(_ entry: Entry) -> Double? {
+        let alone = largestCapacity(entry).map {
+            (EndpointLedger.aloneLimit * Double($0.count)).rounded(.down)
+        }
+        guard let shared = largestOnGPU(entry).map({ Double($0.count) }) else { return alone }
+        return min(alone ?? shared, shared)
     }
 
     private func largestCapacity(_ entry: Entry) -> Tokens? {
@@ -237,10 +245,12 @@ extension Decider {
                     within: within)
                 if lacks.map({ $0 >= second.deficit }) ?? true { continue }
             }
+            // Where nothing is known of its cache, its GPU may still be full.
             guard
                 let deficit = endpoints[id.index].deficit(
                     expecting: sequence, under: claim.limit, bounding: longest,
                     within: within, now: now)
+                    ?? endpoints[id.index].gpu.map({ _ in .zero })
             else { continue }
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
@@ -260,6 +270,9 @@ extension Decider {
             if room.wait == nil, ahead == .zero, fits(claim, besideOthersAt: room.endpoint, now) {
                 room.wait = lastEnd(at: room.endpoint, outlook, now: now)
             }
+            let shared = gpuWait(
+                claim.whole, behind: ahead, at: room.endpoint, outlook, now: now)
+            room.wait = room.wait.flatMap { own in shared.map { max(own, $0) } }
             if first.map({ room.isBefore($0) }) ?? true { first = room }
         }
         if let room = first?.wait {
@@ -324,7 +337,7 @@ extension Decider {
             givenBack: promised, now: now)
     }
 
-    private func sequence(
+    func sequence(
         _ entry: Entry, at endpoint: EndpointID, _ outlook: Outlook, now: Instant
     ) -> DrainEstimate.Sequence {
         let pace = pace(entry, at: endpoint)

@@ -30,6 +30,8 @@ public struct Decider: Sendable {
     /// The requests at each endpoint, in no order.
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
+    /// For each pool those that share GPUs with it, itself among them.
+    var neighbours: [[PoolID]] = []
     var queues: [ClassQueue] = []
     /// Prompt tokens that wait in each of them.
     var waitingPrompts: [Tokens] = []
@@ -74,6 +76,8 @@ public struct Decider: Sendable {
     }
     /// Those of a class who wait.
     public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
+    /// How sharing with other gateways stands; nil without a store that is shared.
+    public var sharingStatus: SharingStatus? { sharing?.status }
     /// Requests between arrival and end.
     public var open: Int { entries.count }
     /// Those of them whose prompt's beginning is kept.
@@ -105,7 +109,7 @@ public struct Decider: Sendable {
         case .drained(let endpoint, let draining):
             endpoints[endpoint.index].health.drain(draining)
             gauge(endpoint, now: now)
-            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+            dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         case .reconfigured(let policy):
             reconfigure(policy, now: now, into: &actions)
         case .exchanged(let answer):
@@ -264,13 +268,13 @@ public struct Decider: Sendable {
             leaveQueue(entry, place)
             entries.remove(ticket)
             // It may have been the one that the others waited behind.
-            dispatch(entry.pool, now: now, into: &actions)
+            dispatchAround(entry.pool, now: now, into: &actions)
         case .forwarded(let endpoint):
             vacate(ticket, entry, endpoint, now: now)
             entries.remove(ticket)
             settle(entry, ending)
             learn(entry, ending, at: endpoint, now: now)
-            dispatch(endpoints[endpoint.index].pool, now: now, into: &actions)
+            dispatchAround(endpoints[endpoint.index].pool, now: now, into: &actions)
         }
     }
 
@@ -359,6 +363,7 @@ public struct Decider: Sendable {
         for place in queues.indices { queues[place].configure(weights: weights) }
         let classes = policy.classes
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
+        meetNeighbours()
         growSharing()
     }
 }

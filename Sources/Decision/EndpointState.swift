@@ -47,6 +47,8 @@ public struct EndpointState: Sendable {
     public internal(set) var lastTokenAt: Instant?
     /// The pool that it serves.
     public private(set) var pool: PoolID
+    /// The place of its GPU in the policy, where it shares one.
+    public private(set) var gpu: Int?
     /// The configuration does not name it any more: what is there may end, nothing new goes there.
     public private(set) var isRemoved: Bool
 
@@ -58,6 +60,7 @@ public struct EndpointState: Sendable {
             unhealthyAfter: policy.upstream.unhealthyAfter,
             healthyAfter: policy.upstream.healthyAfter)
         pool = endpoint.pool
+        gpu = policy.gpu(of: endpoint.id)
         isRemoved = endpoint.removed
         prompts = PromptBudget(
             target: policy.betweenTokens(of: endpoint.pool),
@@ -84,6 +87,7 @@ public struct EndpointState: Sendable {
             ledger.forgetReadings()
         }
         pool = endpoint.pool
+        gpu = policy.gpu(of: endpoint.id)
         isRemoved = endpoint.removed
     }
 
@@ -178,6 +182,13 @@ public struct EndpointState: Sendable {
     /// class's thresholds are compared with. Nil without a known capacity.
     public func share(now: Instant) -> Double? { share(adding: nil, now: now) }
 
+    /// Prompts and expected outputs that are open there, and what others hold.
+    public var inFlight: Tokens {
+        let own = ledger.others + ledger.resident + ledger.expectedRest
+        guard let shared else { return own }
+        return own + Tokens(shared.cohorts.held.count + shared.cohorts.rest.count)
+    }
+
     /// The same as far as it is expected: whoever was let in because its whole bound fits fills an
     /// endpoint on purpose, and so do all of them within a class's `slack`. What a class's reject
     /// threshold, `limit`, is compared with.
@@ -198,6 +209,11 @@ public struct EndpointState: Sendable {
 
     /// The same of the own ones.
     var ownTurnoverPerSecond: Double { Double(turnover) / 1_000 }
+
+    /// Tokens that sequences of other gateways hold, as these tell.
+    public var peerTokens: Tokens { shared?.cohorts.held ?? .zero }
+    /// Tokens for which requests may be let in there without asking the store.
+    public var grantedTokens: Tokens { shared?.slack ?? .zero }
 
     /// Nobody has anything there but the own sequences.
     var isFreeOfOthers: Bool { ledger.isFreeOfOthers && (shared?.isEmpty ?? true) }

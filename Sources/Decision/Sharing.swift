@@ -84,6 +84,14 @@ struct Sharing: Sendable {
 
     init(_ policy: SharingPolicy) { self.policy = policy }
 
+    var status: SharingStatus {
+        switch store {
+        case .there: SharingStatus(peers: peers.count, store: .there)
+        case .lost: SharingStatus(peers: peers.count, store: .lost)
+        case .back: SharingStatus(peers: peers.count, store: .back)
+        }
+    }
+
     /// There are others, and the store tells of them.
     var isShared: Bool { store == .there && !peers.isEmpty }
 

@@ -18,7 +18,7 @@ public struct SharingPolicy: Sendable, Equatable {
     /// As the issue has it: told four times a second, and held for two.
     public init(
         _ gateway: GatewayID, refresh: Duration = .milliseconds(250),
-        lease: Duration = .seconds(2), deadline: Duration = .milliseconds(100)
+        lease: Duration = .seconds(2), deadline: Duration = SharingPolicy.shortestDeadline
     ) {
         self.gateway = gateway
         self.refresh = refresh
@@ -26,8 +26,26 @@ public struct SharingPolicy: Sendable, Equatable {
         self.deadline = deadline
     }
 
+    /// A store that takes longer is of no use to anybody who waits.
+    public static let shortestDeadline = Duration.milliseconds(100)
     /// `Event.sharingDue` comes so often.
     public static let beat = Duration.milliseconds(25)
+}
+
+/// How sharing stands.
+public struct SharingStatus: Sendable, Equatable {
+    /// Whether the store answers.
+    public enum Store: String, Sendable {
+        case there
+        /// Each gateway keeps to its part.
+        case lost
+        /// It answers again, and not all others may have told it yet.
+        case back
+    }
+
+    /// Other gateways, as far as they were heard of last.
+    public var peers: Int
+    public var store: Store
 }
 
 /// What the store is to be told of one endpoint, and asked.

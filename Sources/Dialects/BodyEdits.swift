@@ -12,12 +12,18 @@ public struct BodyEdits: Sendable, Equatable {
     public var bound: Tokens?
     /// The stream is to end with the usage.
     public var askUsage = false
+    /// The engine's own order of requests. What a client says of it never gets there.
+    public var priority: EnginePriority?
 
     /// Without arguments, nothing that a client sent well changes.
-    public init(model: String? = nil, bound: Tokens? = nil, askUsage: Bool = false) {
+    public init(
+        model: String? = nil, bound: Tokens? = nil, askUsage: Bool = false,
+        priority: EnginePriority? = nil
+    ) {
         self.model = model
         self.bound = bound
         self.askUsage = askUsage
+        self.priority = priority
     }
 
     var atLeastOne: Tokens? { bound.map { max($0, Tokens(1)) } }

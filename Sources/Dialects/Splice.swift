@@ -22,6 +22,12 @@ struct Splice {
             buffer.append(decimal: bound.count)
             buffer.append(",")
         }
+        if let priority = edits.priority {
+            copy(upTo: inspection.start, body, &buffer)
+            buffer.append("\"priority\":")
+            priority.append(to: &buffer)
+            buffer.append(",")
+        }
         let hasOptions = inspection.places.contains { $0.member == .streamOptions }
         if edits.askUsage, !hasOptions {
             copy(upTo: inspection.start, body, &buffer)

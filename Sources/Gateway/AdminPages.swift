@@ -239,8 +239,28 @@ struct AdminPages {
                 write(endpoint.id, states[endpoint.id.index], to: &json)
             }
             json.endArray()
+            writeGPUs(states, to: &json)
             json.endObject()
         }
+    }
+
+    /// What engines have in flight together that share a GPU.
+    private func writeGPUs(_ states: [EndpointState], to json: inout JSONWriter) {
+        json.key("gpus")
+        json.beginArray()
+        for gpu in policy.gpus {
+            json.beginObject()
+            json.member("gpu", gpu.name)
+            let inFlight = gpu.endpoints.reduce(0) { $0 + states[$1.index].inFlight.count }
+            json.member("tokens_in_flight", inFlight)
+            json.member("max_tokens_in_flight", gpu.maxTokensInFlight.count)
+            json.key("endpoints")
+            json.beginArray()
+            for id in gpu.endpoints { json.string(policy.endpoints[id.index].authority) }
+            json.endArray()
+            json.endObject()
+        }
+        json.endArray()
     }
 
     private func write(
@@ -269,6 +289,7 @@ struct AdminPages {
             json.null()
         }
         json.endObject()
+        write(state, of: control.sharingStatus(), to: &json)
         json.member("running", state.ledger.reading?.running)
         json.member("waiting", state.ledger.reading?.waiting)
         json.member("own_sequences", state.ledger.sequences)
@@ -283,6 +304,20 @@ struct AdminPages {
         }
         json.member("probe_failures", probe.failures)
         json.member("last_fault", probe.lastFault)
+        json.endObject()
+    }
+
+    /// What is known of other gateways there; null where none are looked for.
+    private func write(
+        _ state: EndpointState, of sharing: SharingStatus?, to json: inout JSONWriter
+    ) {
+        json.key("sharing")
+        guard let sharing else { return json.null() }
+        json.beginObject()
+        json.member("peers", sharing.peers)
+        json.member("store", sharing.store.rawValue)
+        json.member("peer_tokens", state.peerTokens.count)
+        json.member("granted_tokens", state.grantedTokens.count)
         json.endObject()
     }
 }

@@ -32,6 +32,10 @@ extension Control {
         shared.decider.withLock { $0.endpointStates }
     }
 
+    func sharingStatus() -> SharingStatus? {
+        shared.decider.withLock { $0.sharingStatus }
+    }
+
     func queueStates() -> [QueueState] {
         shared.decider.withLock { decider in
             policy.classes.map { trafficClass in

@@ -29,6 +29,7 @@ final class Control {
         static let client: UInt8 = 5
         static let probe: UInt8 = 6
         static let store: UInt8 = 7
+        static let sharing: UInt8 = 8
     }
 
     let shared: Shared
@@ -47,6 +48,10 @@ final class Control {
     var actions: [Action] = []
     /// The way to the store for operators' questions, where it is a network away.
     var redis: RedisStore?
+    /// The way to the other gateways, where there may be some.
+    var sharing: RedisSharing?
+    var sharingAt = Instant(nanoseconds: 0)
+    var sharingOutcomes: [SharingOutcome] = []
     var nextQuestion: UInt64 = 0
     var pendingPages: [(question: RequestID, page: PendingPage)] = []
     var fields = ByteBuffer()
@@ -83,6 +88,7 @@ final class Control {
             RedisStore(
                 shared: redis, poller: loop.poller, tokenKind: Kind.store, seed: shared.nonce)
         }
+        makeSharing()
     }
 
     /// Runs until every worker has ended; says how many requests were cut.
@@ -102,7 +108,7 @@ final class Control {
             let rest: Duration =
                 shared.waiting.load(ordering: .relaxed) > 0
                 ? .milliseconds(5) : .milliseconds(100)
-            try turn(rest, &messages)
+            try turn(min(rest, sharingPatience), &messages)
         }
         saveSnapshot()
         return cutRequests
@@ -131,11 +137,13 @@ final class Control {
                 client.ready(readiness)
                 pump(client)
             case Kind.store: redis?.ready(token, readiness, now: loop.now, wall: loop.wall)
+            case Kind.sharing: sharing?.ready(token, readiness, now: loop.now)
             default: continue
             }
         }
         for token in loop.dueTimers() { fire(token) }
         decide(.ticked)
+        driveSharing()
         driveStore()
         chores()
     }
@@ -175,7 +183,10 @@ final class Control {
     func decide(_ event: Event) {
         shared.decide(event, now: loop.now, into: &actions)
         for action in actions {
-            guard let request = action.request else { continue }
+            guard let request = action.request else {
+                if case .exchange(let ask) = action { exchange(ask) }
+                continue
+            }
             shared.mailboxes[request.worker].post(.action(action))
         }
         actions.removeAll(keepingCapacity: true)
@@ -187,6 +198,7 @@ final class Control {
 
     private func handle(_ message: ControlMessage) {
         switch message {
+        case .exchange(let ask): exchange(ask)
         case .workerEnded(let cut):
             endedWorkers += 1
             cutRequests += cut
@@ -224,6 +236,7 @@ final class Control {
             self.effective = effective
             reloads.succeeded += 1
             lastReload = []
+            sharing?.configure(fresh)
             decide(.reconfigured(fresh))
             broadcast(.reconfigured(fresh))
             shared.throttles.resize(to: fresh.throttleHistory)

@@ -26,6 +26,8 @@ enum ControlMessage: Sendable {
     /// A worker has ended; it had this many requests cut.
     case workerEnded(Int)
     case resolved(EndpointID, [SocketAddress], failed: Bool)
+    /// What the other gateways are to be told.
+    case exchange(ExchangeAsk)
 }
 
 /// The little that all threads share: the one decider, the logs of refusals and of decisions, and
@@ -42,6 +44,8 @@ final class Shared: Sendable {
     let memory: MemoryStore?
     /// What the workers' connections to Redis have in common, where budgets are in Redis.
     let redis: RedisShared?
+    /// Other gateways may send to the same endpoints, and tell of it through Redis.
+    let sharesEndpoints: Bool
     let nonce: UInt64
     let log: LogSink
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
@@ -61,7 +65,15 @@ final class Shared: Sendable {
         seed: UInt64
     ) throws(SystemFault) {
         let limit = HTTPPolicy.connectionsLimit * workers
-        decider = Mutex(Decider(policy: policy, limit: limit, seed: seed))
+        let sharing = redis?.policy.sharing.map { sharing in
+            SharingPolicy(
+                GatewayID(raw: seed), refresh: sharing.refresh, lease: sharing.lease,
+                deadline: max(
+                    SharingPolicy.shortestDeadline,
+                    Duration(nanoseconds: 2 * (redis?.policy.timeout.nanoseconds ?? 0))))
+        }
+        sharesEndpoints = sharing != nil
+        decider = Mutex(Decider(policy: policy, limit: limit, seed: seed, sharing: sharing))
         throttles = ThrottleLog(limit: policy.throttleHistory)
         traces = TraceLog(limit: policy.requestHistory)
         var mailboxes: [Mailbox<WorkerMessage>] = []

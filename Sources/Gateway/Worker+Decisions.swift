@@ -40,7 +40,10 @@ extension Worker {
     }
 
     private func perform(_ action: Action) {
-        guard let request = action.request else { return }
+        guard let request = action.request else {
+            if case .exchange(let ask) = action { shared.control.post(.exchange(ask)) }
+            return
+        }
         guard request.worker == index else {
             shared.mailboxes[request.worker].post(.action(action))
             return

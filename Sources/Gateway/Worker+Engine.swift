@@ -43,7 +43,7 @@ extension Worker {
         unsafe client.request(
             method: .post, target: path(exchange.dialect),
             authority: known.endpoints[endpoint.index].authority, fields: fields,
-            body: edit(exchange, server))
+            body: edit(exchange, server, known.pools[known.endpoints[endpoint.index].pool.index]))
         // The loop's clock stands still during a turn, and most of the overhead lies within one.
         if !exchange.wasQueued { exchange.overhead = MonotonicClock.now() - exchange.readAt }
         if let connection = clients[client.key] { pump(connection) }
@@ -57,7 +57,7 @@ extension Worker {
 
     /// The body as the engine gets it: the client's own bytes where nothing has to change.
     private func edit(
-        _ exchange: Exchange, _ server: ServerStream
+        _ exchange: Exchange, _ server: ServerStream, _ pool: PoolPolicy
     ) -> UnsafeRawBufferPointer {
         var edits = BodyEdits()
         let name = modelName(exchange)
@@ -72,6 +72,10 @@ extension Worker {
         edits.askUsage =
             exchange.inspection.stream && !exchange.inspection.includeUsage
             && exchange.dialect != .embeddings
+        if pool.takesPriority, exchange.dialect != .embeddings {
+            let level = exchange.policy.classes[exchange.trafficClass.index].priority
+            edits.priority = pool.engine.family.priority(level)
+        }
         edited.removeAll()
         let outcome = unsafe apply(
             body: server.body.bytes, inspection: exchange.inspection, edits: edits, into: &edited)

@@ -94,12 +94,15 @@ public struct RedisStorePolicy: Sendable, Equatable {
     public var keyPrefix: String
     /// After this long without a sign of life a request's concurrency place returns.
     public var reservationLease: Duration
+    /// Several gateways share the endpoints too; nil: each counts for itself.
+    public var sharing: SharedStorePolicy?
 
     public init(
         addresses: [Address], username: String?, password: Secret?, database: Int,
         timeout: Duration, onFailure: StoreFailureMode, keyPrefix: String,
-        reservationLease: Duration
+        reservationLease: Duration, sharing: SharedStorePolicy? = nil
     ) {
+        self.sharing = sharing
         self.addresses = addresses
         self.username = username
         self.password = password
@@ -108,6 +111,19 @@ public struct RedisStorePolicy: Sendable, Equatable {
         self.onFailure = onFailure
         self.keyPrefix = keyPrefix
         self.reservationLease = reservationLease
+    }
+}
+
+/// How gateways tell each other through the store what they send to the same endpoints.
+public struct SharedStorePolicy: Sendable, Equatable {
+    /// How often all of it is told again.
+    public var refresh: Duration
+    /// For how long it counts when nothing more is heard of a gateway.
+    public var lease: Duration
+
+    public init(refresh: Duration = .milliseconds(250), lease: Duration = .seconds(2)) {
+        self.refresh = refresh
+        self.lease = lease
     }
 }
 

@@ -16,6 +16,8 @@ public final class Policy: Sendable {
     public let models: [ModelPolicy]
     public let pools: [PoolPolicy]
     public let endpoints: [EndpointPolicy]
+    /// What several endpoints share; replaced as a whole, so that places mean nothing over reloads.
+    public let gpus: [GPUPolicy]
     public let classes: [ClassPolicy]
     public let tenants: [TenantPolicy]
     /// The tenant of requests without a key, where there is one.
@@ -24,15 +26,17 @@ public final class Policy: Sendable {
     public let throttleHistory: Int
     /// Recent requests of which the decision trace is kept for the admin endpoint; none where zero.
     public let requestHistory: Int
+    /// By endpoint.
+    private let gpuPlaces: [Int?]
     /// What `Lookup.swift` reads.
     let index: PolicyIndex
 
     public init(
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
         routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
-        pools: [PoolPolicy], endpoints: [EndpointPolicy], classes: [ClassPolicy],
-        tenants: [TenantPolicy], anonymous: TenantID?, throttleHistory: Int,
-        requestHistory: Int = 0
+        pools: [PoolPolicy], endpoints: [EndpointPolicy], gpus: [GPUPolicy] = [],
+        classes: [ClassPolicy], tenants: [TenantPolicy], anonymous: TenantID?,
+        throttleHistory: Int, requestHistory: Int = 0
     ) {
         self.generation = generation
         self.http = http
@@ -41,11 +45,17 @@ public final class Policy: Sendable {
         self.models = models
         self.pools = pools
         self.endpoints = endpoints
+        self.gpus = gpus
         self.classes = classes
         self.tenants = tenants
         self.anonymous = anonymous
         self.throttleHistory = throttleHistory
         self.requestHistory = requestHistory
+        var places = [Int?](repeating: nil, count: endpoints.count)
+        for (place, gpu) in gpus.enumerated() {
+            for id in gpu.endpoints { places[id.index] = place }
+        }
+        gpuPlaces = places
         index = PolicyIndex(models: models, classes: classes, tenants: tenants)
     }
 }
@@ -109,13 +119,15 @@ public struct PoolPolicy: Sendable, Equatable {
     public var kvTokens: Tokens?
     /// Bytes that one token takes in the KV cache; without it KV is told in tokens alone.
     public var kvBytesPerToken: Int?
+    /// Its engines take a request's place in their own order.
+    public var takesPriority: Bool
     public var removed: Bool
 
     public init(
         id: PoolID, name: String, engine: EngineKind, endpoints: [EndpointID], models: [ModelID],
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
-        removed: Bool = false
+        takesPriority: Bool = false, removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -127,6 +139,7 @@ public struct PoolPolicy: Sendable, Equatable {
         self.decodeTokensPerSecond = decodeTokensPerSecond
         self.kvTokens = kvTokens
         self.kvBytesPerToken = kvBytesPerToken
+        self.takesPriority = takesPriority
         self.removed = removed
     }
 }
@@ -172,6 +185,8 @@ public struct ClassPolicy: Sendable, Equatable {
     public var clamp: ClampPolicy?
     /// How large its requests may be; nil: as large as any.
     public var caps: CapPolicy?
+    /// Its requests' place in the order of engines that take one, -10 ... 10: more goes first.
+    public var priority: Int
     public var removed: Bool
 
     /// The slack of a class that is told none.
@@ -184,7 +199,8 @@ public struct ClassPolicy: Sendable, Equatable {
         id: ClassID, name: String, pool: PoolID, rank: Int? = nil, throttleAt: Double = 0.85,
         boundedSlack: Double = 0, rejectAt: Double = 0.90, queue: QueuePolicy = QueuePolicy(),
         timeouts: TimeoutPolicy = TimeoutPolicy(), targets: TargetPolicy? = nil,
-        clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, removed: Bool = false
+        clamp: ClampPolicy? = nil, caps: CapPolicy? = nil, priority: Int = 0,
+        removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -198,6 +214,7 @@ public struct ClassPolicy: Sendable, Equatable {
         self.targets = targets
         self.clamp = clamp
         self.caps = caps
+        self.priority = priority
         self.removed = removed
     }
 }
@@ -237,6 +254,9 @@ public struct TargetPolicy: Sendable, Equatable {
 }
 
 extension Policy {
+    /// The place in `gpus` of the one that an endpoint shares; nil where it shares none.
+    public func gpu(of endpoint: EndpointID) -> Int? { gpuPlaces[endpoint.index] }
+
     /// The shortest time between two tokens that a class of the pool asks for; nil where none does.
     public func betweenTokens(of pool: PoolID) -> Duration? {
         var least: Duration?

@@ -14,6 +14,8 @@ enum ScriptRun {
     case usage(UsageReads.Step)
     /// The last of a greeting: the script runs, and may write.
     case probe
+    /// Of `SharingScript`, on a link of its own.
+    case exchange(SharingRun)
 
     /// The task as the script is called with it.
     var call: RedisCommandWriter.Call {
@@ -33,7 +35,7 @@ enum ScriptRun {
             RedisCommandWriter.Call(
                 operation: "usage", tenantName: step.tenantName, reservation: Self.noReservation,
                 limits: step.limits)
-        case .probe:
+        case .probe, .exchange:
             RedisCommandWriter.Call(
                 operation: "probe", tenantName: "", reservation: Self.noReservation,
                 limits: LimitSet())
@@ -41,6 +43,22 @@ enum ScriptRun {
     }
 
     private static let noReservation = ReservationID(nonce: 0, number: 0)
+}
+
+/// One run of `SharingScript`.
+struct SharingRun {
+    /// Comes back with the answer.
+    let number: Int
+    /// The endpoint's name among gateways.
+    let endpoint: String
+    let gateway: String
+    let lease: Duration
+    let account: String
+    let want: String
+    let slack: Int
+    let easy: Int
+    /// Empty: the others' are not asked for.
+    let report: String
 }
 
 extension Settlement {

@@ -57,6 +57,24 @@ struct RedisCommandWriter {
         bulk(call.last, &output)
     }
 
+    /// EVALSHA of `SharingScript`.
+    func write(_ run: SharingRun, _ terms: Terms, to output: inout ByteBuffer) {
+        begin(5 + 8, &output)
+        bulk("EVALSHA", &output)
+        bulk(terms.digest, &output)
+        bulk("2", &output)
+        bulk("{\(prefix)sharing}:endpoint:\(run.endpoint)", &output)
+        bulk("{\(prefix)sharing}:reports", &output)
+        bulk(run.gateway, &output)
+        if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
+        bulk(Double(run.lease.nanoseconds / 1_000), &output)
+        bulk(run.account, &output)
+        bulk(run.want, &output)
+        bulk(run.slack.description, &output)
+        bulk(run.easy.description, &output)
+        bulk(run.report, &output)
+    }
+
     private func begin(_ count: Int, _ output: inout ByteBuffer) {
         output.append("*")
         output.append(decimal: count)

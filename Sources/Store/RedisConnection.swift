@@ -8,14 +8,17 @@ final class RedisConnection {
     let token: Token
     private let poller: Poller
     private let socket: Socket
-    private let reader = RedisReplyReader()
+    private let reader: RedisReplyReader
     /// Bounded by the commands in flight.
     private var output = ByteBuffer()
     private var interest: Interest = [.read, .write]
     private var isConnected = false
 
-    /// Begins to connect and registers with the poller.
-    init(to address: SocketAddress, poller: Poller, token: Token) throws(StoreFault) {
+    /// Begins to connect and registers with the poller. `limit`: of one reply, in bytes.
+    init(
+        to address: SocketAddress, poller: Poller, token: Token, limit: Int
+    ) throws(StoreFault) {
+        reader = RedisReplyReader(limit: limit)
         do {
             socket = try Socket.connect(to: address)
             try poller.add(socket.descriptor, interest, token)

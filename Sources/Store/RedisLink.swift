@@ -28,6 +28,27 @@ final class RedisLink {
     /// Pieces of replies taken in one go, of 16 KB each: the rest comes with the next readiness.
     private static let mostPieces = 16
 
+    /// What the link is for, and so which script it runs.
+    enum Role {
+        case budgets
+        case sharing
+
+        fileprivate var script: String {
+            switch self {
+            case .budgets: BudgetScript.text
+            case .sharing: SharingScript.text
+            }
+        }
+
+        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 12 KB at the very most.
+        fileprivate var replyLimit: Int {
+            switch self {
+            case .budgets: RedisReplyReader.limitBytes
+            case .sharing: 1 << 20
+            }
+        }
+    }
+
     private enum Phase {
         /// Exit: opening, when it is time and the gate says so.
         case away(retryAt: Instant)
@@ -40,6 +61,7 @@ final class RedisLink {
     private let shared: RedisShared
     private let poller: Poller
     private let tokenKind: UInt8
+    private let role: Role
     private let writer: RedisCommandWriter
     private var terms: RedisCommandWriter.Terms
     private var random: SplitMix64
@@ -49,8 +71,12 @@ final class RedisLink {
     private(set) var attempts = 0
     private var events: [LinkEvent] = []
 
-    init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
+    init(
+        shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64,
+        role: Role = .budgets
+    ) {
         self.shared = shared
+        self.role = role
         self.poller = poller
         self.tokenKind = tokenKind
         random = SplitMix64(seed: seed)
@@ -171,7 +197,8 @@ extension RedisLink {
             throw .unresolved
         }
         let token = Token(kind: tokenKind, key: SlabKey(raw: UInt64(attempts)))
-        let connection = try RedisConnection(to: address, poller: poller, token: token)
+        let connection = try RedisConnection(
+            to: address, poller: poller, token: token, limit: role.replyLimit)
         phase = .opening(connection)
         let deadline = now + .milliseconds(Self.openMilliseconds)
         let policy = shared.policy
@@ -191,13 +218,17 @@ extension RedisLink {
     }
 
     private func loadScript(_ connection: RedisConnection, _ deadline: Instant) {
-        connection.write { writer.write(["SCRIPT", "LOAD", BudgetScript.text], to: &$0) }
+        connection.write { writer.write(["SCRIPT", "LOAD", role.script], to: &$0) }
         inFlight.append(RedisCommand(kind: .loadScript, deadline: deadline))
         isLoadingScript = true
     }
 
     private func write(_ task: ScriptRun, to connection: RedisConnection) {
-        connection.write { writer.write(task.call, terms, to: &$0) }
+        if case .exchange(let run) = task {
+            connection.write { writer.write(run, terms, to: &$0) }
+        } else {
+            connection.write { writer.write(task.call, terms, to: &$0) }
+        }
     }
 
     /// Runs what may find the connection at its end.
@@ -261,19 +292,25 @@ extension RedisLink {
             guard digest.utf8.count == 40 else { throw .malformedReply }
             terms.digest = digest
             isLoadingScript = false
-            if case .opening = phase {
+            if case .opening = phase, role == .sharing {
+                isUp(connection)
+            } else if case .opening = phase {
                 write(.probe, to: connection)
                 inFlight.append(RedisCommand(kind: .run(.probe), deadline: command.deadline))
             }
         case (.run(.probe), .string("done")):
-            phase = .up(connection)
-            shared.succeeded()
-            events.append(.up)
+            isUp(connection)
         case (.run(let task), .string(let text)):
             guard let answer = ScriptReply(text, for: task) else { throw .malformedReply }
             events.append(.answered(task, answer))
         default: throw .malformedReply
         }
+    }
+
+    private func isUp(_ connection: RedisConnection) {
+        phase = .up(connection)
+        shared.succeeded()
+        events.append(.up)
     }
 
     private func takeError(

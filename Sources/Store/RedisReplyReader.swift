@@ -20,7 +20,7 @@ public enum RedisReply: Sendable, Equatable {
 /// holds is measured after every feed, and an array is a fault before memory is asked for.
 @safe
 public final class RedisReplyReader {
-    /// The most bytes of one reply; our own replies have less than 400.
+    /// The most bytes of one reply, unless told; those about budgets have less than 400.
     public static let limitBytes = 64 << 10
     /// The most bytes of one `feed`.
     public static let feedBytes = 16 << 10
@@ -30,7 +30,11 @@ public final class RedisReplyReader {
     /// Where the parser leaves a reply.
     private let slot: UnsafeMutablePointer<RedisReply>
 
-    public init() {
+    private let limit: Int
+
+    /// A reply of more than `limit` bytes is a fault.
+    public init(limit: Int = RedisReplyReader.limitBytes) {
+        self.limit = limit
         // Field by field: hiredis 1 has more of them. Without a function it makes up a reply, which
         // `next` tells by its address.
         var made = redisReplyObjectFunctions()
@@ -77,7 +81,7 @@ public final class RedisReplyReader {
             return unsafe slot.pointee
         }
         let waiting = unsafe reader.pointee.len - reader.pointee.pos
-        if waiting > Self.limitBytes { throw .replyTooLarge(limitBytes: Self.limitBytes) }
+        if waiting > limit { throw .replyTooLarge(limitBytes: limit) }
         return nil
     }
 

@@ -196,7 +196,7 @@ extension RedisStore {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
         case .usage:
             if case .usage(let standing) = reply { takeStanding(standing) }
-        case .abandoned, .settle, .renew, .probe: break
+        case .abandoned, .settle, .renew, .probe, .exchange: break
         }
     }
 
@@ -212,7 +212,8 @@ extension RedisStore {
         case .refused(let refusal): decide(request, .refused(refusal))
         case .neverFits(let kind, let limit, let requested):
             decide(request, .neverFits(kind: kind, limit: limit, requested: requested))
-        case .usage, .settledBefore, .done, .unknown: answerWithoutStore(request, wall: wall)
+        case .usage, .settledBefore, .done, .unknown, .exchanged:
+            answerWithoutStore(request, wall: wall)
         }
     }
 
@@ -230,7 +231,7 @@ extension RedisStore {
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
         case .usage: takeStanding(nil)
-        case .abandoned, .settle, .renew, .probe: break
+        case .abandoned, .settle, .renew, .probe, .exchange: break
         }
     }
 

@@ -14,6 +14,8 @@ public enum ScriptReply: Sendable, Equatable {
     case settledBefore
     case done
     case unknown
+    /// An exchange's answer, not looked at yet.
+    case exchanged(String)
 
     /// Of the script's words: answer, kind from 1, wait, now, clock, seven used. Nil for anything
     /// else.
@@ -30,6 +32,10 @@ public enum ScriptReply: Sendable, Equatable {
 
     /// Nil also for an answer that is not one to this task.
     init?(_ text: String, for task: ScriptRun) {
+        if case .exchange = task {
+            self = .exchanged(text)
+            return
+        }
         let call = task.call
         guard let reply = ScriptReply(text, limits: call.limits, demand: call.demand) else {
             return nil

@@ -113,7 +113,8 @@ import Units
         let policy = try Document().with(
             .trafficClass,
             """
-            kv: {throttle_at: 0.5, bounded_at: 0.625, reject_at: 0.75}
+            priority: -7
+                kv: {throttle_at: 0.5, bounded_at: 0.625, reject_at: 0.75}
                 queue: {max_requests: 1, max_tokens: 2, max_wait: 3s}
                 timeouts: {first_token: 4s, between_tokens: 5s, total: 6s}
                 targets: {first_token: 7s, between_tokens: 80ms}
@@ -152,6 +153,7 @@ import Units
         expected.timeouts.total = .seconds(6)
         expected.targets = TargetPolicy(
             firstToken: .seconds(7), betweenTokens: .milliseconds(80))
+        expected.priority = -7
         expected.clamp = ClampPolicy(
             underPressure: false, minTokens: Tokens(65), prefillQueue: Tokens(9),
             prefillMaxTokens: Tokens(66))
@@ -174,7 +176,7 @@ import Units
         let loaded = try Document().with(
             .top,
             "store: {kind: redis, redis: {addresses: [r:1], \(redis)key_prefix: x, "
-                + "reservation_lease: 9s}}"
+                + "reservation_lease: 9s}, sharing: {refresh: 100ms, lease: 1s}}"
         ).load()
         #expect(
             loaded.fixed.store
@@ -182,7 +184,21 @@ import Units
                     RedisStorePolicy(
                         addresses: [.name(host: "r", port: 1)], username: "u",
                         password: Secret("p"), database: 3, timeout: .milliseconds(20),
-                        onFailure: .open, keyPrefix: "x", reservationLease: .seconds(9))))
+                        onFailure: .open, keyPrefix: "x", reservationLease: .seconds(9),
+                        sharing: SharedStorePolicy(
+                            refresh: .milliseconds(100), lease: .seconds(1)))))
+    }
+
+    @Test func withoutSharingThereIsNone() throws {
+        let loaded = try Document().with(
+            .top,
+            "store: {kind: redis, redis: {addresses: [r:1]}, sharing: {enabled: false}}"
+        ).load()
+        guard case .redis(let redis) = loaded.fixed.store else {
+            Issue.record("no Redis")
+            return
+        }
+        #expect(redis.sharing == nil)
     }
 
     @Test(arguments: [

@@ -108,6 +108,16 @@ struct History {
             plan.tenants[1].classes = [ClassID(0), ClassID(1), ClassID(2)]
             plan.tenants[1].limits = TenantLimits(overCap: .batch)
         }
+        if seed % 5 == 3 {
+            plan.gpus = [
+                GPUPolicy(
+                    name: "a", endpoints: [EndpointID(0), EndpointID(3)],
+                    maxTokensInFlight: Tokens(7_000)),
+                GPUPolicy(
+                    name: "b", endpoints: [EndpointID(1), EndpointID(2), EndpointID(4)],
+                    maxTokensInFlight: Tokens(12_000)),
+            ]
+        }
         self.plan = plan
         machine = Machine(plan, limit: limit, seed: seed)
     }
@@ -308,6 +318,7 @@ struct History {
             let state = machine.decider.state(of: endpoint)
             if !state.isAvailable { fail("forwarded to an endpoint that is out") }
             if plan.endpoints[endpoint.index].removed { fail("forwarded to a removed endpoint") }
+            checkGPU(of: endpoint)
             let clamps = plan.classes[request.trafficClass].clamp?.underPressure ?? false
             let limit =
                 clamps
@@ -324,6 +335,16 @@ struct History {
                 fail("admitted to \(share) where \(limit) is allowed")
             }
         }
+    }
+
+    /// Nothing is forwarded that takes a GPU over its budget.
+    private mutating func checkGPU(of endpoint: EndpointID) {
+        guard let gpu = plan.gpus.firstIndex(where: { $0.endpoints.contains(endpoint) }) else {
+            return
+        }
+        let found = machine.decider.tokensInFlight(onGPU: gpu)
+        let most = plan.gpus[gpu].maxTokensInFlight
+        if found > most { fail("\(found) in flight where \(most) are allowed") }
     }
 
     private mutating func check(_ refusal: Refusal?) {

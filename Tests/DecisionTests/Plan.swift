@@ -15,6 +15,7 @@ struct Plan {
     ]
     var pools: [PoolPolicy] = []
     var endpoints: [EndpointPolicy] = []
+    var gpus: [GPUPolicy] = []
     var classes: [ClassPolicy] = []
     var tenants: [TenantPolicy] = [
         TenantPolicy(id: TenantID(0), name: "acme", keys: [], classes: [], models: []),
@@ -85,11 +86,21 @@ struct Plan {
         pools[pool].removed = true
     }
 
+    /// Without endpoints that were removed.
+    private var presentGPUs: [GPUPolicy] {
+        gpus.map { gpu in
+            var gpu = gpu
+            gpu.endpoints.removeAll { endpoints[$0.index].removed }
+            return gpu
+        }
+    }
+
     var policy: Policy {
         Policy(
             generation: generation, http: HTTPPolicy(), upstream: upstream, routing: routing,
             models: models,
-            pools: pools, endpoints: endpoints, classes: classes, tenants: tenants,
-            anonymous: nil, throttleHistory: 100, requestHistory: requestHistory)
+            pools: pools, endpoints: endpoints, gpus: presentGPUs, classes: classes,
+            tenants: tenants, anonymous: nil, throttleHistory: 100,
+            requestHistory: requestHistory)
     }
 }

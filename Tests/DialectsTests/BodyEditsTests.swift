@@ -178,6 +178,31 @@ struct BodyEditsTests {
         #expect(try edited(body) == #"{"model":"m","messages":[{}]}"#)
     }
 
+    @Test(arguments: [
+        (EngineFamily.vllm, 3, "-3"), (.vllm, -10, "10"), (.vllm, 0, "0"), (.sglang, 3, "3"),
+        (.sglang, -10, "-10"), (.tensorRT, 0, "0.50"), (.tensorRT, 10, "1.00"),
+        (.tensorRT, -10, "0.00"), (.tensorRT, -9, "0.05"), (.tensorRT, 3, "0.65"),
+        (.vllm, 99, "-10"),
+    ])
+    func aPriorityIsSpelledInTheEnginesOwnDirection(
+        family: EngineFamily, level: Int, wanted: String
+    ) throws {
+        let edits = BodyEdits(priority: family.priority(level))
+        for own in ["", #""priority":1,"#, #""prior\u0069ty" : {},"priority":-99,"#] {
+            #expect(
+                try edited("{\(own)" + #""model":"m","messages":[{}]}"#, edits)
+                    == #"{"priority":\#(wanted),"model":"m","messages":[{}]}"#)
+        }
+        let both = BodyEdits(bound: Tokens(9), askUsage: true, priority: family.priority(level))
+        #expect(
+            try edited(#"{"model":"m","messages":[{}],"priority":7}"#, both)
+                == #"{"max_tokens":9,"priority":\#(wanted),"#
+                + #""stream_options":{"include_usage":true},"model":"m","messages":[{}]}"#)
+    }
+
+    @Test(arguments: [EngineFamily.triton, .llamaCpp, .tgi, .openAI])
+    func otherFamiliesHaveNoPriority(family: EngineFamily) { #expect(family.priority(5) == nil) }
+
     @Test func onlyTheLastOfRepeatedMembersStays() throws {
         let body =
             #"{"n":1,"stream":false,"model":"m","n":2,"messages":[{}],"stream":true,"n":3,"#

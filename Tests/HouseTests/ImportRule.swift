@@ -35,7 +35,9 @@ enum ImportRule {
     static let rim: [String: Set<String>] = [
         "EventLoop": libc.union(["Units", "CPlatform"]),
         "Transport": libc.union(["Units", "Wire", "EventLoop", "COpenSSL", "CNghttp2"]),
-        "Store": libc.union(["Units", "Policy", "Budget", "EventLoop", "CHiredis"]),
+        "Store": libc.union([
+            "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
+        ]),
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([
             "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",

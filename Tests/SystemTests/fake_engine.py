@@ -434,13 +434,13 @@ class FakeEngine:
     # Serving.
 
     async def serve(self, call: Call) -> None:
-        if call.path == "/health":
+        if call.path in ("/health", "/ready"):
             self.probes += 1
             if self.at_health:
                 await self.at_health(call)
             else:
                 call.whole(self.health, b"")
-        elif call.path == "/metrics":
+        elif call.path in ("/metrics", "/prometheus/metrics"):
             await self._metrics(call)
         else:
             self.calls.append(call)
