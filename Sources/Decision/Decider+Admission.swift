@@ -148,8 +148,7 @@ extension Decider {
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
-        var entry = entry
-        entry.common = common(entry).tokens(on: endpoint)
+        var entry = sharing(entry, common(entry).held(on: endpoint))
         entry = clamped(entry, at: endpoint, now: now)
         traceForward(entry, to: endpoint, now: now)
         joinCommon(ticket, &entry, at: endpoint)

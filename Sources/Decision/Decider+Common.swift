@@ -17,20 +17,26 @@ extension PeakWalk.Sequence {
 extension Decider {
     /// What some endpoints hold already of a request's prompt: those where it is presumed warm.
     struct Common {
-        private var at = [4 of (endpoint: EndpointID, tokens: Tokens)](
-            repeating: (EndpointID(0), .zero))
+        private var at = [4 of Held](repeating: Held())
         private var count = 0
 
-        mutating func add(_ endpoint: EndpointID, _ tokens: Tokens) {
-            guard tokens > .zero, count < at.count else { return }
-            at[count] = (endpoint, tokens)
+        mutating func add(_ held: Held) {
+            guard held.tokens > .zero, count < at.count else { return }
+            at[count] = held
             count += 1
         }
 
-        func tokens(on endpoint: EndpointID) -> Tokens {
-            for place in 0..<count where at[place].endpoint == endpoint { return at[place].tokens }
-            return .zero
+        func held(on endpoint: EndpointID) -> Held {
+            for place in 0..<count where at[place].endpoint == endpoint { return at[place] }
+            return Held()
         }
+    }
+
+    struct Held {
+        var endpoint = EndpointID(0)
+        var tokens = Tokens.zero
+        /// Those of them that one sequence has alone: they will be there as long as either.
+        var alone = Tokens.zero
     }
 
     func common(_ entry: Entry) -> Common {
@@ -42,9 +48,18 @@ extension Decider {
         var common = Common()
         for place in 0..<match.count {
             let endpoint = match.warm[place].endpoint
-            common.add(endpoint, min(held.shared(prompt.blocks, on: endpoint), entry.input))
+            let (tokens, alone) = held.shared(prompt.blocks, of: entry.input, on: endpoint)
+            common.add(Held(endpoint: endpoint, tokens: tokens, alone: alone))
         }
         return common
+    }
+
+    /// The request as it would be at the endpoint.
+    func sharing(_ entry: Entry, _ held: Held) -> Entry {
+        var entry = entry
+        entry.common = held.tokens
+        entry.promoted = held.alone
+        return entry
     }
 
     /// The request goes to the endpoint.
@@ -56,6 +71,7 @@ extension Decider {
             ticket, prompt.blocks, tokens: Tokens(perBlock), of: entry.input, on: endpoint
         ) { changes.append($0) }
         entry.common = shared
+        entry.promoted = .zero
         entry.knownBlocks = known
         for change in changes { owns(change.holder, less: change.tokens, at: endpoint) }
     }

@@ -78,11 +78,10 @@ extension Decider {
         to entry: Entry, _ common: Common, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> [AffinityChoice.Offer] {
         let cold = Newcomer(entry, policy)
-        var warm = entry
         var offers: [AffinityChoice.Offer] = []
         for id in policy.pools[entry.pool.index].endpoints {
-            warm.common = common.tokens(on: id)
-            let claim = warm.common > .zero ? Newcomer(warm, policy) : cold
+            let held = common.held(on: id)
+            let claim = held.tokens > .zero ? Newcomer(sharing(entry, held), policy) : cold
             guard gauges[id.index].least(claim) < .infinity, isMeant(id),
                 let load = endpoints[id.index].load(claim, now: now),
                 gpuTakes(entry, at: id, now: now)

@@ -92,9 +92,10 @@ extension Decider {
         _ entry: Entry, at endpoint: EndpointID, now: Instant
     ) -> SharedEndpoint.Want {
         let ledger = endpoints[endpoint.index].ledger
-        var entry = entry
-        entry.common = common(entry).tokens(on: endpoint)
+        var entry = sharing(entry, common(entry).held(on: endpoint))
         entry = clamped(entry, at: endpoint, now: now)
+        // As long as either is there.
+        entry.common -= entry.promoted
         let limits = policy.classes[entry.trafficClass.index]
         let share = entry.isHard ? limits.rejectAt.nextDown : limits.throttleAt
         guard !ledger.canHold(entry.input + entry.rest, under: share) else {

@@ -110,7 +110,7 @@ extension Decider {
         var own: AffinityChoice.Offer?
         var isWarm = false
         for id in shown {
-            entry.common = common.tokens(on: id)
+            entry = sharing(entry, common.held(on: id))
             var offer = offer(id, entry, now: now)
             offer.isChosen = id == chosen
             if offer.fits {

@@ -237,21 +237,23 @@ extension Decider {
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
             count += 1
-            let tokens = common.tokens(on: id)
-            let (sequence, longest) = (claim.sequence.less(tokens), whole.less(tokens))
+            let shared = common.held(on: id)
+            let sequence = claim.sequence.less(shared.tokens)
+            let longest = whole.less(shared.tokens)
             if let second {
                 let lacks = gauges[id.index].deficit(
                     expecting: sequence, under: claim.limit, bounding: longest,
                     within: within)
-                if lacks.map({ $0 >= second.deficit }) ?? true { continue }
+                if lacks.map({ $0 + shared.alone >= second.deficit }) ?? true { continue }
             }
             // Where nothing is known of its cache, its GPU may still be full.
             guard
-                let deficit = endpoints[id.index].deficit(
+                let lack = endpoints[id.index].deficit(
                     expecting: sequence, under: claim.limit, bounding: longest,
                     within: within, now: now)
                     ?? endpoints[id.index].gpu.map({ _ in .zero })
             else { continue }
+            let deficit = lack + shared.alone
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
                 least = (id, deficit)

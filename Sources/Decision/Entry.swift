@@ -55,6 +55,8 @@ struct Entry: Sendable {
     var turnover = 0
     /// Of its prompt, what others of its endpoint hold too.
     var common = Tokens.zero
+    /// Before it is there: those of them that one has alone until then.
+    var promoted = Tokens.zero
     /// Leading blocks by which that is known.
     var knownBlocks = 0
     /// Prompt tokens that its endpoint presumably had to prefill.

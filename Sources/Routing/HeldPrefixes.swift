@@ -23,6 +23,11 @@ public struct HeldPrefixes: Sendable {
         public var holder: SlabKey
         /// So much of its prompt became common, or its own again.
         public var tokens: Tokens
+
+        public init(holder: SlabKey, tokens: Tokens) {
+            self.holder = holder
+            self.tokens = tokens
+        }
     }
 
     /// Blocks that are known at most.
@@ -39,14 +44,19 @@ public struct HeldPrefixes: Sendable {
         PrefixHash.mix(block, UInt64(endpoint.index) &+ 0x9E37_79B9_7F4A_7C15)
     }
 
-    /// Tokens of a prompt with these leading blocks that open sequences of the endpoint hold.
-    public func shared(_ prompt: [UInt64], on endpoint: EndpointID) -> Tokens {
-        var tokens = 0
+    /// Tokens of a prompt with these leading blocks, `all` in it, that open sequences of the
+    /// endpoint hold, and those of them that one holds alone until now.
+    public func shared(
+        _ prompt: [UInt64], of all: Tokens, on endpoint: EndpointID
+    ) -> (tokens: Tokens, alone: Tokens) {
+        var (tokens, alone) = (0, 0)
         for name in prompt {
-            guard let block = blocks[Self.key(name, endpoint)] else { break }
+            guard let block = blocks[Self.key(name, endpoint)], tokens + block.tokens <= all.count
+            else { break }
             tokens += block.tokens
+            if block.holders == 1 { alone += block.tokens }
         }
-        return Tokens(tokens)
+        return (Tokens(tokens), Tokens(alone))
     }
 
     /// A sequence with these leading blocks, `tokens` in each and `all` in its prompt, came to the

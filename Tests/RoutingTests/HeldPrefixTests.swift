@@ -22,14 +22,17 @@ struct HeldPrefixTests {
             changes.append($0)
         }
         #expect(alone.blocks == 3 && alone.shared == .zero && changes.isEmpty)
-        #expect(held.shared(prompt, on: here) == Tokens(300))
-        #expect(held.shared(prompt, on: EndpointID(2)) == .zero)
+        let own = held.shared(prompt, of: Tokens(250), on: here)
+        #expect(own.tokens == Tokens(200) && own.alone == Tokens(200))
+        #expect(held.shared(prompt, of: Tokens(250), on: EndpointID(2)).tokens == .zero)
         let both = held.join(
             second, Array(prompt.prefix(2)) + names(2, 1), tokens: Tokens(90), of: Tokens(400),
             on: here
         ) { changes.append($0) }
         #expect(both.blocks == 3 && both.shared == Tokens(200))
         #expect(changes == [.init(holder: first, tokens: Tokens(200))])
+        let three = held.shared(prompt, of: Tokens(900), on: here)
+        #expect(three.tokens == Tokens(300) && three.alone == Tokens(100))
         changes = []
         held.leave(first, prompt, known: 3, on: here) { changes.append($0) }
         #expect(changes == [.init(holder: second, tokens: Tokens(200))])
