@@ -3,6 +3,7 @@
 import Admission
 import Estimation
 import Policy
+import Routing
 import Scheduling
 import Units
 
@@ -79,6 +80,7 @@ extension Decider {
         else { return }
         self.sharing?.reportedAt = now
         self.sharing?.lessons.removeAll { now - $0.at > Self.lessonsAge }
+        self.sharing?.placements.removeAll { now - $0.at > Self.lessonsAge }
         for place in queues.indices { queues[place].countReport() }
     }
 
@@ -128,6 +130,7 @@ extension Decider {
                 GatewayReport.Backlog(ClassID(place), needs: queues[place].needs))
         }
         report.lessons = sharing?.lessons.map(\.lesson) ?? []
+        report.placements = sharing?.placements.map(\.placement) ?? []
         return report
     }
 
@@ -140,6 +143,30 @@ extension Decider {
             number: number + 1, model: entry.model, tenant: entry.tenant, bound: entry.bound,
             produced: produced)
         sharing?.lessons.append((lesson, now))
+    }
+
+    /// The others are told where a prompt has gone that was warm nowhere.
+    mutating func tellPlace(_ blocks: [UInt64], on endpoint: EndpointID, now: Instant) {
+        guard let number = sharing?.placementNumber else { return }
+        sharing?.placementNumber = number + 1
+        if sharing?.placements.count == GatewayReport.mostPlacements {
+            sharing?.placements.removeFirst()
+        }
+        let placement = GatewayReport.Placement(
+            number: number + 1, endpoint: endpoint,
+            blocks: Array(blocks.prefix(GatewayReport.mostBlocks)))
+        sharing?.placements.append((placement, now))
+    }
+
+    private mutating func note(
+        _ placements: [GatewayReport.Placement], of peer: inout SharingPeer
+    ) {
+        for placement in placements where placement.number > peer.placed {
+            peer.placed = placement.number
+            guard placement.endpoint.index < endpoints.count, policy.routing.prefixBlocks > 0
+            else { continue }
+            prefixes.note(placement.blocks, on: placement.endpoint)
+        }
     }
 
     private mutating func learn(_ lessons: [GatewayReport.Lesson], of peer: inout SharingPeer) {
@@ -164,6 +191,7 @@ extension Decider {
                 merge(told, of: &peer, isNew: known == nil)
             }
             learn(new.report.lessons, of: &peer)
+            note(new.report.placements, of: &peer)
             align(new, isNew: known == nil)
             peer.tenants = new.report.tenants
             peer.backlogs = new.report.backlogs

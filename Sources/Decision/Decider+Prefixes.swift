@@ -93,12 +93,11 @@ extension Decider {
 
     /// An endpoint of that load as prompts that begin alike see it.
     func affinityOffer(_ id: EndpointID, share: Double, now: Instant) -> AffinityChoice.Offer {
-        let rate = endpoints[id.index].prefillRate.perSecond
-        let wait = endpoints[id.index].promptWait(now).seconds
-        let owed = Tokens(Int(min(wait * rate, 1e9)))
+        let state = endpoints[id.index]
+        let (committed, rate) = state.prefillAhead(waiting: state.promptWait(now))
         return AffinityChoice.Offer(
-            endpoint: id, committed: max(endpoints[id.index].committedOfAll, owed), rate: rate,
-            share: share, sequences: endpoints[id.index].ledger.sequences)
+            endpoint: id, committed: committed, rate: rate, share: share,
+            sequences: state.decoding)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.
@@ -117,6 +116,7 @@ extension Decider {
         if let key = entry.prefix, let prompt = prompts[key] {
             let match = prefixes.match(prompt.blocks)
             uncached -= match.cached(of: prompt, tokens: entry.input, on: endpoint)
+            if uncached == entry.input { tellPlace(prompt.blocks, on: endpoint, now: now) }
             prefixes.note(prompt.blocks, on: endpoint)
         }
         prefixes.prefill(uncached, on: endpoint)

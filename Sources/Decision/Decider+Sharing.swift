@@ -2,6 +2,7 @@
 
 import Admission
 import Policy
+import Routing
 import Scheduling
 import Units
 
@@ -35,15 +36,17 @@ extension Decider {
 
     /// It may go there without asking; what it takes of the slack is taken.
     mutating func cover(_ entry: Entry, at endpoint: EndpointID, now: Instant) -> Bool {
-        guard let shared = sharing, shared.isShared,
-            endpoints[endpoint.index].ledger.capacity != nil,
-            let view = endpoints[endpoint.index].shared
+        let place = endpoint.index
+        // No copy of it is held: it is changed in place.
+        guard sharing?.isShared == true, endpoints[place].ledger.capacity != nil,
+            let slack = endpoints[place].shared?.slack,
+            let until = endpoints[place].shared?.slackUntil
         else { return true }
         let whole = entry.whole
-        sharing?.lines[endpoint.index].lastNeed = whole
-        guard view.slackUntil > now, whole <= view.slack else { return false }
-        sharing?.lines[endpoint.index].needs += whole
-        endpoints[endpoint.index].shared?.slack -= whole
+        sharing?.lines[place].lastNeed = whole
+        guard until > now, whole <= slack else { return false }
+        sharing?.lines[place].needs += whole
+        endpoints[place].shared?.slack -= whole
         return true
     }
 
@@ -231,7 +234,10 @@ extension Decider {
             endpoints[endpoint.index].ledger.tellApart(certain)
             endpoints[endpoint.index].shared?.isNew = false
         }
-        if sent > .zero { endpoints[endpoint.index].prompts.admit(sent, now: now) }
+        if sent > .zero {
+            endpoints[endpoint.index].prompts.admit(sent, now: now)
+            prefixes.prefill(sent, on: endpoint)
+        }
         let wait = shared.policy.refresh + SharingPolicy.beat
         if let seen = endpoints[endpoint.index].shared?.understood(now, after: wait) {
             endpoints[endpoint.index].ledger.settle(

@@ -114,7 +114,9 @@ extension Decider {
             var offer = offer(id, entry, now: now)
             offer.isChosen = id == chosen
             if offer.fits {
-                let affinity = affinityOffer(id, share: offer.load, now: now)
+                let affinity = AffinityChoice.Offer(
+                    endpoint: id, committed: offer.committed, rate: offer.prefillPerSecond,
+                    share: offer.load)
                 offer.cached = match.cached(of: prompt, tokens: entry.input, on: id)
                 offer.score = AffinityChoice.delay(
                     of: affinity, uncached: Double((entry.input - offer.cached).count))
@@ -162,6 +164,7 @@ extension Decider {
         offer.isAvailable = state.isAvailable
         offer.takesPrompt = state.takesPrompt(now)
         offer.promptWait = state.promptWait(now)
+        (offer.committed, offer.prefillPerSecond) = state.prefillAhead(waiting: offer.promptWait)
         let held = state.held(adding: entry.sequence)
         offer.held = state.ledger.others + held
         offer.share = state.ledger.share(holding: held, now: now)

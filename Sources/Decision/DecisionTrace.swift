@@ -54,6 +54,10 @@ public struct DecisionTrace: Sendable {
         public var cached = Tokens.zero
         /// Until a prompt has its turn there.
         public var promptWait = Duration.zero
+        /// Prompt tokens that are before this one's there, and how many it prefills a second.
+        public var committed = Tokens.zero
+        /// See `committed`.
+        public var prefillPerSecond = 0.0
         /// What the choice compares, the least is best: a share, or seconds where prompts that
         /// begin alike are told apart. Nil where it was no choice.
         public var score: Double?

@@ -235,6 +235,13 @@ public struct EndpointState: Sendable {
         streams == 0 ? .zero : prompts.wait(now)
     }
 
+    /// Prompt tokens before those of one who comes now and whose turn is after `wait`, and how many
+    /// are prefilled a second.
+    func prefillAhead(waiting wait: Duration) -> (tokens: Tokens, perSecond: Double) {
+        let rate = prefillRate.perSecond
+        return (max(committedOfAll, Tokens(Int(min(wait.seconds * rate, 1e9)))), rate)
+    }
+
     /// A sequence has come, has grown or has left.
     mutating func adjustPrompts(_ now: Instant) {
         var resident = ledger.resident + ledger.others + Tokens(ledger.expectedRest.count / 2)

@@ -44,6 +44,8 @@ struct SharingPeer: Sendable {
     var ignored: [UInt64: Instant] = [:]
     /// The number of the last lesson that was learnt from it.
     var learnt = 0
+    /// The same of placements.
+    var placed = 0
     /// When it told.
     var toldAt: Instant
 }
@@ -74,6 +76,9 @@ struct Sharing: Sendable {
     /// The own lessons of late.
     var lessons: [(lesson: GatewayReport.Lesson, at: Instant)] = []
     var lessonNumber = 0
+    /// The own placements of late.
+    var placements: [(placement: GatewayReport.Placement, at: Instant)] = []
+    var placementNumber = 0
     /// When the store answered last, or the first exchange was sent.
     var heardAt: Instant?
     /// When the others' reports came last.

@@ -215,6 +215,8 @@ struct RequestPage {
         json.member("takes_prompt", offer.takesPrompt)
         json.number("prompt_wait_s", offer.promptWait == .infinite ? nil : offer.promptWait.seconds)
         json.member("cached_tokens", offer.cached.count)
+        json.member("committed_tokens", offer.committed.count)
+        json.member("prefill_tokens_per_s", offer.prefillPerSecond)
         json.endObject()
     }
 

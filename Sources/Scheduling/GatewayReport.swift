@@ -64,15 +64,36 @@ public struct GatewayReport: Sendable, Equatable {
         }
     }
 
+    /// A prompt that was sent to an endpoint which had nothing of it: where prompts that begin like
+    /// it are warm from now on.
+    public struct Placement: Sendable, Equatable {
+        /// Grows by one from placement to placement.
+        public var number: Int
+        public var endpoint: EndpointID
+        /// Names of the prompt's first blocks.
+        public var blocks: [UInt64]
+
+        public init(number: Int, endpoint: EndpointID, blocks: [UInt64]) {
+            self.number = number
+            self.endpoint = endpoint
+            self.blocks = blocks
+        }
+    }
+
     /// Tenants and backlogs at most, of either.
     public static let most = 64
     /// Lessons at most, the latest: more of them teach little more.
     public static let mostLessons = 32
+    /// Placements at most, the latest, and blocks of each: 16 KiB of text.
+    public static let mostPlacements = 8
+    public static let mostBlocks = 32
 
     public var tenants: [Tenant] = []
     public var backlogs: [Backlog] = []
     /// The latest, by their numbers.
     public var lessons: [Lesson] = []
+    /// The latest, by their numbers.
+    public var placements: [Placement] = []
 
     /// Nobody waits, nobody was served.
     public init() {}

@@ -40,7 +40,7 @@ final class RedisLink {
             }
         }
 
-        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 12 KB at the very most.
+        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 15 KB at the very most.
         fileprivate var replyLimit: Int {
             switch self {
             case .budgets: RedisReplyReader.limitBytes

@@ -13,6 +13,7 @@ public struct SharingNames: Sendable {
     private var classPlaces: [UInt64: Int] = [:]
     private var tenantPlaces: [UInt64: Int] = [:]
     private var modelPlaces: [UInt64: Int] = [:]
+    private var endpointPlaces: [UInt64: Int] = [:]
 
     /// Those of a configuration.
     public init(_ policy: Policy) {
@@ -25,6 +26,7 @@ public struct SharingNames: Sendable {
         for (place, hash) in classes.enumerated() { classPlaces[hash] = place }
         for (place, hash) in tenants.enumerated() { tenantPlaces[hash] = place }
         for (place, hash) in models.enumerated() { modelPlaces[hash] = place }
+        for (place, hash) in endpoints.enumerated() { endpointPlaces[hash] = place }
     }
 
     /// FNV-1a over both, with a byte between that is in no name.
@@ -65,6 +67,10 @@ public struct SharingNames: Sendable {
     }
     func model(_ word: Substring) -> ModelID? {
         Self.place(word, modelPlaces).map { ModelID($0) }
+    }
+
+    func endpoint(_ word: Substring) -> EndpointID? {
+        Self.place(word, endpointPlaces).map { EndpointID($0) }
     }
 
     private static func place(_ word: Substring, _ places: [UInt64: Int]) -> Int? {

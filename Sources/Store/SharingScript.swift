@@ -12,7 +12,7 @@
 ///   of its lease and its account, under 2 KB (some 12 bytes for each of up to 64 cohorts, mostly
 ///   far fewer).
 /// - `{prefix:sharing}:reports`: a field for each gateway, with the end of its lease, when it was
-///   written, and what `SharingText` makes of its report, under 10 KB.
+///   written, and what `SharingText` makes of its report, under 13 KB.
 ///
 /// A field that is not of this form, whoever wrote it, is deleted.
 enum SharingScript {

@@ -54,7 +54,9 @@ public enum SharingText {
 
     // MARK: reports
 
-    /// Entries with a letter each: tenants (T), backlogs (B), lessons (L).
+    /// Entries with a letter each: tenants (T), backlogs (B), lessons (L), placements (P). Names of
+    /// blocks are salted with the model's place in the configuration: where two gateways have their
+    /// models in another order, they know each other's prompts not.
     public static func text(of report: GatewayReport, _ names: SharingNames) -> String {
         var entries: [String] = []
         for told in report.tenants {
@@ -75,6 +77,11 @@ public enum SharingText {
                 "L \(lesson.number) \(model) \(tenant) \(lesson.bound.count) "
                     + "\(lesson.produced.count)")
         }
+        for placement in report.placements {
+            guard let endpoint = names.word(placement.endpoint) else { continue }
+            let blocks = placement.blocks.map { String($0, radix: 16) }.joined(separator: " ")
+            entries.append("P \(placement.number) \(endpoint) \(blocks)")
+        }
         return entries.isEmpty ? "-" : entries.joined(separator: ";")
     }
 
@@ -93,6 +100,8 @@ public enum SharingText {
                 if let backlog = backlog(words, names) { report.backlogs.append(backlog) }
             case "L" where report.lessons.count < GatewayReport.mostLessons:
                 if let lesson = lesson(words, names) { report.lessons.append(lesson) }
+            case "P" where report.placements.count < GatewayReport.mostPlacements:
+                if let placement = placement(words, names) { report.placements.append(placement) }
             default: continue
             }
         }
@@ -134,6 +143,17 @@ public enum SharingText {
         return GatewayReport.Lesson(
             number: number, model: model, tenant: tenant, bound: Tokens(bound),
             produced: Tokens(produced))
+    }
+
+    private static func placement(
+        _ words: [Substring], _ names: SharingNames
+    ) -> GatewayReport.Placement? {
+        guard (4...(3 + GatewayReport.mostBlocks)).contains(words.count),
+            let number = number(words[1]), let endpoint = names.endpoint(words[2])
+        else { return nil }
+        let blocks = words[3...].compactMap { UInt64($0, radix: 16) }
+        guard blocks.count == words.count - 3 else { return nil }
+        return GatewayReport.Placement(number: number, endpoint: endpoint, blocks: blocks)
     }
 
     // MARK: replies

@@ -98,6 +98,9 @@ struct SharingScriptTests {
                 number: 9, model: ModelID(0), tenant: TenantID(1), bound: Tokens(64),
                 produced: Tokens(3))
         ]
+        report.placements = [
+            GatewayReport.Placement(number: 3, endpoint: EndpointID(1), blocks: [7, .max])
+        ]
         let text = SharingText.text(of: report, names)
         let found = SharingText.report(text[...], age: .milliseconds(5), names)
         report.tenants.removeLast()

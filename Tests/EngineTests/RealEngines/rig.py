@@ -99,6 +99,8 @@ class Stream:
         self.received = 0
         # What the engine itself says went wrong, after its 200.
         self.error: dict | None = None
+        # Why it ended, as the engine says.
+        self.finish: str | None = None
         self._rest = b""
 
     def start(self) -> Answer:
@@ -118,11 +120,18 @@ class Stream:
             self.received += has_text(event)
             if event.startswith('{"error"'):
                 self.error = json.loads(event)["error"]
+            self.finish = finish_of(event) or self.finish
             if tokens is not None and self.received >= tokens:
                 return
 
     def leave(self) -> None:
         self.connection.close()
+
+
+def finish_of(event: str) -> str | None:
+    """The reason for which a stream's event ends it."""
+    choices = [] if event == "[DONE]" else json.loads(event).get("choices", [])
+    return choices[0]["finish_reason"] if choices else None
 
 
 def has_text(event: str) -> bool:
