@@ -155,9 +155,11 @@ public struct EndpointLedger: Sendable {
 
     // MARK: the own account
 
-    /// A sequence goes to the endpoint.
-    public mutating func admit(input: Tokens, expectedOutput: Tokens) {
-        resident += input
+    /// A sequence goes to the endpoint, where others hold `common` of its prompt already.
+    public mutating func admit(
+        input: Tokens, expectedOutput: Tokens, common: Tokens = .zero
+    ) {
+        resident += input - common
         expectedRest += expectedOutput
         prefilling += input
         sequences += 1

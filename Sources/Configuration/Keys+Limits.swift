@@ -120,10 +120,11 @@ extension Keys {
         size(
             "routing.max_prefix", 512...1 << 24, choice.maxPrefix,
             "So much of a prompt's text is looked at for that."),
-        time(
-            "routing.prefix_gate", 0...600_000, choice.prefixGate,
+        Key(
+            "routing.prefix_gate",
+            .scalar(.duration(.milliseconds(0) ... .milliseconds(600_000))), .absent, .reloadable,
             "A prompt stays where its beginning is cached until it would wait so much longer there "
-                + "than elsewhere."),
+                + "than elsewhere. Not given: its class's `targets.first_token`, or 1s."),
     ]
 
     private static func count(

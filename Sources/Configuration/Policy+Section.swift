@@ -50,7 +50,7 @@ extension RoutingPolicy {
         self.init()
         prefixBlocks = checked(section.integer("prefix_blocks"))
         maxPrefix = checked(section.size("max_prefix"))
-        prefixGate = checked(section.duration("prefix_gate"))
+        prefixGate = section.duration("prefix_gate")
     }
 }
 

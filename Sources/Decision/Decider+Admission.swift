@@ -148,9 +148,12 @@ extension Decider {
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
-        let entry = clamped(entry, at: endpoint, now: now)
+        var entry = sharing(entry, common(entry).held(on: endpoint))
+        entry = clamped(entry, at: endpoint, now: now)
         traceForward(entry, to: endpoint, now: now)
-        endpoints[endpoint.index].ledger.admit(input: entry.input, expectedOutput: entry.rest)
+        joinCommon(ticket, &entry, at: endpoint)
+        endpoints[endpoint.index].ledger.admit(
+            input: entry.input, expectedOutput: entry.rest, common: entry.common)
         endpoints[endpoint.index].walk.append(entry.sequence)
         endpoints[endpoint.index].bounds.append(entry.longest)
         endpoints[endpoint.index].excess += entry.excess
@@ -222,8 +225,9 @@ extension Decider {
     mutating func vacate(
         _ ticket: Ticket, _ entry: Entry, _ endpoint: EndpointID, now: Instant
     ) {
+        leaveCommon(ticket, entry, at: endpoint)
         endpoints[endpoint.index].ledger.release(
-            resident: entry.input + entry.streamed, rest: entry.rest,
+            resident: entry.held, rest: entry.rest,
             prefilling: entry.firstTokenAt == nil ? entry.input : .zero)
         endpoints[endpoint.index].walk.remove(entry.seat)
         endpoints[endpoint.index].bounds.remove(entry.seat)

@@ -106,7 +106,8 @@ extension Decider {
     private func largestBound(
         _ entry: Entry, from floor: Tokens, at endpoint: EndpointID, now: Instant
     ) -> Tokens {
-        let limit = below(entry)
+        let capacity = endpoints[endpoint.index].ledger.capacity?.count ?? 1
+        let limit = below(entry) - Double(entry.promoted.count) / Double(max(capacity, 1))
         var fits = min(floor, entry.bound).count
         var most = entry.bound.count
         while fits < most {

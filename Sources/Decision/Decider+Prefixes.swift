@@ -13,14 +13,46 @@ extension Decider {
     func nearest(
         _ entry: Entry, _ prompt: PromptPrefix, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
-        var offers = offers(to: entry, now: now, where: isMeant)
-        guard !offers.isEmpty else { return nil }
         let match = prefixes.match(prompt.blocks)
+        var offers = offers(to: entry, common(entry, prompt, match), now: now, where: isMeant)
+        guard !offers.isEmpty, !waitsForWarmth(entry, match, offers, now: now) else { return nil }
         guard let meant = nearest(entry, prompt, match, offers) else { return nil }
         if endpoints[meant.index].takesPrompt(now) { return meant }
-        if endpoints[meant.index].promptWait(now) <= policy.routing.prefixGate { return nil }
+        if endpoints[meant.index].promptWait(now) <= gate(entry) { return nil }
         offers.removeAll { !endpoints[$0.endpoint.index].takesPrompt(now) }
         return nearest(entry, prompt, match, offers)
+    }
+
+    /// Where it is warm there is no room, and others wait too: to go elsewhere would take the room
+    /// of two of those who are warm there. It lets them pass, for no longer than the gate and eight
+    /// turns.
+    private func waitsForWarmth(
+        _ entry: Entry, _ match: PrefixIndex.Match, _ offers: [AffinityChoice.Offer], now: Instant
+    ) -> Bool {
+        guard waiting > 0, match.count > 0, entry.passes < Self.mostPasses else { return false }
+        var isThere = false
+        for place in 0..<match.count where match.warm[place].blocks > match.common {
+            let endpoint = match.warm[place].endpoint
+            if offers.contains(where: { $0.endpoint == endpoint }) { return false }
+            isThere = isThere || gauges[endpoint.index].isAvailable
+        }
+        return isThere
+    }
+
+    /// How much longer a prompt may wait where it is warm than elsewhere.
+    func gate(_ entry: Entry) -> Duration {
+        policy.routing.prefixGate ?? policy.classes[entry.trafficClass.index].targets?.firstToken
+            ?? RoutingPolicy.usualGate
+    }
+
+    /// There is room for it, and it waits for a better place: nobody waits for that with it.
+    func lingers(_ entry: Entry, now: Instant) -> Bool {
+        guard entry.prefix != nil, entry.passes < Self.mostPasses else { return false }
+        let cold = Newcomer(entry, policy)
+        return policy.pools[entry.pool.index].endpoints.contains {
+            gauges[$0.index].least(cold) < .infinity
+                && endpoints[$0.index].load(cold, now: now) != nil
+        }
     }
 
     private func nearest(
@@ -28,7 +60,7 @@ extension Decider {
         _ offers: [AffinityChoice.Offer]
     ) -> EndpointID? {
         var choice = AffinityChoice(
-            match, prompt, prompt: entry.input, gate: policy.routing.prefixGate)
+            match, prompt, prompt: entry.input, gate: gate(entry))
         for offer in offers { choice.offer(offer) }
         if let settled = choice.settled { return settled }
         var best: EndpointID?
@@ -43,11 +75,13 @@ extension Decider {
 
     /// The endpoints on which the request fits.
     private func offers(
-        to entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
+        to entry: Entry, _ common: Common, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> [AffinityChoice.Offer] {
-        let claim = Newcomer(entry, policy)
+        let cold = Newcomer(entry, policy)
         var offers: [AffinityChoice.Offer] = []
         for id in policy.pools[entry.pool.index].endpoints {
+            let held = common.held(on: id)
+            let claim = held.tokens > .zero ? Newcomer(sharing(entry, held), policy) : cold
             guard gauges[id.index].least(claim) < .infinity, isMeant(id),
                 let load = endpoints[id.index].load(claim, now: now),
                 gpuTakes(entry, at: id, now: now)
@@ -62,7 +96,8 @@ extension Decider {
         let state = endpoints[id.index]
         let (committed, rate) = state.prefillAhead(waiting: state.promptWait(now))
         return AffinityChoice.Offer(
-            endpoint: id, committed: committed, rate: rate, share: share)
+            endpoint: id, committed: committed, rate: rate, share: share,
+            sequences: state.decoding)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.

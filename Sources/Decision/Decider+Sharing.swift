@@ -95,7 +95,10 @@ extension Decider {
         _ entry: Entry, at endpoint: EndpointID, now: Instant
     ) -> SharedEndpoint.Want {
         let ledger = endpoints[endpoint.index].ledger
-        let entry = clamped(entry, at: endpoint, now: now)
+        var entry = sharing(entry, common(entry).held(on: endpoint))
+        entry = clamped(entry, at: endpoint, now: now)
+        // As long as either is there.
+        entry.common -= entry.promoted
         let limits = policy.classes[entry.trafficClass.index]
         let share = entry.isHard ? limits.rejectAt.nextDown : limits.throttleAt
         guard !ledger.canHold(entry.input + entry.rest, under: share) else {
@@ -184,6 +187,10 @@ extension Decider {
         let state = endpoints[endpoint.index]
         var account = EndpointAccount()
         account.cohorts = state.walk.cohorts
+        // What several hold together stays as long as any of them does.
+        if state.common > .zero {
+            account.cohorts.add(Cohorts.Cohort(held: state.common.count, width: 1), at: 0)
+        }
         account.prefilling = state.ledger.prefilling
         account.committed = state.committed
         account.turnover = state.turnover

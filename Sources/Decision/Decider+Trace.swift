@@ -102,12 +102,15 @@ extension Decider {
         at place: Int, now: Instant
     ) -> DecisionTrace.Way? {
         let match = prefixes.match(prompt.blocks)
+        let common = common(entry, prompt, match)
+        var entry = entry
         var all = AffinityChoice(
-            match, prompt, prompt: entry.input, gate: policy.routing.prefixGate)
+            match, prompt, prompt: entry.input, gate: gate(entry))
         var open = all
         var own: AffinityChoice.Offer?
         var isWarm = false
         for id in shown {
+            entry = sharing(entry, common.held(on: id))
             var offer = offer(id, entry, now: now)
             offer.isChosen = id == chosen
             if offer.fits {

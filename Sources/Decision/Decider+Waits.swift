@@ -227,7 +227,8 @@ extension Decider {
         _ entry: Entry, _ claim: Claim, behind ahead: Tokens, _ outlook: Outlook, now: Instant
     ) -> Room? {
         if needsEmpty(entry, claim) { return firstEmpty(entry, outlook, now: now) }
-        let longest = entry.longest
+        let common = common(entry)
+        let whole = entry.longest
         let limits = policy.classes[entry.trafficClass.index]
         let within = limits.throttleAt + limits.boundedSlack
         var count = 0
@@ -236,19 +237,23 @@ extension Decider {
         var second: (endpoint: EndpointID, deficit: Tokens)?
         for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
             count += 1
+            let shared = common.held(on: id)
+            let sequence = claim.sequence.less(shared.tokens)
+            let longest = whole.less(shared.tokens)
             if let second {
                 let lacks = gauges[id.index].deficit(
-                    expecting: claim.sequence, under: claim.limit, bounding: longest,
+                    expecting: sequence, under: claim.limit, bounding: longest,
                     within: within)
-                if lacks.map({ $0 >= second.deficit }) ?? true { continue }
+                if lacks.map({ $0 + shared.alone >= second.deficit }) ?? true { continue }
             }
             // Where nothing is known of its cache, its GPU may still be full.
             guard
-                let deficit = endpoints[id.index].deficit(
-                    expecting: claim.sequence, under: claim.limit, bounding: longest,
+                let lack = endpoints[id.index].deficit(
+                    expecting: sequence, under: claim.limit, bounding: longest,
                     within: within, now: now)
                     ?? endpoints[id.index].gpu.map({ _ in .zero })
             else { continue }
+            let deficit = lack + shared.alone
             if least.map({ deficit < $0.deficit }) ?? true {
                 second = least
                 least = (id, deficit)
@@ -356,7 +361,7 @@ extension Decider {
             ends = ends + prefill - (now - start)
         }
         return DrainEstimate.Sequence(
-            frees: entry.input + entry.streamed + Tokens((entry.rest.count + 1) / 2),
+            frees: entry.held + Tokens((entry.rest.count + 1) / 2),
             growsPerSecond: 0.5 * Double(entry.choices) / max(pace.seconds, 1e-6),
             unseenFor: entry.lastTokenAt.map { now - $0 } ?? .zero,
             endsIn: max(ends, .milliseconds(20)))

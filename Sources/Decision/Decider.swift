@@ -22,6 +22,8 @@ public struct Decider: Sendable {
     var gauges: [EndpointGauge] = []
     /// Where prompts were sent that begin alike.
     var prefixes: PrefixIndex
+    /// What open sequences hold of what their prompts begin with.
+    var held: HeldPrefixes
     /// What the prompts of open requests begin with, where that matters. Apart from the entries,
     /// which are copied as plain memory.
     var prompts: Slab<PromptPrefix>
@@ -55,6 +57,7 @@ public struct Decider: Sendable {
         self.sharing = sharing.map { Sharing($0) }
         entries = Slab(limit: limit)
         prefixes = PrefixIndex(blocks: policy.routing.prefixBlocks)
+        held = HeldPrefixes(limit: policy.routing.prefixBlocks)
         prompts = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
         random = SplitMix64(seed: seed)
@@ -257,7 +260,7 @@ public struct Decider: Sendable {
         _ ticket: Ticket, _ ending: Ending, now: Instant, into actions: inout [Action]
     ) {
         guard let entry = entries[ticket] else { return }
-        drop(entry.prefix)
+        defer { drop(entry.prefix) }
         switch entry.stage {
         case .budgeting, .refused:
             entries.remove(ticket)

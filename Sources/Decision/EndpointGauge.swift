@@ -13,12 +13,15 @@ struct Newcomer {
     let whole: Tokens
     let throttleAt: Double
     let slack: Double
+    /// What becomes common with it, besides.
+    let promoted: Int
 
     init(_ entry: Entry, _ policy: Policy) {
         let limits = policy.classes[entry.trafficClass.index]
         sequence = entry.sequence
         longest = entry.longest
         whole = entry.whole
+        promoted = entry.promoted.count
         throttleAt = limits.throttleAt
         slack = limits.boundedSlack
     }
@@ -56,8 +59,8 @@ struct EndpointGauge: Sendable {
         isMany = state.walk.count >= PeakWalk.exactly
         half = isMany ? state.ledger.expectedRest.count : 0
         // The peak of all may be lower than a walk of the own: cohorts are coarser.
-        if state.shared == nil { peak = others + state.walk.least.count }
-        if state.isOwnAlone { bounded = others + state.bounds.least.count }
+        if state.shared == nil { peak = others + (state.common + state.walk.least).count }
+        if state.isOwnAlone { bounded = others + (state.common + state.bounds.least).count }
         excess = state.excess.count
         staleness = state.ledger.staleness(now)
         turnoverPerSecond = state.turnoverPerSecond
@@ -88,6 +91,7 @@ struct EndpointGauge: Sendable {
         {
             share = min(share, self.share(bounded) - newcomer.slack)
         }
+        share += Double(newcomer.promoted) / Double(capacity)
         return share <= newcomer.throttleAt || isEmpty ? share : .infinity
     }
 
@@ -134,10 +138,12 @@ extension EndpointState {
     /// without a known capacity nothing can be refused, and the fewest tokens in flight win. Nil
     /// where it does not fit.
     func load(_ newcomer: Newcomer, now: Instant) -> Double? {
-        let share = share(
-            expecting: newcomer.sequence, bounding: newcomer.longest, over: newcomer.throttleAt,
-            slack: newcomer.slack, now: now)
-        guard let share else { return 1 + Double(held().count) }
+        let promoted = ledger.capacity.map { Double(newcomer.promoted) / Double($0.count) } ?? 0
+        let whole = share(
+            expecting: newcomer.sequence, bounding: newcomer.longest,
+            over: newcomer.throttleAt - promoted, slack: newcomer.slack, now: now)
+        guard let whole else { return 1 + Double(held().count) }
+        let share = whole + promoted
         if share <= newcomer.throttleAt { return share }
         return takesAlone(newcomer, now: now) ? 1 : nil
     }

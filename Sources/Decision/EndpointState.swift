@@ -18,6 +18,8 @@ public struct EndpointState: Sendable {
     var walk = PeakWalk()
     /// The same if all of them go to their bounds.
     var bounds = PeakWalk()
+    /// Prompt tokens that several of them hold together, in none of these.
+    var common = Tokens.zero
     /// What own sequences are counted with beyond what is expected of them.
     var excess = Tokens.zero
     /// Whether it works.
@@ -100,13 +102,15 @@ public struct EndpointState: Sendable {
     /// three seeds: KV peaks 0.84 to 0.88 without it, 0.83 to 0.86 with it).
     func held(adding newcomer: PeakWalk.Sequence? = nil) -> Tokens {
         if let shared {
-            return shared.held(walk, newcomer, alone: heldAlone(adding: newcomer), ledger.others)
+            let own = heldAlone(adding: newcomer)
+            let held = shared.held(walk, newcomer, alone: own, ledger.others)
+            return shared.parts > 0 ? held : held + common
         }
         return heldAlone(adding: newcomer)
     }
 
     private func heldAlone(adding newcomer: PeakWalk.Sequence?) -> Tokens {
-        let peak = walk.peak(adding: newcomer)
+        let peak = common + walk.peak(adding: newcomer)
         guard walk.count + (newcomer == nil ? 0 : 1) > PeakWalk.exactly else { return peak }
         var resident = ledger.resident
         var rest = ledger.expectedRest
@@ -148,7 +152,7 @@ public struct EndpointState: Sendable {
         let expected = ledger.deficit(holding: held(adding: newcomer), under: limit, now: now)
         guard let expected, expected > .zero, most > limit, isOwnAlone,
             let bounded = ledger.deficit(
-                holding: bounds.peak(adding: longest), under: most, now: now)
+                holding: common + bounds.peak(adding: longest), under: most, now: now)
         else { return expected }
         return min(expected, bounded)
     }
@@ -158,7 +162,7 @@ public struct EndpointState: Sendable {
 
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
         guard isOwnAlone else { return nil }
-        return ledger.share(holding: bounds.peak(adding: longest), now: now)
+        return ledger.share(holding: common + bounds.peak(adding: longest), now: now)
     }
 
     /// Of those who are there, too many will end about when the newcomer would, by an eighth of its

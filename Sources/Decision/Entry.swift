@@ -53,6 +53,12 @@ struct Entry: Sendable {
     var seat = 0
     /// What it has added to its endpoint's `turnover`.
     var turnover = 0
+    /// Of its prompt, what others of its endpoint hold too.
+    var common = Tokens.zero
+    /// Before it is there: those of them that one has alone until then.
+    var promoted = Tokens.zero
+    /// Leading blocks by which that is known.
+    var knownBlocks = 0
     /// Prompt tokens that its endpoint presumably had to prefill.
     var uncached = Tokens.zero
     var forwardedAt: Instant?
@@ -91,17 +97,20 @@ struct Entry: Sendable {
     /// What it will hold at its end, as far as is expected.
     var whole: Tokens { input + expected }
 
+    /// What it holds alone.
+    var held: Tokens { input - common + streamed }
+
     /// As its endpoint's projection sees it.
     var sequence: PeakWalk.Sequence {
         PeakWalk.Sequence(
-            held: input + streamed, rest: Tokens((rest.count + choices - 1) / choices),
+            held: held, rest: Tokens((rest.count + choices - 1) / choices),
             width: choices)
     }
 
     /// The same if it goes to its bound.
     var longest: PeakWalk.Sequence {
         PeakWalk.Sequence(
-            held: input + streamed, rest: Tokens(max(0, bound.count - each)), width: choices)
+            held: held, rest: Tokens(max(0, bound.count - each)), width: choices)
     }
 
     /// Its place in its queue, while it waits.
@@ -135,6 +144,8 @@ struct Entry: Sendable {
         avoided = endpoint
         stage = .budgeting
         streamed = .zero
+        common = .zero
+        knownBlocks = 0
         uncached = .zero
         forwardedAt = nil
         firstTokenAt = nil

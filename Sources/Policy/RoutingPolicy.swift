@@ -10,8 +10,10 @@ public struct RoutingPolicy: Sendable, Equatable {
     /// So much of a prompt's text is looked at.
     public var maxPrefix = Bytes.kibi(64)
     /// A prompt stays where its beginning is cached until it would wait so much longer there than
-    /// elsewhere.
-    public var prefixGate = Duration.seconds(1)
+    /// elsewhere. Nil: as long as its class may take to the first token, or `usualGate`.
+    public var prefixGate: Duration?
+    /// The gate of a class without targets.
+    public static let usualGate = Duration.seconds(1)
 
     public init() {}
 }

@@ -25,12 +25,18 @@ public struct AffinityChoice: Sendable {
         /// Projected share of its KV cache; breaks ties, and counts a little besides: who decodes
         /// much is slower.
         public var share: Double
+        /// Open sequences: their decoding is a load too, which one hot prefix must not pile up.
+        public var sequences: Int
 
-        public init(endpoint: EndpointID, committed: Tokens, rate: Double, share: Double) {
+        public init(
+            endpoint: EndpointID, committed: Tokens, rate: Double, share: Double,
+            sequences: Int = 0
+        ) {
             self.endpoint = endpoint
             self.committed = committed
             self.rate = rate
             self.share = share
+            self.sequences = sequences
         }
     }
 
@@ -40,6 +46,21 @@ public struct AffinityChoice: Sendable {
     private static let bound = 1.25
     /// Shares that differ by less than this are alike.
     private static let shareMargin = 0.02
+    /// Where fewer decode, a step takes hardly longer for one more.
+    private static let manySequences = 8.0
+    /// The newcomer, and one that will have ended by then.
+    private static let oneMore = 2.0
+
+    private struct Warm {
+        var endpoint = EndpointID(0)
+        var blocks = 0
+        var score = 0.0
+        var sequences = 0
+
+        func isBefore(_ other: Warm) -> Bool {
+            blocks == other.blocks ? score < other.score : blocks > other.blocks
+        }
+    }
 
     private let match: PrefixIndex.Match
     private let prefix: PromptPrefix
@@ -52,7 +73,10 @@ public struct AffinityChoice: Sendable {
     private var load = 0.0
     private var shares = 0.0
     private var least: (endpoint: EndpointID, score: Double)?
-    private var warmest: (endpoint: EndpointID, blocks: Int, score: Double)?
+    private var sequences = 0
+    /// Where it is warm.
+    private var warm = [4 of Warm](repeating: Warm())
+    private var warmCount = 0
 
     /// A prompt of `prompt` tokens that begins with `prefix`; `match` is what the index knows of
     /// that.
@@ -80,28 +104,35 @@ public struct AffinityChoice: Sendable {
         let committed = Double(offer.committed.count) / offer.rate
         load += committed
         shares += offer.share
+        sequences += offer.sequences
         let cached = match.cached(of: prefix, tokens: tokens, on: offer.endpoint)
         let score = Self.delay(of: offer, uncached: prompt - Double(cached.count))
         if least == nil || score < least?.score ?? .infinity { least = (offer.endpoint, score) }
         let blocks = match.blocks(on: offer.endpoint)
-        guard match.count > 0, blocks > match.common else { return }
-        if let present = warmest,
-            present.blocks > blocks
-                || present.blocks == blocks && present.score <= score
-        {
-            return
-        }
-        warmest = (offer.endpoint, blocks, score)
+        guard match.count > 0, blocks > match.common, warmCount < warm.count else { return }
+        warm[warmCount] = Warm(
+            endpoint: offer.endpoint, blocks: blocks, score: score, sequences: offer.sequences)
+        warmCount += 1
     }
 
     /// The endpoint that is warm enough, or, where hashing has to choose, nil: then each offer is
     /// to be given to `hashed` once more.
     public var settled: EndpointID? {
         guard let least else { return nil }
+        var warmest: Warm?
+        for place in 0..<warmCount where !isCrowded(warm[place].sequences) {
+            if warmest.map({ warm[place].isBefore($0) }) ?? true { warmest = warm[place] }
+        }
         if let warmest {
             return warmest.score <= least.score + gate ? warmest.endpoint : least.endpoint
         }
         return key == nil || offers == 1 ? least.endpoint : nil
+    }
+
+    /// Many more decode there than elsewhere.
+    private func isCrowded(_ open: Int) -> Bool {
+        let mean = Double(sequences) / Double(max(offers, 1))
+        return mean >= Self.manySequences && Double(open) > Self.bound * mean + Self.oneMore
     }
 
     /// How well hashing likes an endpoint; nil where it has too much to do. The highest one wins;
@@ -114,7 +145,9 @@ public struct AffinityChoice: Sendable {
         guard committed + own <= max(Self.bound * mean, own) + 1e-9 else { return nil }
         // Its sequences will be decoded there as well: no cache may fill much before the others.
         let share = shares / Double(max(offers, 1))
-        guard offer.share <= Self.bound * share + Self.shareMargin else { return nil }
+        guard offer.share <= Self.bound * share + Self.shareMargin,
+            !isCrowded(offer.sequences)
+        else { return nil }
         return PrefixHash.mix(key, UInt64(offer.endpoint.index) &* 0x9E37_79B9_7F4A_7C15)
     }
 
