@@ -303,6 +303,8 @@ def test_a_tenant_of_a_trace_has_a_number_that_a_table_can_hold(penstock, tmp_pa
         (2, ["--fixture", "Q"], "--fixture Q"),
         (2, ["--fixture", "A", "--rule", "nobody"], "--rule nobody"),
         (2, ["--fixture", "B", "--workload", "nothing"], "nothing"),
+        (2, ["--fixture", "B", "--print-trace"], "--print-trace"),
+        (2, ["--rate", "1", "--print-trace"], "--print-trace"),
         (1, ["--fixture", "E"], "traces/azure2023_conv.csv.gz"),
         (2, ["--rate", "5", "--lose", "9@3s"], "--lose"),
         (2, ["--rate", "5", "--load", "much"], "--load much"),
