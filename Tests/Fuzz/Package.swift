@@ -42,11 +42,13 @@ let package = Package(
         room("Dialects", ["Units", "Wire"]),
         room("Policy", ["Units"]),
         room("Budget", ["Units", "Policy"]),
+        room("Admission", ["Units", "Policy"]),
+        room("Scheduling", ["Units", "Policy"]),
         room("EventLoop", ["Units", "CPlatform"]),
         room(
             "Store",
             [
-                "Units", "Policy", "Budget", "EventLoop", "CHiredis",
+                "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
         room(
