@@ -109,7 +109,11 @@ def test_the_room_of_a_gateway_that_was_killed_is_free_again(redis, start, engin
     eventually(lambda: settled(engine, 13), "the first has it all")
     waiting = send(pool, gateways[1], 5)
     eventually(lambda: gateways[1].queue()["requests"] == 5, "the second waits")
-    time.sleep(0.5)
+
+    def knows() -> bool:
+        return gateways[1].endpoints()[0]["sharing"]["peer_tokens"] > 0
+
+    eventually(knows, "the second has heard what the first holds")
     gateways[0].kill()
     killed = time.monotonic()
     eventually(lambda: len(engine.calls) == 18, "they are let in", 10)
