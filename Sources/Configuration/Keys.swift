@@ -10,7 +10,7 @@ import Units
 enum Keys {
     static let all =
         front + store + http + upstream + routing + models + pools + gpus + classes + clamp
-        + caps + tenants
+        + caps + organisations + tenants
 
     private static let front: [Key] = [
         Key(
