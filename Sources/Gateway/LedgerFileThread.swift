@@ -106,20 +106,31 @@ final class LedgerFileThread {
         while !backlog.isEmpty {
             let now = MonotonicClock.now()
             guard now >= retryAt else { return }
-            text.removeAll()
-            var count = 0
-            while count < backlog.count, text.count < Self.pieceBytes {
-                backlog.append(count, to: &text)
-                count += 1
-            }
+            let (count, bytes) = spell()
             do throws(SystemFault) {
                 let wasDirty = file.isDirty
-                try unsafe file.write(text.readable, now: now, wall: WallClock.now())
+                let lines = unsafe UnsafeRawBufferPointer(rebasing: text.readable[..<bytes])
+                try unsafe file.write(lines, now: now, wall: WallClock.now())
                 wrote(count, wasDirty: wasDirty, now: now)
             } catch {
                 return failed(error, now: now)
             }
         }
+    }
+
+    /// The first lines that wait, as many as go into one piece and into one file, but one at least.
+    private func spell() -> (count: Int, bytes: Int) {
+        let most = min(Self.pieceBytes, policy.rotateSize.count)
+        text.removeAll()
+        var count = 0
+        var bytes = 0
+        while count < backlog.count {
+            backlog.append(count, to: &text)
+            guard count == 0 || text.count <= most else { break }
+            count += 1
+            bytes = text.count
+        }
+        return (count, bytes)
     }
 
     private func wrote(_ count: Int, wasDirty: Bool, now: Instant) {
