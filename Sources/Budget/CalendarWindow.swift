@@ -7,7 +7,7 @@ import Policy
 ///
 /// A window is known by its beginning, so the windows of one zone never overlap, whatever its
 /// clocks do: a day begins when the clock first shows its midnight or a later time, so that a day
-/// with a change of the clocks has 23 or 25 hours. Hours and what is shorter begin anew at a change.
+/// with a change of the clocks has 23 or 25 hours. Hours and what is shorter begin anew at one.
 struct CalendarWindow: Equatable {
     let start: Int64
     let end: Int64

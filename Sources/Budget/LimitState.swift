@@ -15,8 +15,8 @@ import Units
 /// refunded of a charge is exactly the lowest level since it was made (Lindley's recursion with a
 /// smaller arrival). The account keeps a lower bound of that, in one number per charge: the level
 /// right after it, less all that flowed out since. So over any time t admitted requests use at
-/// most capacity + amount × t ÷ window, and the price is that a charge older than a window may get
-/// no refund.
+/// most capacity + amount × t ÷ window, and the price is that a charge older than a window may
+/// get no refund.
 ///
 /// Same operations in the same order as the script in `Store`, on IEEE doubles: both give the same
 /// bits.

@@ -18,8 +18,8 @@ struct OpenReservation: Sendable {
 
 /// The places among one account's concurrent requests, by the ends of their leases.
 ///
-/// What was settled or renewed meanwhile stays in the row until it comes to its turn, or until there
-/// is more of it than of what counts.
+/// What was settled or renewed meanwhile stays in the row until it comes to its turn, or until
+/// there is more of it than of what counts.
 struct LeaseRow: Sendable {
     struct Place: Sendable {
         let end: Int64

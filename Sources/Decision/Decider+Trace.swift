@@ -166,7 +166,7 @@ extension Decider {
         offer.promptWait = state.promptWait(now)
         (offer.committed, offer.prefillPerSecond) = state.prefillAhead(waiting: offer.promptWait)
         let held = state.held(adding: entry.sequence)
-        offer.held = state.ledger.others + held
+        offer.held = state.ledger.beside + held
         offer.share = state.ledger.share(holding: held, now: now)
         guard offer.isAvailable, let load = share(of: id, with: entry, now: now) else {
             return offer

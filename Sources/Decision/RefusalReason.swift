@@ -25,6 +25,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     case queueWaitTooLong
     case noHealthyEndpoint
     case budgetStoreUnavailable
+    case ledgerUnavailable
     case gatewayOverloaded
     case draining
     case upstreamFailed
@@ -44,7 +45,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .headerTooLarge: 431
         case .limit: 429
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
-            .budgetStoreUnavailable, .gatewayOverloaded, .draining:
+            .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
             503
         case .upstreamFailed: 502
         case .deadlineExceeded: 504
@@ -72,6 +73,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .queueWaitTooLong: "queue_wait_too_long"
         case .noHealthyEndpoint: "no_healthy_endpoint"
         case .budgetStoreUnavailable: "budget_store_unavailable"
+        case .ledgerUnavailable: "ledger_unavailable"
         case .gatewayOverloaded: "gateway_overloaded"
         case .draining: "draining"
         case .upstreamFailed: "upstream_failed"
@@ -106,7 +108,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .modelNotAllowed, .classNotAllowed: "permission_error"
         case .limit(let kind): Self.type(of: kind)
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
-            .budgetStoreUnavailable, .gatewayOverloaded, .draining:
+            .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
             "service_unavailable_error"
         case .upstreamFailed: "server_error"
         case .deadlineExceeded: "timeout_error"

@@ -21,7 +21,7 @@ struct AdminPages {
         GET  /admin/throttles?tenant=&reason=&since=&limit=
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
-        GET  /admin/config
+        GET  /admin/ledger  /admin/config
         POST /admin/reload
         POST /admin/endpoints/{host:port}/drain  /undrain
 
@@ -49,6 +49,7 @@ struct AdminPages {
         case .pools: pools(to: &text)
         case .endpoints: endpoints(to: &text)
         case .queues: queues(to: &text)
+        case .ledger: ledger(to: &text)
         case .request(let name):
             return RequestPage(control).write(name, AdminQuery(query), to: &text)
         default: return false
@@ -112,6 +113,18 @@ struct AdminPages {
         }
         json.endArray()
         counts(of: tenant, totals, to: &json)
+        ratios(of: tenant, to: &json)
+        json.endObject()
+    }
+
+    /// What its prompts' estimates are multiplied with, by model.
+    private func ratios(of tenant: TenantPolicy, to json: inout JSONWriter) {
+        json.key("prompt_ratios")
+        json.beginObject()
+        for (model, ratio) in control.promptRatios(of: tenant) {
+            json.key(policy.models[model.index].name)
+            json.double(ratio)
+        }
         json.endObject()
     }
 
@@ -288,6 +301,10 @@ struct AdminPages {
         json.member("scraped_tokens", state.ledger.reading?.usedTokens?.count)
         json.member("projected_tokens", state.projection.count)
         json.member("others_tokens", state.ledger.others.count)
+        json.member("given_back_tokens", state.ledger.givenBack.count)
+        json.number("ledger_error", state.ledger.error.share)
+        json.key("ledger_alert")
+        json.bool(state.ledger.error.isAlerting)
         json.key("projected_share")
         if let share = state.share(now: now) {
             json.double(share)

@@ -21,8 +21,8 @@ enum RateLimitFields {
         standings(requests, tokens, refused, to: &fields)
     }
 
-    /// Of the limits of a unit the one that refused; else the one of which the smallest part remains,
-    /// the first where several are equal.
+    /// Of the limits of a unit the one that refused; else the one of which the smallest part is
+    /// left, the first where several are equal.
     private static func tightest(
         _ snapshot: LimitsSnapshot, _ refused: Refusal?, _ isOfUnit: (LimitQuantity) -> Bool
     ) -> LimitStanding? {

@@ -33,6 +33,7 @@ extension Worker {
             exchange,
             wasForwarded
                 ? .used(Demand(input: used.input, output: used.output, cost: cost)) : .nothing)
+        if wasForwarded, !shared.ledger.isEmpty { writeDown(exchange, outcome, used, source) }
         exchange.state = .over
         if let ticket = exchange.ticket {
             decide(
@@ -40,6 +41,7 @@ extension Worker {
                     ticket,
                     Ending(
                         output: used.output, generating: exchange.generating,
+                        input: source == .engine ? used.input : nil,
                         isComplete: outcome == .completed,
                         isEngineFault: exchange.isEngineFault)))
         }
@@ -50,6 +52,20 @@ extension Worker {
         exchanges.remove(exchange.id.key)
     }
 
+    /// One event for each sink of the ledger.
+    private func writeDown(
+        _ exchange: Exchange, _ outcome: Outcome, _ used: Usage, _ source: SettledUsage.Source
+    ) {
+        guard let model = exchange.model else { return }
+        let named = exchange.policy.models[model.index]
+        let event = LedgerEvent(
+            at: loop.now, time: loop.wall, name: exchange.name,
+            tenant: exchange.policy.tenants[exchange.tenant.index].name, key: exchange.key,
+            trafficClass: exchange.policy.classes[exchange.trafficClass.index].name,
+            model: named.name, price: named.price, outcome: outcome, usage: used, source: source)
+        for lane in shared.ledger { lane.post(event) }
+    }
+
     /// What the engine said it used; where it said nothing, what was counted.
     private func use(
         _ exchange: Exchange, wasForwarded: Bool, _ outcome: Outcome
@@ -58,8 +74,13 @@ extension Worker {
         guard wasForwarded, exchange.status == 200 || exchange.counted > .zero else {
             return (Usage(input: .zero, output: .zero), .none)
         }
-        let counted = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        let counted = Usage(input: Self.promptTokens(exchange), output: exchange.counted)
         return (counted, .counted)
+    }
+
+    /// What its prompt was taken for.
+    private static func promptTokens(_ exchange: Exchange) -> Tokens {
+        exchange.ask?.input ?? exchange.arrival?.input ?? .zero
     }
 
     private func count(
@@ -90,7 +111,8 @@ extension Worker {
             }
         }
         if let arrival = exchange.arrival, exchange.usage != nil, used.input > .zero {
-            record.estimateRatio = Double(arrival.input.count) / Double(used.input.count)
+            let estimate = exchange.ask?.input ?? arrival.input
+            record.estimateRatio = Double(estimate.count) / Double(used.input.count)
         }
         shared.metrics[index].count(record)
     }
@@ -138,7 +160,7 @@ extension Worker {
     private func endEarly(_ exchange: Exchange) {
         guard let server = exchange.server, let reader = exchange.reader else { return }
         text.removeAll()
-        let used = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        let used = Usage(input: Self.promptTokens(exchange), output: exchange.counted)
         EarlyEnd(
             dialect: exchange.dialect, id: exchange.name.text,
             model: modelName(exchange),

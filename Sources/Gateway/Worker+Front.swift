@@ -81,6 +81,11 @@ extension Worker {
         if isDraining {
             return refuse(server, name, Refusal(.draining, retryAfter: .seconds(1)))
         }
+        if dialect != nil, shared.refusesForLedger(now: loop.now) {
+            return refuse(
+                server, name, Refusal(.ledgerUnavailable, retryAfter: .seconds(1)),
+                tenant: tenant)
+        }
         if let length = server.announcedLength, length > policy.http.maxBody.count {
             return refuse(
                 server, name,

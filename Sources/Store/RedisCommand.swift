@@ -16,6 +16,8 @@ enum ScriptRun {
     case probe
     /// Of `SharingScript`, on a link of its own.
     case exchange(SharingRun)
+    /// Of one of the ledger's scripts, on a link of its own.
+    case ledger(LedgerRun)
 
     /// The task as the script is called with it.
     var call: RedisCommandWriter.Call {
@@ -32,7 +34,7 @@ enum ScriptRun {
         case .usage(let account):
             RedisCommandWriter.Call(
                 operation: "usage", account: account, reservation: Self.noReservation)
-        case .probe, .exchange:
+        case .probe, .exchange, .ledger:
             RedisCommandWriter.Call(
                 operation: "probe", account: .unlimited, reservation: Self.noReservation)
         }

@@ -79,10 +79,10 @@ struct ScopeTests {
         #expect(team?.limit == 600 && team?.used == 400 && team?.requested == 300)
         #expect(used(0) == [400, 400, 400])
         #expect(reserve(2, 450).isReserved)
-        let whole = reserve(2, 51).refusal
+        let whole = reserve(1, 60).refusal
         #expect(whole?.scope == .organisation && whole?.used == 850)
-        #expect(whole?.wait == .microseconds(66_667))
-        #expect(used(2) == [850, 450])
+        #expect(whole?.wait == .microseconds(666_667))
+        #expect(used(1) == [850, 400, 0])
     }
 
     @Test("a limit of a model is its own, and counts for the tenant too")
