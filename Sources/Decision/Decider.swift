@@ -41,7 +41,7 @@ public struct Decider: Sendable {
     var order: [Int] = []
     var outputs: OutputEstimate
     /// Why recent requests were decided about as they were.
-    var traces: NumberedRing<DecisionTrace>
+    var traces: DecisionTraces
     /// When the event that is being handled happened.
     var present = Instant(nanoseconds: 0)
     var random: SplitMix64
@@ -61,7 +61,7 @@ public struct Decider: Sendable {
         prompts = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
         random = SplitMix64(seed: seed)
-        traces = NumberedRing(limit: policy.requestHistory)
+        traces = DecisionTraces(limit: policy.requestHistory)
         grow()
         gaugeAll(now: present)
     }

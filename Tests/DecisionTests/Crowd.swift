@@ -355,6 +355,10 @@ struct Crowd {
             if queue.fair.waiting > waiting.count { fail("a tenant waits without a request") }
         }
         for endpoint in plan.endpoints { check(endpoint.id) }
+        let (input, expected) = (Tokens(1 + steps * 7 % 6_000), Tokens(steps * 13 % 3_000))
+        let isSound = decider.gaugesAreSound(
+            input: input, expected: expected, bound: expected + expected, now: machine.now)
+        if !isSound { fail("a gauge promises what a close look does not find") }
     }
 
     /// The machine's account of an endpoint is the sum over those who are there.
