@@ -2,7 +2,7 @@
 
 import Admission
 import Policy
-import Units
+public import Units
 
 /// A request as endpoints see it that may take it.
 struct Newcomer {
