@@ -12,6 +12,8 @@ public import Units
 /// the others stands, outside it moves to the nearer bound: nothing is counted twice, whatever
 /// began, grew or ended while the scrape was under way.
 ///
+/// What a reading lacks of the own account is given back slowly: `LedgerError`.
+///
 /// A scrape that stays away neither fills nor empties the endpoint: the own account stands, the
 /// others' share stands, and the room shrinks slowly.
 public struct EndpointLedger: Sendable {
@@ -56,6 +58,15 @@ public struct EndpointLedger: Sendable {
     private var left = Tokens.zero
     /// Own tokens that have left since the beginning.
     public private(set) var released = 0
+    /// Own sequences that have had their first token: now, when the engine was asked, and of these
+    /// those that have left since.
+    private var begun = 0
+    private var certainlyRunning = 0
+    private var ended = 0
+    /// How far the account is from what the engine reports.
+    public private(set) var error = LedgerError()
+    /// Whether what an engine lacks is given back; a simulation may do without.
+    public var givesBack = true
 
     /// `staleAfter`: how old a reading may be before it counts as late, usually a few scrape
     /// intervals.
@@ -77,6 +88,7 @@ public struct EndpointLedger: Sendable {
         reading = nil
         readAt = nil
         others = .zero
+        error = LedgerError()
         mark()
     }
 
@@ -86,8 +98,16 @@ public struct EndpointLedger: Sendable {
     /// resident tokens and half of the own expected rest, since they end at different times. Those
     /// that end together hold more: see `PeakWalk`.
     public var projection: Tokens {
-        others + resident + Tokens((expectedRest.count + 1) / 2)
+        beside + resident + Tokens((expectedRest.count + 1) / 2)
     }
+
+    /// Own tokens that the engine has been seen to lack.
+    public var givenBack: Tokens {
+        givesBack ? error.givenBack(released: released) : .zero
+    }
+
+    /// What counts beside the own account: others' tokens, less what this one is too large by.
+    public var beside: Tokens { others - givenBack }
 
     /// What a request adds to the projection, at most.
     public static func need(input: Tokens, expectedOutput: Tokens) -> Tokens {
@@ -112,7 +132,7 @@ public struct EndpointLedger: Sendable {
     /// a known capacity.
     public func share(holding own: Tokens, now: Instant) -> Double? {
         guard let capacity, capacity > .zero else { return nil }
-        return Double((others + own).count) / Double(capacity.count) + staleness(now)
+        return Double((beside + own).count) / Double(capacity.count) + staleness(now)
     }
 
     /// Tokens by which the same is over `limit`, a share of the capacity; zero or less within it.
@@ -120,7 +140,7 @@ public struct EndpointLedger: Sendable {
     public func deficit(holding own: Tokens, under limit: Double, now: Instant) -> Tokens? {
         guard let capacity, capacity > .zero else { return nil }
         let allowed = (limit - staleness(now)) * Double(capacity.count)
-        return others + own - Tokens(Int(allowed))
+        return beside + own - Tokens(Int(allowed))
     }
 
     /// `tokens` are within `limit`, a share of the capacity, on the endpoint when it is empty. True
@@ -166,7 +186,10 @@ public struct EndpointLedger: Sendable {
     }
 
     /// A sequence with this prompt has had its first token: all of its prompt is in the cache.
-    public mutating func firstToken(input: Tokens) { prefilling -= input }
+    public mutating func firstToken(input: Tokens) {
+        prefilling -= input
+        begun += 1
+    }
 
     /// A sequence has grown by `tokens`; its expected rest changed from `before` to `after`.
     public mutating func grow(by tokens: Tokens, rest before: Tokens, to after: Tokens) {
@@ -183,6 +206,10 @@ public struct EndpointLedger: Sendable {
         sequences -= 1
         left += held
         released += held.count
+        if prompt == .zero, begun > 0 {
+            begun -= 1
+            ended += 1
+        }
         invariant(
             resident >= .zero && expectedRest >= .zero && prefilling >= .zero && sequences >= 0,
             "a ledger gives back what it took")
@@ -198,11 +225,16 @@ public struct EndpointLedger: Sendable {
     public struct Sighting: Sendable, Equatable {
         var surely: Tokens
         var possibly: Tokens
+        /// Own tokens that should have been there.
+        var certain: Tokens
+        /// It is no older than the question, and nothing was pushed out of the cache: what lacks
+        /// was never there.
+        var isSound: Bool
     }
 
     /// The engine has answered. What it did not tell stays as it was.
     public mutating func read(_ new: EngineReading, now: Instant) {
-        if let sighting = sight(new, now: now) { settle(sighting) }
+        if let sighting = sight(new, now: now) { settle(sighting, now: now) }
     }
 
     /// The same, while what other gateways hold is told apart: `settle` follows once it is known
@@ -219,15 +251,29 @@ public struct EndpointLedger: Sendable {
         let unseen = Tokens(Self.unseenPerSequence * sequences)
         return Sighting(
             surely: used - (resident + left + unseen),
-            possibly: used - max(.zero, certain - left))
+            possibly: used - max(.zero, certain - left), certain: max(.zero, certain - left),
+            isSound: isSound(new, used))
     }
 
     /// Of what was sighted, other gateways that tell of themselves had from `least` to `most`.
     public mutating func settle(
-        _ sighting: Sighting, least: Tokens = .zero, most: Tokens = .zero
+        _ sighting: Sighting, least: Tokens = .zero, most: Tokens = .zero, now: Instant
     ) {
         let surely = sighting.surely - most
-        others = max(.zero, min(max(others, surely), sighting.possibly - least))
+        let possibly = sighting.possibly - least
+        others = max(.zero, min(max(others, surely), possibly))
+        error.observe(
+            missing: sighting.isSound ? max(.zero, .zero - possibly) : .zero,
+            of: sighting.certain + least, others: others, capacity: capacity ?? .zero,
+            released: released, now: now)
+    }
+
+    /// Engines whose metrics are old do not show all sequences that run, and those that have pushed
+    /// some out are full.
+    private func isSound(_ reading: EngineReading, _ used: Tokens) -> Bool {
+        guard let capacity else { return false }
+        return reading.running >= certainlyRunning - ended
+            && Double(used.count) <= LedgerError.full * Double(capacity.count)
     }
 
     /// So much of the others' share is told by themselves from now on.
@@ -242,5 +288,7 @@ public struct EndpointLedger: Sendable {
     private mutating func mark() {
         certain = resident - prefilling
         left = .zero
+        certainlyRunning = begun
+        ended = 0
     }
 }

@@ -241,7 +241,7 @@ extension Decider {
         let wait = shared.policy.refresh + SharingPolicy.beat
         if let seen = endpoints[endpoint.index].shared?.understood(now, after: wait) {
             endpoints[endpoint.index].ledger.settle(
-                seen.0, least: seen.least, most: seen.most)
+                seen.0, least: seen.least, most: seen.most, now: now)
         }
         gauge(endpoint, now: now)
     }

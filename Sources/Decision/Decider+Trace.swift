@@ -167,7 +167,7 @@ extension Decider {
         (offer.committed, offer.prefillPerSecond) = endpoints[place].prefillAhead(
             waiting: offer.promptWait)
         let held = endpoints[place].held(adding: entry.sequence)
-        offer.held = endpoints[place].ledger.others + held
+        offer.held = endpoints[place].ledger.beside + held
         offer.share = endpoints[place].ledger.share(holding: held, now: now)
         guard offer.isAvailable, let load = load(offer, entry, now: now) else { return offer }
         offer.fits = true

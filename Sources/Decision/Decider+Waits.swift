@@ -287,8 +287,9 @@ extension Decider {
     private func fits(
         _ claim: Claim, besideOthersAt endpoint: EndpointID, _ now: Instant
     ) -> Bool {
-        let deficit = endpoints[endpoint.index].ledger.deficit(
-            holding: claim.whole, under: claim.limit, now: now)
+        let ledger = endpoints[endpoint.index].ledger
+        let deficit = ledger.deficit(
+            holding: ledger.givenBack + claim.whole, under: claim.limit, now: now)
         return deficit.map { $0 <= .zero } ?? true
     }
 

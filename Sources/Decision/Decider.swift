@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Admission
+public import Admission
 import Budget
 import Estimation
 public import Policy
@@ -40,6 +40,10 @@ public struct Decider: Sendable {
     /// The places of the classes in the order in which they have their turn.
     var order: [Int] = []
     var outputs: OutputEstimate
+    /// By how much prompts differ from their estimates.
+    var lengths: PromptRatio
+    /// Whether estimates learn from what engines report; a simulation may do without.
+    public var learnsPrompts = true
     /// Why recent requests were decided about as they were.
     var traces: DecisionTraces
     /// When the event that is being handled happened.
@@ -60,6 +64,7 @@ public struct Decider: Sendable {
         held = HeldPrefixes(limit: policy.routing.prefixBlocks)
         prompts = Slab(limit: limit)
         outputs = OutputEstimate(limit: 4_096)
+        lengths = PromptRatio(limit: 4_096)
         random = SplitMix64(seed: seed)
         traces = DecisionTraces(limit: policy.requestHistory)
         grow()
@@ -70,6 +75,10 @@ public struct Decider: Sendable {
     public var endpointStates: [EndpointState] { endpoints }
     /// What is known of one endpoint.
     public func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    /// How far its account is from what the engine reports.
+    public func ledgerError(of endpoint: EndpointID) -> LedgerError {
+        endpoints[endpoint.index].ledger.error
+    }
     /// The projected share of an endpoint's KV cache, as it decides; nil without a known capacity.
     public func share(of endpoint: EndpointID, now: Instant) -> Double? {
         endpoints[endpoint.index].share(now: now)
@@ -130,13 +139,14 @@ public struct Decider: Sendable {
         _ request: RequestID, _ arrival: Arrival, now: Instant, into actions: inout [Action]
     ) {
         let longest = longestPrompt(arrival)
-        guard arrival.input <= longest else {
+        let input = promptTokens(arrival)
+        guard input <= longest else {
             let refusal = Refusal(
                 .contextLengthExceeded, limit: Double(longest.count),
-                requested: Double(arrival.input.count))
+                requested: Double(input.count))
             return actions.append(.refuse(request, refusal))
         }
-        var entry = estimated(request, arrival)
+        var entry = estimated(request, arrival, input: input)
         traceArrival(entry, now: now)
         switch placement(of: entry) {
         case .asAsked: break
@@ -155,9 +165,9 @@ public struct Decider: Sendable {
             return actions.append(.refuse(request, refusal))
         }
         let ask = BudgetAsk(
-            tenant: arrival.tenant, input: arrival.input, output: entry.expected,
+            tenant: arrival.tenant, input: entry.input, output: entry.expected,
             cost: Self.cost(
-                policy.models[arrival.model.index].price, input: arrival.input,
+                policy.models[arrival.model.index].price, input: entry.input,
                 output: entry.expected))
         if entry.trafficClass != arrival.trafficClass {
             actions.append(.deferred(request, to: entry.trafficClass))
@@ -172,9 +182,11 @@ public struct Decider: Sendable {
         return min(context, cap ?? context)
     }
 
-    private func estimated(_ request: RequestID, _ arrival: Arrival) -> Entry {
+    private func estimated(
+        _ request: RequestID, _ arrival: Arrival, input: Tokens
+    ) -> Entry {
         let context = policy.models[arrival.model.index].contextLength
-        let room = Tokens(max(1, context.count - arrival.input.count))
+        let room = Tokens(max(1, context.count - input.count))
         var bound = min(max(arrival.bound ?? room, Tokens(1)), room)
         var isClamped = false
         if let cap = policy.tenants[arrival.tenant.index].limits.maxCompletionTokens,
@@ -197,7 +209,7 @@ public struct Decider: Sendable {
             request: request, tenant: arrival.tenant, model: arrival.model,
             trafficClass: arrival.trafficClass,
             pool: policy.classes[arrival.trafficClass.index].pool,
-            input: max(.zero, arrival.input),
+            input: input, estimated: max(.zero, arrival.input),
             choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
             isStreamed: arrival.isStreamed,
             deadline: arrival.deadline, trace: arrival.trace, bound: bound, isClamped: isClamped,
@@ -285,6 +297,7 @@ public struct Decider: Sendable {
         if ending.isComplete { endpoints[endpoint.index].health.delivered() }
         gauge(endpoint, now: now)
         guard ending.isComplete else { return }
+        learnPrompt(entry, ending)
         guard !entry.isOutputless else { return }
         let each = ending.output.count / entry.choices
         // Nor does an answer tell how long it would have been that pressure has cut short.

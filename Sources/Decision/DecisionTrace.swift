@@ -91,8 +91,10 @@ public struct DecisionTrace: Sendable {
     public var trafficClass: ClassID
     /// The pool that it is for.
     public var pool: PoolID
-    /// Estimated prompt tokens, all choices.
+    /// Estimated prompt tokens, all choices, corrected by what was learnt.
     public var input: Tokens
+    /// The same as the prompt's texts tell.
+    public var estimated: Tokens
     /// Expected output tokens, all choices.
     public var expected: Tokens
     /// Output bound of one choice, after every cap.
@@ -138,6 +140,7 @@ public struct DecisionTrace: Sendable {
         trafficClass = entry.trafficClass
         pool = entry.pool
         input = entry.input
+        estimated = entry.estimated
         expected = entry.expected
         bound = entry.bound
         isClamped = entry.isClamped

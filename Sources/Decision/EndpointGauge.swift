@@ -70,11 +70,12 @@ struct EndpointGauge: Sendable {
         isAvailable = state.isAvailable
         capacity = state.ledger.capacity?.count ?? 0
         let others = state.ledger.others.count
-        resident = others + state.ledger.resident.count
+        let beside = state.ledger.beside.count
+        resident = beside + state.ledger.resident.count
         isMany = state.walk.count >= PeakWalk.exactly
         half = isMany ? state.ledger.expectedRest.count : 0
         // The peak of all may be lower than a walk of the own: cohorts are coarser.
-        if state.shared == nil { peak = others + (state.common + state.walk.least).count }
+        if state.shared == nil { peak = beside + (state.common + state.walk.least).count }
         if state.isOwnAlone { bounded = others + (state.common + state.bounds.least).count }
         if state.shared == nil {
             most =

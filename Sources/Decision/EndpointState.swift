@@ -152,7 +152,8 @@ public struct EndpointState: Sendable {
         let expected = ledger.deficit(holding: held(adding: newcomer), under: limit, now: now)
         guard let expected, expected > .zero, most > limit, isOwnAlone,
             let bounded = ledger.deficit(
-                holding: common + bounds.peak(adding: longest), under: most, now: now)
+                holding: ledger.givenBack + common + bounds.peak(adding: longest), under: most,
+                now: now)
         else { return expected }
         return min(expected, bounded)
     }
@@ -162,7 +163,9 @@ public struct EndpointState: Sendable {
 
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
         guard isOwnAlone else { return nil }
-        return ledger.share(holding: common + bounds.peak(adding: longest), now: now)
+        // What nobody can exceed counts in full.
+        return ledger.share(
+            holding: ledger.givenBack + common + bounds.peak(adding: longest), now: now)
     }
 
     /// Of those who are there, too many will end about when the newcomer would, by an eighth of its
@@ -200,7 +203,7 @@ public struct EndpointState: Sendable {
     }
 
     /// The tokens of that projection, everybody's.
-    public var projection: Tokens { ledger.others + held() }
+    public var projection: Tokens { ledger.beside + held() }
 
     /// The rate at which requests like those that are open now are taken in and given back.
     public var turnoverPerSecond: Double {

@@ -24,7 +24,10 @@ struct Entry: Sendable {
     var trafficClass: ClassID
     /// The pool of its class when it arrived; another one only where that is gone.
     var pool: PoolID
+    /// Prompt tokens, corrected by what is known of the tenant's.
     let input: Tokens
+    /// The same as its texts tell.
+    let estimated: Tokens
     let choices: Int
     let isForced: Bool
     let isOutputless: Bool

@@ -63,6 +63,8 @@ public struct Ending: Sendable {
     public var output: Tokens
     /// From the first token to the last.
     public var generating: Duration
+    /// Prompt tokens as the engine reported them; nil where it did not.
+    public var input: Tokens?
     /// The engine served it to its end: its length may be learnt from.
     public var isComplete: Bool
     /// The endpoint is to blame: it broke off.
@@ -70,11 +72,12 @@ public struct Ending: Sendable {
 
     /// One that brought nothing and blames nobody.
     public init(
-        output: Tokens = .zero, generating: Duration = .zero, isComplete: Bool = false,
-        isEngineFault: Bool = false
+        output: Tokens = .zero, generating: Duration = .zero, input: Tokens? = nil,
+        isComplete: Bool = false, isEngineFault: Bool = false
     ) {
         self.output = output
         self.generating = generating
+        self.input = input
         self.isComplete = isComplete
         self.isEngineFault = isEngineFault
     }

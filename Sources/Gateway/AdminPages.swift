@@ -106,6 +106,18 @@ struct AdminPages {
         }
         json.endArray()
         counts(of: tenant, totals, to: &json)
+        ratios(of: tenant, to: &json)
+        json.endObject()
+    }
+
+    /// What its prompts' estimates are multiplied with, by model.
+    private func ratios(of tenant: TenantPolicy, to json: inout JSONWriter) {
+        json.key("prompt_ratios")
+        json.beginObject()
+        for (model, ratio) in control.promptRatios(of: tenant) {
+            json.key(policy.models[model.index].name)
+            json.double(ratio)
+        }
         json.endObject()
     }
 
@@ -282,6 +294,10 @@ struct AdminPages {
         json.member("scraped_tokens", state.ledger.reading?.usedTokens?.count)
         json.member("projected_tokens", state.projection.count)
         json.member("others_tokens", state.ledger.others.count)
+        json.member("given_back_tokens", state.ledger.givenBack.count)
+        json.number("ledger_error", state.ledger.error.share)
+        json.key("ledger_alert")
+        json.bool(state.ledger.error.isAlerting)
         json.key("projected_share")
         if let share = state.share(now: now) {
             json.double(share)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Admission
 import Budget
 import Decision
 import Policy
@@ -30,6 +31,17 @@ extension Control {
 
     func endpointStates() -> [EndpointState] {
         shared.decider.withLock { $0.endpointStates }
+    }
+
+    /// What a tenant's estimates are multiplied with, of each of its models.
+    func promptRatios(of tenant: TenantPolicy) -> [(ModelID, Double)] {
+        shared.decider.withLock { decider in
+            tenant.models.map { ($0, decider.promptRatio(of: tenant.id, for: $0)) }
+        }
+    }
+
+    func ledgerError(of endpoint: EndpointID) -> LedgerError {
+        shared.decider.withLock { $0.ledgerError(of: endpoint) }
     }
 
     func sharingStatus() -> SharingStatus? {

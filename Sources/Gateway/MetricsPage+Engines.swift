@@ -68,14 +68,28 @@ extension MetricsPage {
                 states[place].ledger.capacity.map { Double($0.count) * bytes }
             }
         }
-        gauge("penstock_kv_projected_ratio", "Projected KV use as a share of the capacity.") {
-            states[$0].share(now: control.loop.now)
-        }
+        accounts(states, gauge)
         gauge("penstock_endpoint_up", "1 while the endpoint is in rotation.") {
             states[$0].health.isAvailable ? 1 : 0
         }
         gauge("penstock_scrape_duration_seconds", "How long the last scrape took.") {
             control.probes[$0].took?.seconds
+        }
+    }
+
+    /// What is accounted for there.
+    private func accounts(
+        _ states: [EndpointState],
+        _ gauge: (StaticString, StaticString, (Int) -> Double?) -> Void
+    ) {
+        gauge("penstock_kv_projected_ratio", "Projected KV use as a share of the capacity.") {
+            states[$0].share(now: control.loop.now)
+        }
+        gauge(
+            "penstock_kv_ledger_error_ratio",
+            "Tokens that the engine reports less those accounted for, as a share of the capacity."
+        ) {
+            states[$0].ledger.error.share
         }
     }
 

@@ -38,6 +38,8 @@ struct Probe {
     var took: Duration?
     var lastFault: String?
     var failures = 0
+    /// The log has said that its account and its reports differ.
+    var hasLedgerAlert = false
     /// The wheel will come back to it. Not so once its endpoint has left the configuration.
     var isPlanned = false
 
@@ -262,6 +264,7 @@ extension Control {
         note(place, fault)
         if let metrics = probes[place].metrics { probes[place].last = metrics }
         decide(.probed(probes[place].endpoint, probes[place].metrics.map(reading)))
+        noteLedger(place)
         let next = probes[place].startedAt + policy.upstream.scrapeInterval
         if next - loop.now > policy.upstream.idleTimeout { dropKept(place) }
         schedule(place, at: next)
@@ -303,6 +306,25 @@ extension Control {
         note(place, fault)
         decide(.probeFailed(probes[place].endpoint, kind))
         schedule(place, at: loop.now + policy.upstream.scrapeInterval)
+    }
+
+    /// The log has a line when an engine's reports and its account differ for long, and when they
+    /// do not any more.
+    private func noteLedger(_ place: Int) {
+        let error = ledgerError(of: probes[place].endpoint)
+        guard error.isAlerting != probes[place].hasLedgerAlert else { return }
+        probes[place].hasLedgerAlert = error.isAlerting
+        let name = policy.endpoints[place].authority
+        guard error.isAlerting, let share = error.share else {
+            return shared.log.write("kv ledger \(name): agrees with the engine again")
+        }
+        let percent = Int((abs(share) * 100).rounded())
+        shared.log.write(
+            share > 0
+                ? "kv ledger \(name): the engine holds \(percent) % of its cache more than is "
+                    + "accounted for: others send to it, or prompts are longer than estimated"
+                : "kv ledger \(name): the engine holds \(percent) % of its cache less than is "
+                    + "accounted for: prompts are shorter than estimated, or share more")
     }
 
     /// The log has a line for every new fault and for the recovery, not for every probe.

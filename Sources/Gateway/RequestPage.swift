@@ -117,6 +117,7 @@ struct RequestPage {
         guard let input = decision?.input ?? trace.input else { return json.null() }
         json.beginObject()
         json.member("input", input.count)
+        json.member("input_by_text", (decision?.estimated ?? trace.input)?.count)
         json.member("output_expected", decision?.expected.count)
         json.member("output_bound", decision?.bound.count)
         json.member("output_bound_asked", trace.askedBound?.count)

@@ -39,6 +39,7 @@ extension Worker {
                     ticket,
                     Ending(
                         output: used.output, generating: exchange.generating,
+                        input: source == .engine ? used.input : nil,
                         isComplete: outcome == .completed,
                         isEngineFault: exchange.isEngineFault)))
         }
@@ -65,8 +66,13 @@ extension Worker {
         guard wasForwarded, exchange.status == 200 || exchange.counted > .zero else {
             return (Usage(input: .zero, output: .zero), .none)
         }
-        let counted = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        let counted = Usage(input: Self.promptTokens(exchange), output: exchange.counted)
         return (counted, .counted)
+    }
+
+    /// What its prompt was taken for.
+    private static func promptTokens(_ exchange: Exchange) -> Tokens {
+        exchange.ask?.input ?? exchange.arrival?.input ?? .zero
     }
 
     private func count(
@@ -97,7 +103,8 @@ extension Worker {
             }
         }
         if let arrival = exchange.arrival, exchange.usage != nil, used.input > .zero {
-            record.estimateRatio = Double(arrival.input.count) / Double(used.input.count)
+            let estimate = exchange.ask?.input ?? arrival.input
+            record.estimateRatio = Double(estimate.count) / Double(used.input.count)
         }
         shared.metrics[index].count(record)
     }
@@ -145,7 +152,7 @@ extension Worker {
     private func endEarly(_ exchange: Exchange) {
         guard let server = exchange.server, let reader = exchange.reader else { return }
         text.removeAll()
-        let used = Usage(input: exchange.arrival?.input ?? .zero, output: exchange.counted)
+        let used = Usage(input: Self.promptTokens(exchange), output: exchange.counted)
         EarlyEnd(
             dialect: exchange.dialect, id: exchange.name.text,
             model: modelName(exchange),

@@ -40,7 +40,7 @@ extension Fleet {
         let request = workload.trace.requests[client]
         var arrival = Arrival(
             tenant: TenantID(request.tenant % max(1, policy.tenants.count)), model: ModelID(0),
-            trafficClass: ClassID(setup.trafficClass), input: outcomes[client].prompt, bound: nil,
+            trafficClass: ClassID(setup.trafficClass), input: guess(of: client), bound: nil,
             prefix: prefix(of: request))
         switch workload.told {
         case .nothing: break
@@ -53,6 +53,13 @@ extension Fleet {
             arrival.isForced = true
         }
         return arrival
+    }
+
+    /// What its prompt is taken for by its text.
+    private func guess(of client: Int) -> Tokens {
+        let prompt = outcomes[client].prompt
+        guard setup.promptBias != 1 else { return prompt }
+        return Tokens(max(1, Int((Double(prompt.count) * setup.promptBias).rounded())))
     }
 
     /// The hashes of a trace stand for the names of blocks, as many bytes as tokens in each.

@@ -89,7 +89,9 @@ extension Fleet {
                 gateway,
                 .ended(
                     ticket,
-                    Ending(output: output, generating: instant - first, isComplete: true)))
+                    Ending(
+                        output: output, generating: instant - first,
+                        input: outcomes[client].prompt, isComplete: true)))
         }
     }
 

@@ -162,6 +162,10 @@ public struct Fleet {
                     sharing: setup.sharesStore
                         ? SharingPolicy(GatewayID(raw: UInt64(place))) : nil))
         }
+        for place in deciders.indices {
+            deciders[place].learnsPrompts = setup.learnsPrompts
+            if !setup.givesBack { deciders[place].keepAccounts() }
+        }
         if setup.sharesStore { store = SharedStore(endpoints: setup.endpoints) }
         if policy.tenants.contains(where: { !$0.limits.rates.isEmpty }) {
             budgets = Budgets(lease: .seconds(365 * 86_400), maxReservations: unresolved)

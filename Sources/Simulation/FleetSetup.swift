@@ -61,6 +61,11 @@ public struct FleetSetup: Sendable {
     public var clamp: ClampPolicy?
     public var patience = Patience.none
     public var losses: [FleetLoss] = []
+    /// What gateways take prompts for, as a multiple of what they are.
+    public var promptBias = 1.0
+    /// Gateways learn from what engines report of prompts, and give back what caches lack.
+    public var learnsPrompts = true
+    public var givesBack = true
     /// Prompt tokens that one of a request's prefix hashes covers.
     public var prefixUnit = Trace.prefixUnit
     /// Requests a second that the fleet sustains: what `rate` takes its share of.

@@ -99,6 +99,17 @@ struct SimulateCommand: ParsableCommand {
     @Flag(name: .long, help: "Without --config: output bounds are lowered under pressure.")
     var clamp = false
 
+    @Option(
+        name: .customLong("prompt-bias"),
+        help: "What gateways take prompts for, as a multiple of what they are: 1.15.")
+    var promptBias = 1.0
+
+    @Flag(name: .customLong("no-learning"), help: "Estimates of prompts learn nothing.")
+    var noLearning = false
+
+    @Flag(name: .customLong("no-give-back"), help: "Accounts stay, whatever caches lack of them.")
+    var noGiveBack = false
+
     @Flag(name: .long, help: "Exit code 1 where a bar of the fixture is missed.")
     var check = false
 
@@ -122,6 +133,9 @@ struct SimulateCommand: ParsableCommand {
         }
         guard gateways.allSatisfy({ (1...256).contains($0) }), endpoints ?? 1 <= 4_096 else {
             throw ValidationError("--gateways is between 1 and 256, --endpoints at most 4096")
+        }
+        guard (0.1...10).contains(promptBias) else {
+            throw ValidationError("--prompt-bias is between 0.1 and 10")
         }
         guard rate.map({ $0 > 0 && $0.isFinite }) ?? true else {
             throw ValidationError("--rate is above zero")
@@ -203,6 +217,9 @@ struct SimulateCommand: ParsableCommand {
         cases.map { made in
             var made = made
             if clamp { made.setup.clamp = ClampPolicy() }
+            made.setup.promptBias = promptBias
+            made.setup.learnsPrompts = !noLearning
+            made.setup.givesBack = !noGiveBack
             let count = UInt64(seeds ?? usual)
             return FixtureRow(
                 of: made, runs: (0..<count).map { (seed &+ $0, made.report(seed: seed &+ $0)) })

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Estimation
+import Testing
+import Units
+
+private let model = ModelID(0)
+private let tenant = TenantID(0)
+
+extension PromptRatio {
+    fileprivate mutating func learn(
+        _ reported: Int, of estimated: Int, times: Int = 1, tenant: TenantID = tenant,
+        model: ModelID = model
+    ) {
+        for _ in 0..<times {
+            learn(
+                model: model, tenant: tenant, estimated: Tokens(estimated),
+                reported: Tokens(reported))
+        }
+    }
+    fileprivate func corrected(_ estimate: Int, _ tenant: TenantID = tenant) -> Int {
+        corrected(Tokens(estimate), model: model, tenant: tenant).count
+    }
+}
+
+@Suite("PromptRatio: what prompts are as multiples of their estimates")
+struct PromptRatioTests {
+    private var ratio = PromptRatio(limit: 10)
+
+    @Test("before anything was learnt an estimate stands", arguments: [1, 7, 1_000, 100_000])
+    func unknown(estimate: Int) { #expect(ratio.corrected(estimate) == estimate) }
+
+    @Test("exact estimates stay as they are, whatever their lengths")
+    mutating func exact() {
+        for length in 1...300 { ratio.learn(length * 7, of: length * 7) }
+        #expect(ratio.ratio(model: model, tenant: tenant) == 1)
+        for length in 1...300 { #expect(ratio.corrected(length) == length) }
+    }
+
+    @Test("a tenant's estimates are corrected after thirty prompts", arguments: [0.87, 1.15, 1.4])
+    mutating func learns(truth: Double) {
+        ratio.learn(Int(truth * 2_000), of: 2_000, times: 30)
+        #expect(abs(Double(ratio.corrected(10_000)) / 10_000 - truth) < 0.02)
+    }
+
+    @Test("few prompts correct a little, and no prompt more than a lesson's bounds")
+    mutating func isSlow() {
+        ratio.learn(4_000, of: 2_000)
+        #expect(ratio.corrected(1_000) > 1_000)
+        #expect(ratio.corrected(1_000) < 1_100)
+        ratio.learn(1_000_000, of: 1_000, times: 500)
+        #expect(ratio.corrected(1_000) == 2_000)
+        ratio.learn(1, of: 100_000, times: 500)
+        #expect(ratio.corrected(1_000) == 500)
+    }
+
+    @Test("short prompts, of which templates are most, do not mislead about long ones")
+    mutating func isWeighed() {
+        for _ in 0..<50 {
+            ratio.learn(60, of: 30, times: 2)
+            ratio.learn(4_000, of: 4_000)
+        }
+        #expect(ratio.corrected(4_000) < 4_100)
+    }
+
+    @Test("a tenant without lessons has its model's ratio, and models have their own")
+    mutating func scopes() {
+        ratio.learn(2_400, of: 2_000, times: 400, tenant: TenantID(1))
+        #expect(abs(ratio.corrected(1_000) - 1_200) < 15)
+        let other = ratio.corrected(Tokens(1_000), model: ModelID(3), tenant: TenantID(1))
+        #expect(other == Tokens(1_000))
+        ratio.learn(2_000, of: 2_000, times: 60)
+        #expect(abs(ratio.corrected(1_000) - 1_000) < 15)
+        #expect(abs(ratio.corrected(1_000, TenantID(1)) - 1_200) < 15)
+    }
+
+    @Test("a table that is full keeps the tenants that it has; others have their models'")
+    mutating func isBounded() {
+        for other in 0..<10 { ratio.learn(1_000, of: 1_000, times: 50, tenant: TenantID(other)) }
+        ratio.learn(2_000, of: 1_000, times: 5, tenant: TenantID(50))
+        let late = ratio.corrected(1_000, TenantID(50))
+        let unheard = ratio.corrected(1_000, TenantID(51))
+        #expect(late == unheard)
+    }
+
+    @Test("an empty prompt, and one that was not reported, tell nothing")
+    mutating func nothing() {
+        ratio.learn(0, of: 100, times: 50)
+        ratio.learn(100, of: 0, times: 50)
+        #expect(ratio.corrected(100) == 100)
+        #expect(ratio.corrected(0) == 0)
+    }
+
+    @Test("whatever is learnt, ratios stay within their bounds", arguments: 0..<50 as Range<UInt64>)
+    func bounds(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var ratio = PromptRatio(limit: 4)
+        for _ in 0..<400 {
+            let tenant = TenantID(Int(random.next() % 8))
+            ratio.learn(
+                Int(random.next() % 100_000), of: Int(random.next() % 100_000), tenant: tenant)
+            let found = ratio.ratio(model: model, tenant: tenant)
+            #expect(PromptRatio.bounds.contains(found), "seed \(seed)")
+        }
+    }
+}
