@@ -28,9 +28,15 @@ struct DecisionTraces: Sendable {
     func trace(_ number: UInt64) -> DecisionTrace? {
         guard let place = ring.place(of: number) else { return nil }
         var trace = ring[at: place]
-        let first = place * DecisionTrace.mostOffers
-        trace.offers = Array(offers[first..<first + trace.offerCount])
+        trace.offers = Array(offers(at: place, trace.offerCount))
         return trace
+    }
+
+    private func offers(at place: Int, _ count: Int) -> ArraySlice<DecisionTrace.Offer> {
+        // Places of which none was ever written may not be there yet.
+        guard count > 0 else { return [] }
+        let first = place * DecisionTrace.mostOffers
+        return offers[first..<first + count]
     }
 
     mutating func update(_ number: UInt64, _ change: (inout DecisionTrace) -> Void) {
@@ -62,8 +68,7 @@ struct DecisionTraces: Sendable {
                 return
             }
             other[at: place].offerCount = 0
-            let first = of * DecisionTrace.mostOffers
-            for offer in offers[first..<first + trace.offerCount] { other.add(offer, at: place) }
+            for offer in offers(at: of, trace.offerCount) { other.add(offer, at: place) }
         }
         self = other
     }

@@ -42,7 +42,8 @@ struct Newcomer {
 
 /// What an endpoint holds at the least and at the most, in two cache lines: only those are looked
 /// at closely that may have room, and where much is free not even these. Brought up to date with
-/// every change of the endpoint, by `Decider.gauge`.
+/// every change of the endpoint, by `Decider.gauge`. The peak in it may be a few changes old
+/// (`PeakWalk.least`), so that one may be passed over that has room by a hair.
 struct EndpointGauge: Sendable {
     private(set) var isAvailable = false
     /// Zero where it is not known.
@@ -169,10 +170,12 @@ extension Decider {
 }
 
 extension Decider {
-    /// Whether each gauge bounds what a close look at its endpoint finds, for a request with this
-    /// prompt and expectation in each class. For tests.
-    public func gaugesAreSound(input: Tokens, expected: Tokens, bound: Tokens, now: Instant) -> Bool
-    {
+    /// Where a gauge does not bound what a close look at its endpoint finds, for a request with
+    /// this prompt and expectation in each class; nil where all do, or by less than `margin` of
+    /// the capacity do not. For tests.
+    public func unsoundGauge(
+        input: Tokens, expected: Tokens, bound: Tokens, margin: Double, now: Instant
+    ) -> String? {
         for limits in policy.classes {
             let claim = Newcomer(
                 PeakWalk.Sequence(held: input, rest: expected),
@@ -181,14 +184,16 @@ extension Decider {
             for id in policy.pools[limits.pool.index].endpoints {
                 let gauge = gauges[id.index]
                 let load = endpoints[id.index].load(claim, now: now)
-                let isAvailable = endpoints[id.index].isAvailable
-                guard gauge.isAvailable == isAvailable else { return false }
-                guard isAvailable else { continue }
-                if gauge.least(claim) > load ?? .infinity { return false }
-                if gauge.surelyFits(claim), load == nil { return false }
+                guard gauge.isAvailable == endpoints[id.index].isAvailable else {
+                    return "\(id): available \(gauge.isAvailable)"
+                }
+                let (least, fits) = (gauge.least(claim), gauge.surelyFits(claim))
+                if gauge.isAvailable, least > (load ?? .infinity) + margin || fits && load == nil {
+                    return "\(id): \(least) at least, fits \(fits), \(load as Double?) found"
+                }
             }
         }
-        return true
+        return nil
     }
 }
 
