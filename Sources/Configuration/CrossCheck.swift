@@ -108,6 +108,19 @@ extension CrossCheck {
             add("\(store.path("redis")): is required with kind: redis", at: store.place("kind"))
         }
         if let sharing = root.section("store")?.section("sharing") { checkSharing(sharing) }
+        if let ledger = root.section("ledger") { checkLedger(ledger) }
+    }
+
+    private mutating func checkLedger(_ ledger: Section) {
+        let parts = ["file", "redis_stream"]
+        if parts.allSatisfy({ ledger[$0] == nil && ledger.isRight($0) }) {
+            add("ledger: needs file, redis_stream, or both", at: ledger.place)
+        }
+        if ledger["redis_stream"] != nil, root.section("store")?.text("kind") == "memory" {
+            add(
+                "\(ledger.path("redis_stream")): needs a store of kind: redis",
+                at: ledger.place("redis_stream"))
+        }
     }
 
     /// A refresh may be late, and another one lost, before others take a gateway for dead.

@@ -9,7 +9,7 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + http + upstream + routing + models + pools + gpus + classes + clamp
+        front + store + ledger + http + upstream + routing + models + pools + gpus + classes + clamp
         + caps + tenants
 
     private static let front: [Key] = [

@@ -28,6 +28,7 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
     case queueWaitTooLong
     case noHealthyEndpoint
     case budgetStoreUnavailable
+    case ledgerUnavailable
     case gatewayOverloaded
     case draining
     case upstreamFailed
@@ -49,7 +50,7 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
             .requestsPerMinute, .concurrentRequests, .tokensPerDay, .costPerMonth:
             429
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
-            .budgetStoreUnavailable, .gatewayOverloaded, .draining:
+            .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
             503
         case .upstreamFailed: 502
         case .deadlineExceeded: 504
@@ -83,6 +84,7 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
         case .queueWaitTooLong: "queue_wait_too_long"
         case .noHealthyEndpoint: "no_healthy_endpoint"
         case .budgetStoreUnavailable: "budget_store_unavailable"
+        case .ledgerUnavailable: "ledger_unavailable"
         case .gatewayOverloaded: "gateway_overloaded"
         case .draining: "draining"
         case .upstreamFailed: "upstream_failed"
@@ -101,7 +103,7 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
         case .requestsPerMinute, .concurrentRequests: "requests"
         case .tokensPerDay, .costPerMonth: "insufficient_quota"
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
-            .budgetStoreUnavailable, .gatewayOverloaded, .draining:
+            .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
             "service_unavailable_error"
         case .upstreamFailed: "server_error"
         case .deadlineExceeded: "timeout_error"

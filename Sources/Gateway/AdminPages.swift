@@ -21,7 +21,7 @@ struct AdminPages {
         GET  /admin/throttles?tenant=&reason=&since=&limit=
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
-        GET  /admin/config
+        GET  /admin/ledger  /admin/config
         POST /admin/reload
         POST /admin/endpoints/{host:port}/drain  /undrain
 
@@ -49,6 +49,7 @@ struct AdminPages {
         case .pools: pools(to: &text)
         case .endpoints: endpoints(to: &text)
         case .queues: queues(to: &text)
+        case .ledger: ledger(to: &text)
         case .request(let name):
             return RequestPage(control).write(name, AdminQuery(query), to: &text)
         default: return false

@@ -49,6 +49,8 @@ final class Exchange {
     var dialect = Dialect.chatCompletions
     var name: RequestName
     let tenant: TenantID
+    /// By which the tenant was known, where it was by one.
+    var key: KeyHash?
     let account: BudgetAccount
     /// Of the class, as the configuration that admitted the request has them.
     private(set) var timeouts: TimeoutPolicy

@@ -89,6 +89,7 @@ enum Explanation {
         case .queueWaitTooLong: "The wait would be too long."
         case .noHealthyEndpoint: "No engine is available at the moment."
         case .budgetStoreUnavailable: "Budgets cannot be checked at the moment."
+        case .ledgerUnavailable: "Usage cannot be written down at the moment."
         case .gatewayOverloaded: "The gateway has no room for more requests."
         case .draining: "The gateway is shutting down."
         case .upstreamFailed: "The engine failed before it answered."

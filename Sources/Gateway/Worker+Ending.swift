@@ -32,6 +32,7 @@ extension Worker {
             exchange,
             wasForwarded
                 ? .used(Demand(input: used.input, output: used.output, cost: cost)) : .nothing)
+        if wasForwarded, !shared.ledger.isEmpty { writeDown(exchange, outcome, used, source) }
         exchange.state = .over
         if let ticket = exchange.ticket {
             decide(
@@ -48,6 +49,20 @@ extension Worker {
         exchange.server?.tag = nil
         exchange.server = nil
         exchanges.remove(exchange.id.key)
+    }
+
+    /// One event for each sink of the ledger.
+    private func writeDown(
+        _ exchange: Exchange, _ outcome: Outcome, _ used: Usage, _ source: SettledUsage.Source
+    ) {
+        guard let model = exchange.model else { return }
+        let named = exchange.policy.models[model.index]
+        let event = LedgerEvent(
+            at: loop.now, time: loop.wall, name: exchange.name,
+            tenant: exchange.policy.tenants[exchange.tenant.index].name, key: exchange.key,
+            trafficClass: exchange.policy.classes[exchange.trafficClass.index].name,
+            model: named.name, price: named.price, outcome: outcome, usage: used, source: source)
+        for lane in shared.ledger { lane.post(event) }
     }
 
     private static func cost(_ price: Price, _ used: Usage) -> Double {

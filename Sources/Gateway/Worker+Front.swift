@@ -56,12 +56,13 @@ extension Worker {
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
         }
-        guard let tenant = identify(server) else {
+        guard let (tenant, key) = identify(server) else {
             return refuse(server, name, Refusal(.invalidAPIKey))
         }
         switch route {
         case .generate(let dialect):
             open(server, name, dialect, tenant)
+            exchange(of: server)?.key = key
         case .models, .model:
             // Answered when the request is complete: a body is not expected, but may come.
             open(server, name, nil, tenant)
@@ -80,6 +81,11 @@ extension Worker {
         }
         if isDraining {
             return refuse(server, name, Refusal(.draining, retryAfter: .seconds(1)))
+        }
+        if dialect != nil, shared.refusesForLedger(now: loop.now) {
+            return refuse(
+                server, name, Refusal(.ledgerUnavailable, retryAfter: .seconds(1)),
+                tenant: tenant)
         }
         if let length = server.announcedLength, length > policy.http.maxBody.count {
             return refuse(
@@ -107,11 +113,11 @@ extension Worker {
     }
 
     /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
-    private func identify(_ server: HTTP1ServerConnection) -> TenantID? {
-        if let tenant = doorTenants[server.door] { return tenant }
+    private func identify(_ server: HTTP1ServerConnection) -> (TenantID, KeyHash?)? {
+        if let tenant = doorTenants[server.door] { return (tenant, nil) }
         switch Credentials.find(in: server, digest: digest) {
-        case .none: return policy.anonymous
-        case .key(let hash): return policy.tenant(hash)
+        case .none: return policy.anonymous.map { ($0, nil) }
+        case .key(let hash): return policy.tenant(hash).map { ($0, hash) }
         case .unusable: return nil
         }
     }

@@ -16,6 +16,8 @@ enum ScriptRun {
     case probe
     /// Of `SharingScript`, on a link of its own.
     case exchange(SharingRun)
+    /// Of one of the ledger's scripts, on a link of its own.
+    case ledger(LedgerRun)
 
     /// The task as the script is called with it.
     var call: RedisCommandWriter.Call {
@@ -35,7 +37,7 @@ enum ScriptRun {
             RedisCommandWriter.Call(
                 operation: "usage", tenantName: step.tenantName, reservation: Self.noReservation,
                 limits: step.limits)
-        case .probe, .exchange:
+        case .probe, .exchange, .ledger:
             RedisCommandWriter.Call(
                 operation: "probe", tenantName: "", reservation: Self.noReservation,
                 limits: LimitSet())

@@ -75,6 +75,16 @@ struct RedisCommandWriter {
         bulk(run.report, &output)
     }
 
+    /// EVALSHA of a ledger's script.
+    func write(_ run: LedgerRun, _ terms: Terms, to output: inout ByteBuffer) {
+        begin(3 + run.keys.count + run.arguments.count, &output)
+        bulk("EVALSHA", &output)
+        bulk(terms.digest, &output)
+        bulk(String(run.keys.count), &output)
+        for key in run.keys { bulk(key, &output) }
+        for argument in run.arguments { bulk(argument, &output) }
+    }
+
     private func begin(_ count: Int, _ output: inout ByteBuffer) {
         output.append("*")
         output.append(decimal: count)

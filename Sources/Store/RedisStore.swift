@@ -158,7 +158,7 @@ extension RedisStore {
             switch event {
             case .up: current = .up
             case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
-            case .refused(let task): takeRefusal(of: task, wall: wall)
+            case .refused(let task, _): takeRefusal(of: task, wall: wall)
             case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
             }
         }
@@ -196,7 +196,7 @@ extension RedisStore {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
         case .usage:
             if case .usage(let standing) = reply { takeStanding(standing) }
-        case .abandoned, .settle, .renew, .probe, .exchange: break
+        case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }
 
@@ -212,7 +212,7 @@ extension RedisStore {
         case .refused(let refusal): decide(request, .refused(refusal))
         case .neverFits(let kind, let limit, let requested):
             decide(request, .neverFits(kind: kind, limit: limit, requested: requested))
-        case .usage, .settledBefore, .done, .unknown, .exchanged:
+        case .usage, .settledBefore, .done, .unknown, .exchanged, .text:
             answerWithoutStore(request, wall: wall)
         }
     }
@@ -231,7 +231,7 @@ extension RedisStore {
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
         case .usage: takeStanding(nil)
-        case .abandoned, .settle, .renew, .probe, .exchange: break
+        case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }
 

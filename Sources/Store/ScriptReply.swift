@@ -16,6 +16,8 @@ public enum ScriptReply: Sendable, Equatable {
     case unknown
     /// An exchange's answer, not looked at yet.
     case exchanged(String)
+    /// Of a ledger's script, not looked at yet.
+    case text(String)
 
     /// Of the script's words: answer, kind from 1, wait, now, clock, seven used. Nil for anything
     /// else.
@@ -34,6 +36,10 @@ public enum ScriptReply: Sendable, Equatable {
     init?(_ text: String, for task: ScriptRun) {
         if case .exchange = task {
             self = .exchanged(text)
+            return
+        }
+        if case .ledger = task {
+            self = .text(text)
             return
         }
         let call = task.call

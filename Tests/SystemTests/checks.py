@@ -31,6 +31,7 @@ TYPES = {
     "queue_wait_too_long": "service_unavailable_error",
     "no_healthy_endpoint": "service_unavailable_error",
     "budget_store_unavailable": "service_unavailable_error",
+    "ledger_unavailable": "service_unavailable_error",
     "gateway_overloaded": "service_unavailable_error",
     "draining": "service_unavailable_error",
     "upstream_failed": "server_error",
