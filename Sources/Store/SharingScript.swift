@@ -9,7 +9,7 @@
 ///
 /// Keys, with one hash tag, all expiring two leases after the last exchange:
 /// - `{prefix:sharing}:endpoint:<hash of pool and address>`: a field for each gateway, with the end
-///   of its lease and its account, under 7 KB (some 12 bytes for each of up to 64 cohorts and as
+///   of its lease and its account, under 8 KB (some 12 bytes for each of up to 64 cohorts and as
 ///   many of bounds, 25 for each of up to 80 runs; mostly far fewer).
 /// - `{prefix:sharing}:reports`: a field for each gateway, with the end of its lease, when it was
 ///   written, and what `SharingText` makes of its report, under 13 KB.
