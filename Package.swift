@@ -66,13 +66,14 @@ let package = Package(
         room("Dialects", ["Units", "Wire"]),
         room("Policy", ["Units"]),
         room("Estimation", ["Units", "Policy"]),
-        room("Budget", ["Units", "Policy"]),
+        room("Budget", ["Units", "Policy", collections]),
         room("Admission", ["Units", "Policy"]),
         room("Scheduling", ["Units", "Policy"]),
         room("Routing", ["Units", "Policy"]),
         room("Planning", ["Units", "Policy"]),
         room("Decision", deciding),
         room("Simulation", deciding + ["Decision", collections]),
+        room("Ledger", ["Units", "Wire"]),
 
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
@@ -88,7 +89,7 @@ let package = Package(
             "Gateway",
             deciding + [
                 "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
-                logging,
+                "Ledger", logging, collections,
             ]),
         room(
             "Engine",
@@ -104,7 +105,7 @@ let package = Package(
             name: "penstock",
             dependencies: [
                 "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
-                "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", arguments,
+                "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger", arguments,
             ],
             swiftSettings: settings),
 
@@ -138,6 +139,7 @@ let package = Package(
         tests(
             "Store",
             ["Store", "Budget", "Admission", "Scheduling", "Policy", "EventLoop", "Units"]),
+        tests("Ledger", ["Ledger", "Units"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests(
             "Configuration", ["Configuration", "Policy", "Units"],

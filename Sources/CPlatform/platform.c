@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "CPlatform.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -189,3 +191,13 @@ int penstock_random(uint64_t *value) {
 int penstock_is_unknown_name(int code) {
     return code == EAI_NONAME || code == EAI_NODATA || code == EAI_ADDRFAMILY;
 }
+
+int penstock_rename_to_new(const char *path, const char *other) {
+    int result = renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_NOREPLACE);
+    if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
+    // A file system that cannot: the new name first, which fails where it is taken.
+    if (link(path, other) != 0) return -1;
+    return unlink(path);
+}
+
+const char *penstock_entry_name(const struct dirent *entry) { return entry->d_name; }

@@ -19,7 +19,33 @@ struct FixedBuilder {
             },
             admin: AdminPolicy(
                 address: checked(admin.address("address")), token: admin.secret("token")),
-            store: store(checked(root.section("store"))))
+            store: store(checked(root.section("store"))),
+            ledger: root.section("ledger").map(ledger))
+    }
+
+    private func ledger(_ ledger: Section) -> LedgerPolicy {
+        LedgerPolicy(
+            file: ledger.section("file").map(ledgerFile),
+            stream: ledger.section("redis_stream").map { stream in
+                LedgerStreamPolicy(
+                    key: checked(stream.text("key")), maxLength: checked(stream.integer("maxlen")))
+            },
+            queue: checked(ledger.integer("queue")), window: checked(ledger.duration("window")),
+            onFull: checked(LedgerFullMode(rawValue: checked(ledger.text("on_full")))))
+    }
+
+    private func ledgerFile(_ file: Section) -> LedgerFilePolicy {
+        let rotate = checked(file.section("rotate"))
+        let sync: LedgerSync =
+            switch checked(file.text("fsync")) {
+            case "always": .always
+            case "never": .never
+            default: .interval(checked(file.duration("fsync_interval")))
+            }
+        return LedgerFilePolicy(
+            path: FileReader.resolve(checked(file.text("path")), in: folder), sync: sync,
+            rotateSize: checked(rotate.size("size")), rotateAge: checked(rotate.duration("age")),
+            keep: rotate.integer("keep"))
     }
 
     private func store(_ store: Section) -> StorePolicy {

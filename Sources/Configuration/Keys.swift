@@ -9,8 +9,8 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + http + upstream + routing + models + pools + gpus + classes + clamp
-        + caps + tenants
+        front + store + ledger + http + upstream + routing + models + pools + gpus + classes + clamp
+        + caps + organisations + tenants
 
     private static let front: [Key] = [
         Key(

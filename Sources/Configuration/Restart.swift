@@ -29,5 +29,6 @@ public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) ->
     case (.memory, .redis), (.redis, .memory):
         changes.append("store.kind")
     }
+    compare("ledger", old.ledger, new.ledger)
     return changes
 }

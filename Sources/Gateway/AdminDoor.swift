@@ -15,7 +15,7 @@ extension Control {
     /// What the admin listener knows.
     enum AdminRoute: Equatable {
         case healthz, readyz, metrics, index, tenants, throttles, pools, endpoints, queues
-        case config, reload
+        case ledger, config, reload
         case tenant(String)
         case request(String)
         case drain(String, Bool)
@@ -74,7 +74,7 @@ extension Control {
         case .reload: reloadNow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
         case .tenants, .tenant: usagePage(server, route, query)
-        case .throttles, .pools, .endpoints, .queues, .request:
+        case .throttles, .pools, .endpoints, .queues, .ledger, .request:
             page(server, route, query, usage: [])
         }
     }
@@ -103,6 +103,7 @@ extension Control {
         case "/admin/pools": return (.pools, read)
         case "/admin/endpoints": return (.endpoints, read)
         case "/admin/queues": return (.queues, read)
+        case "/admin/ledger": return (.ledger, read)
         case "/admin/config": return (.config, read)
         case "/admin/reload": return (.reload, [.post])
         default: break
@@ -166,8 +167,8 @@ extension Control {
 
     // MARK: answers
 
-    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, and
-    /// every pool has an endpoint in rotation.
+    /// Ready: not on the way out, the budget store is there or the mode of its absence serves, the
+    /// ledger takes what is used, and every pool has an endpoint in rotation.
     private func ready(_ server: HTTP1ServerConnection) {
         var reasons: [String] = []
         if shared.isDraining.load(ordering: .relaxed) { reasons.append("draining") }
@@ -176,6 +177,7 @@ extension Control {
         {
             reasons.append("budget store is down")
         }
+        if shared.refusesForLedger(now: loop.now) { reasons.append("ledger is behind") }
         let available = shared.decider.withLock { decider in
             policy.pools.filter { !$0.removed }.map { pool in
                 (

@@ -21,7 +21,7 @@ struct AdminPages {
         GET  /admin/throttles?tenant=&reason=&since=&limit=
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
-        GET  /admin/config
+        GET  /admin/ledger  /admin/config
         POST /admin/reload
         POST /admin/endpoints/{host:port}/drain  /undrain
 
@@ -49,6 +49,7 @@ struct AdminPages {
         case .pools: pools(to: &text)
         case .endpoints: endpoints(to: &text)
         case .queues: queues(to: &text)
+        case .ledger: ledger(to: &text)
         case .request(let name):
             return RequestPage(control).write(name, AdminQuery(query), to: &text)
         default: return false
@@ -93,11 +94,17 @@ struct AdminPages {
         json.key("limits")
         json.beginArray()
         let snapshot = tenant.id.index < usage.count ? usage[tenant.id.index] : nil
-        for limit in tenant.limits.rates {
+        let set =
+            snapshot?.limits
+            ?? LimitSet(showing: tenant, of: policy, wall: control.loop.wall)
+        for (place, limit) in set.limits.enumerated() {
             json.beginObject()
             json.member("name", limit.kind.rawValue)
-            json.member("limit", limit.amount)
-            if let standing = snapshot?[limit.kind] {
+            json.member("scope", limit.scope.rawValue)
+            json.member("account", set.path(of: limit))
+            json.member("limit", limit.amountInUnits)
+            if limit.capacity < limit.amount { json.member("burst", limit.capacityInUnits) }
+            if let standing = snapshot?.standing(place) {
                 json.member("used", standing.used)
                 json.member("remaining", standing.remaining)
                 json.member("reset_s", standing.reset.seconds)

@@ -31,12 +31,15 @@ public enum GatewayFault: Error, Sendable, CustomStringConvertible {
     case listen(Address, SystemFault)
     case system(SystemFault)
     case thread(SystemFault)
+    case ledger(String, SystemFault)
 
     public var description: String {
         switch self {
         case .listen(let address, let fault): "cannot listen on \(address): \(fault)"
         case .system(let fault): "\(fault)"
         case .thread(let fault): "cannot start a thread: \(fault)"
+        case .ledger(let path, .addressInUse): "ledger \(path): another gateway writes to it"
+        case .ledger(let path, let fault): "ledger \(path): \(fault)"
         }
     }
 }
@@ -47,6 +50,7 @@ public final class GatewayProcess {
     /// Held to the end: with it goes the socket's file.
     private let sharedDoors: [BoundDoor?]
     private let threads: [LoopThread]
+    private let ledger: LedgerThreads
     /// Where clients are taken, with the real ports.
     public let addresses: [SocketAddress]
     public let adminAddress: SocketAddress
@@ -69,10 +73,13 @@ public final class GatewayProcess {
         self.sharedDoors = sharedDoors
         do {
             let resolver = try Resolver(limit: 1_024)
+            let seed = randomSeed()
+            let redis = Self.redis(setup, resolver)
+            ledger = try LedgerThreads(setup.fixed, gateway: seed, redis: redis, log: log)
             let shared = try Shared(
                 policy: setup.policy, workers: setup.fixed.workers,
-                memory: Self.memory(setup, log), redis: Self.redis(setup, resolver), log: log,
-                seed: randomSeed())
+                memory: Self.memory(setup, log), redis: redis,
+                ledger: ledger.lanes, log: log, seed: seed)
             control = try Control(
                 shared: shared, setup: setup, signals: signals, door: admin,
                 resolver: resolver)
@@ -98,6 +105,7 @@ public final class GatewayProcess {
         do throws(SystemFault) {
             let cut = try control.run()
             for thread in threads { thread.join() }
+            ledger.end()
             return cut
         } catch {
             throw .system(error)
@@ -149,7 +157,7 @@ extension GatewayProcess {
         do throws(FileFault) {
             let bytes = try Files.readFile(path, limit: 64 << 20)
             do throws(SnapshotFault) {
-                try memory.restore(bytes, for: setup.policy.tenants)
+                try memory.restore(bytes, for: setup.policy, wall: WallClock.now())
             } catch {
                 log.write("snapshot \(path): \(error); budgets start full")
             }

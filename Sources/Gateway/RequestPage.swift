@@ -130,10 +130,10 @@ struct RequestPage {
     private func limits(_ trace: RequestTrace, to json: inout JSONWriter) {
         json.key("limits")
         json.beginArray()
-        for kind in LimitKind.allCases {
-            guard let compared = trace.comparison(kind) else { continue }
+        for compared in trace.comparisons {
             json.beginObject()
-            json.member("name", kind.rawValue)
+            json.member("name", compared.kind.rawValue)
+            json.member("scope", compared.scope.rawValue)
             json.member("limit", compared.limit)
             json.number("used", compared.used)
             json.number("requested", compared.requested)

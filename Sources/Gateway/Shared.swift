@@ -46,6 +46,8 @@ final class Shared: Sendable {
     let redis: RedisShared?
     /// Other gateways may send to the same endpoints, and tell of it through Redis.
     let sharesEndpoints: Bool
+    /// Where settlements are written down; empty where they are not.
+    let ledger: [LedgerLane]
     let nonce: UInt64
     let log: LogSink
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
@@ -61,8 +63,8 @@ final class Shared: Sendable {
     }
 
     init(
-        policy: Policy, workers: Int, memory: MemoryStore?, redis: RedisShared?, log: LogSink,
-        seed: UInt64
+        policy: Policy, workers: Int, memory: MemoryStore?, redis: RedisShared?,
+        ledger: [LedgerLane], log: LogSink, seed: UInt64
     ) throws(SystemFault) {
         let limit = HTTPPolicy.connectionsLimit * workers
         let sharing = redis?.policy.sharing.map { sharing in
@@ -88,8 +90,14 @@ final class Shared: Sendable {
         control = try Mailbox(limit: 65_536)
         self.memory = memory
         self.redis = redis
+        self.ledger = ledger
         self.log = log
         nonce = seed
+    }
+
+    /// No new request is taken: what it uses could not be written down.
+    func refusesForLedger(now: Instant) -> Bool {
+        ledger.contains { $0.policy.onFull == .refuse && $0.isBehind(now: now) }
     }
 
     /// Lets the machine handle one event, and adds what is to be done.

@@ -27,11 +27,13 @@ extension Worker {
         let (used, source) = use(exchange, wasForwarded: wasForwarded, outcome)
         let cost =
             exchange.model.flatMap { exchange.policy.models[$0.index].price }
-            .map { Self.cost($0, used) } ?? 0
+            .map { $0.cost(input: used.input, cached: used.cachedInput, output: used.output) }
+            ?? 0
         settle(
             exchange,
             wasForwarded
                 ? .used(Demand(input: used.input, output: used.output, cost: cost)) : .nothing)
+        if wasForwarded, !shared.ledger.isEmpty { writeDown(exchange, outcome, used, source) }
         exchange.state = .over
         if let ticket = exchange.ticket {
             decide(
@@ -50,12 +52,18 @@ extension Worker {
         exchanges.remove(exchange.id.key)
     }
 
-    private static func cost(_ price: Price, _ used: Usage) -> Double {
-        let fresh = used.input.count - used.cachedInput.count
-        return
-            (Double(fresh) * price.inputPerMillion
-            + Double(used.cachedInput.count) * price.cachedInputPerMillion
-            + Double(used.output.count) * price.outputPerMillion) / 1e6
+    /// One event for each sink of the ledger.
+    private func writeDown(
+        _ exchange: Exchange, _ outcome: Outcome, _ used: Usage, _ source: SettledUsage.Source
+    ) {
+        guard let model = exchange.model else { return }
+        let named = exchange.policy.models[model.index]
+        let event = LedgerEvent(
+            at: loop.now, time: loop.wall, name: exchange.name,
+            tenant: exchange.policy.tenants[exchange.tenant.index].name, key: exchange.key,
+            trafficClass: exchange.policy.classes[exchange.trafficClass.index].name,
+            model: named.name, price: named.price, outcome: outcome, usage: used, source: source)
+        for lane in shared.ledger { lane.post(event) }
     }
 
     /// What the engine said it used; where it said nothing, what was counted.

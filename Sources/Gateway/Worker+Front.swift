@@ -56,22 +56,22 @@ extension Worker {
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
         }
-        guard let tenant = identify(server) else {
+        guard let (tenant, key) = identify(server) else {
             return refuse(server, name, Refusal(.invalidAPIKey))
         }
         switch route {
         case .generate(let dialect):
-            open(server, name, dialect, tenant)
+            open(server, name, dialect, tenant, key)
         case .models, .model:
             // Answered when the request is complete: a body is not expected, but may come.
-            open(server, name, nil, tenant)
+            open(server, name, nil, tenant, key)
         case .methodNotAllowed: return
         }
     }
 
     private func open(
         _ server: HTTP1ServerConnection, _ name: RequestName, _ dialect: Dialect?,
-        _ tenant: TenantID
+        _ tenant: TenantID, _ shown: KeyHash?
     ) {
         let trafficClass: ClassID
         switch resolveClass(server, tenant) {
@@ -80,6 +80,11 @@ extension Worker {
         }
         if isDraining {
             return refuse(server, name, Refusal(.draining, retryAfter: .seconds(1)))
+        }
+        if dialect != nil, shared.refusesForLedger(now: loop.now) {
+            return refuse(
+                server, name, Refusal(.ledgerUnavailable, retryAfter: .seconds(1)),
+                tenant: tenant)
         }
         if let length = server.announcedLength, length > policy.http.maxBody.count {
             return refuse(
@@ -98,7 +103,8 @@ extension Worker {
         }
         let exchange = Exchange(
             id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
-            account: accounts[tenant.index], trafficClass: trafficClass, now: loop.now)
+            tenant: tenant, key: shown, account: accounts.account(of: tenant),
+            trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
         exchange.dialect = dialect ?? .chatCompletions
         _ = exchanges.insert(exchange)
@@ -107,11 +113,11 @@ extension Worker {
     }
 
     /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
-    private func identify(_ server: HTTP1ServerConnection) -> TenantID? {
-        if let tenant = doorTenants[server.door] { return tenant }
+    private func identify(_ server: HTTP1ServerConnection) -> (TenantID, KeyHash?)? {
+        if let tenant = doorTenants[server.door] { return (tenant, nil) }
         switch Credentials.find(in: server, digest: digest) {
-        case .none: return policy.anonymous
-        case .key(let hash): return policy.tenant(hash)
+        case .none: return policy.anonymous.map { ($0, nil) }
+        case .key(let hash): return policy.tenant(hash).map { ($0, hash) }
         case .unusable: return nil
         }
     }
@@ -175,6 +181,8 @@ extension Worker {
         }
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
+        exchange.account = accounts.account(
+            of: exchange.tenant, model: model, key: exchange.key)
         var arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
             input: promptTokens(exchange), bound: exchange.inspection.bound ?? usualBound(exchange),

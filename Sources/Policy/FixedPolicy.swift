@@ -10,10 +10,14 @@ public struct FixedPolicy: Sendable, Equatable {
     public var listeners: [ListenerPolicy]
     public var admin: AdminPolicy
     public var store: StorePolicy
+    /// Nil: settlements are counted, and not written down one by one.
+    public var ledger: LedgerPolicy?
 
     public init(
-        workers: Int, listeners: [ListenerPolicy], admin: AdminPolicy, store: StorePolicy
+        workers: Int, listeners: [ListenerPolicy], admin: AdminPolicy, store: StorePolicy,
+        ledger: LedgerPolicy? = nil
     ) {
+        self.ledger = ledger
         self.workers = workers
         self.listeners = listeners
         self.admin = admin

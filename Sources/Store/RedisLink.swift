@@ -11,8 +11,8 @@ enum LinkEvent {
     /// Connected, greeted, and able to decide.
     case up
     case answered(ScriptRun, ScriptReply)
-    /// The server refused this one task, and serves others.
-    case refused(ScriptRun)
+    /// The server refused this one task in these words, and serves others.
+    case refused(ScriptRun, String)
     /// The connection is gone, and with it the replies to these tasks, oldest first.
     case lost(StoreFault, [ScriptRun])
 }
@@ -32,19 +32,24 @@ final class RedisLink {
     enum Role {
         case budgets
         case sharing
+        case ledger
+        case ledgerReader
 
         fileprivate var script: String {
             switch self {
             case .budgets: BudgetScript.text
             case .sharing: SharingScript.text
+            case .ledger: LedgerScript.append
+            case .ledgerReader: LedgerScript.read
             }
         }
 
-        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 15 KB at the very most.
+        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 15 KB at the very most, a
+        /// page of the ledger is 100 × 8 KiB.
         fileprivate var replyLimit: Int {
             switch self {
-            case .budgets: RedisReplyReader.limitBytes
-            case .sharing: 1 << 20
+            case .budgets, .ledger: RedisReplyReader.limitBytes
+            case .sharing, .ledgerReader: 1 << 20
             }
         }
     }
@@ -224,10 +229,10 @@ extension RedisLink {
     }
 
     private func write(_ task: ScriptRun, to connection: RedisConnection) {
-        if case .exchange(let run) = task {
-            connection.write { writer.write(run, terms, to: &$0) }
-        } else {
-            connection.write { writer.write(task.call, terms, to: &$0) }
+        switch task {
+        case .exchange(let run): connection.write { writer.write(run, terms, to: &$0) }
+        case .ledger(let run): connection.write { writer.write(run, terms, to: &$0) }
+        default: connection.write { writer.write(task.call, terms, to: &$0) }
         }
     }
 
@@ -292,7 +297,7 @@ extension RedisLink {
             guard digest.utf8.count == 40 else { throw .malformedReply }
             terms.digest = digest
             isLoadingScript = false
-            if case .opening = phase, role == .sharing {
+            if case .opening = phase, role != .budgets {
                 isUp(connection)
             } else if case .opening = phase {
                 write(.probe, to: connection)
@@ -322,7 +327,7 @@ extension RedisLink {
                 return resend(task, command.deadline, connection)
             }
             guard let refusal else {
-                events.append(.refused(task))
+                events.append(.refused(task, message))
                 return
             }
             throw .refused(refusal)

@@ -102,7 +102,7 @@ public final class RedisSharing {
             switch event {
             case .up: break
             case .answered(let task, let reply): take(reply, to: task)
-            case .refused(let task): fail(task)
+            case .refused(let task, _): fail(task)
             case .lost(_, let tasks): for task in tasks { fail(task) }
             }
         }

@@ -18,6 +18,8 @@ public enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
     case replyTooLarge(limitBytes: Int)
     /// The server is there and does not serve.
     case refused(ServerRefusal)
+    /// The server refused one command in these words.
+    case command(String)
 
     /// One line, for people.
     public var description: String {
@@ -29,6 +31,7 @@ public enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
         case .closedByServer: "closed by the server"
         case .malformedReply: "malformed reply"
         case .replyTooLarge(let limit): "a reply over \(limit) bytes"
+        case .command(let message): message
         case .refused(let refusal): "the server says \(refusal.rawValue)"
         }
     }

@@ -15,7 +15,7 @@ struct Penstock: ParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, DemoCommand.self, EngineCommand.self,
-            ReplayCommand.self, SimulateCommand.self, KeyCommand.self,
+            ReplayCommand.self, SimulateCommand.self, UsageCommand.self, KeyCommand.self,
         ])
 
     static func main() {

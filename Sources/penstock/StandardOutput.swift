@@ -6,6 +6,9 @@ import EventLoop
 enum StandardOutput {
     static func line(_ text: String) { Terminal.write(text + "\n", to: .output) }
 
+    /// A text that has its line feeds.
+    static func text(_ text: String) { Terminal.write(text, to: .output) }
+
     /// One line each on standard error, behind the program's name.
     static func error(_ lines: [String]) {
         for line in lines { Terminal.write("penstock: \(line)\n", to: .error) }

@@ -26,7 +26,7 @@ import Units
         ("# top", "admin: {token: abc}", ["admin.token"]),
         ("# top", memory, ["store.memory.snapshot"]),
         ("# top", "store: {memory: {snapshot_interval: 7s}}", ["store.memory.snapshot_interval"]),
-        ("# top", redis, ["store.kind"]),
+        ("# top", redis, ["store.kind"]), ("# top", "ledger: {file: {path: /a}}", ["ledger"]),
         ("# top", "admin: {throttle_history: 5}", []), ("# top", "http: {max_fields: 9}", []),
         ("context_length: 1000", "context_length: 1001", []),
         ("8000", "8001", []), ("# tenant", "weight: 2", []),

@@ -30,6 +30,7 @@ enum ImportRule {
         "Planning": ["Units", "Policy"],
         "Decision": deciding,
         "Simulation": deciding.union(["Decision"]),
+        "Ledger": ["Units", "Wire"],
     ]
 
     static let rim: [String: Set<String>] = [
@@ -41,15 +42,15 @@ enum ImportRule {
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([
             "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
-            "Logging",
+            "Ledger", "Logging",
         ]),
         "Engine": libc.union(serving),
         "Replay": libc.union(serving).union(["CZlib"]),
         "Configuration": libc.union(["Units", "Policy", "Yams", "Foundation"]),
         "penstock": libc.union([
             "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
-            "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "ArgumentParser",
-            "Logging",
+            "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger",
+            "ArgumentParser", "Logging",
         ]),
     ]
 

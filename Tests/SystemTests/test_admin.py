@@ -22,6 +22,7 @@ PAGES = [
     "/admin/pools",
     "/admin/endpoints",
     "/admin/queues",
+    "/admin/ledger",
     "/admin/config",
 ]
 
@@ -204,9 +205,10 @@ def scrape(gateway) -> dict:
     return families
 
 
-def test_metrics_are_those_that_the_deployment_reads(start, engine):
+def test_metrics_are_those_that_the_deployment_reads(start, engine, tmp_path):
     configuration = settings(engine, limits={"requests_per_minute": 2})
     configuration["models"][0]["price"] = {"input_per_million": 1, "output_per_million": 2}
+    configuration["ledger"] = {"file": {"path": str(tmp_path / "usage")}}
     gateway = start(configuration)
     gateway.wait_scraped(engine)
     # Tokens that come at once have no time between them.

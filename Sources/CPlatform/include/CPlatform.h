@@ -3,6 +3,7 @@
 // cannot see: epoll, eventfd, signalfd, accept4, socket options, CPU affinity. Every function keeps
 // the convention of libc: -1 and errno, unless its line says otherwise.
 #pragma once
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -85,3 +86,8 @@ void penstock_error_text(int number, char *text, size_t capacity);
 int penstock_random(uint64_t *value);
 /// Whether an answer of getaddrinfo means that the name does not exist or has no address.
 int penstock_is_unknown_name(int code);
+
+/// renameat2 that replaces nothing: EEXIST where the new name is taken.
+int penstock_rename_to_new(const char *path, const char *other);
+/// The name in an entry of a folder.
+const char *penstock_entry_name(const struct dirent *entry);
