@@ -38,13 +38,13 @@ extension Decider {
     func ramped(_ load: Double, of entry: Entry, at id: EndpointID, now: Instant) -> Double? {
         let share = rampShare(of: id, now: now)
         guard share < 1 else { return load }
-        let seen = endpoints[id.index].ledger.capacity == nil ? load : load / share
-        let state = endpoints[id.index]
-        guard state.decoding > 0, !isAtLast(entry, now: now) else { return seen }
+        let hasCapacity = gauges[id.index].capacity > 0
+        let seen = hasCapacity ? load / share : load
+        guard endpoints[id.index].decoding > 0, !isAtLast(entry, now: now) else { return seen }
         let limit = policy.classes[entry.trafficClass.index].throttleAt
-        if state.ledger.capacity != nil, seen > limit { return nil }
-        let most = share * Self.promptSeconds * state.prefillRate.perSecond
-        let committed = state.committedOfAll
+        if hasCapacity, seen > limit { return nil }
+        let most = share * Self.promptSeconds * endpoints[id.index].prefillRate.perSecond
+        let committed = endpoints[id.index].committedOfAll
         if committed > .zero, Double((committed + entry.input).count) > most { return nil }
         return seen
     }

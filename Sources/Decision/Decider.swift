@@ -47,7 +47,7 @@ public struct Decider: Sendable {
     /// Whether estimates learn from what engines report; a simulation may do without.
     public var learnsPrompts = true
     /// Why recent requests were decided about as they were.
-    var traces: NumberedRing<DecisionTrace>
+    var traces: DecisionTraces
     /// When the event that is being handled happened.
     var present = Instant(nanoseconds: 0)
     var random: SplitMix64
@@ -68,7 +68,7 @@ public struct Decider: Sendable {
         outputs = OutputEstimate(limit: 4_096)
         lengths = PromptRatio(limit: 4_096)
         random = SplitMix64(seed: seed)
-        traces = NumberedRing(limit: policy.requestHistory)
+        traces = DecisionTraces(limit: policy.requestHistory)
         grow()
         gaugeAll(now: present)
     }

@@ -190,9 +190,7 @@ struct RequestPage {
     private func endpoints(_ decision: DecisionTrace?, to json: inout JSONWriter) {
         json.key("endpoints")
         json.beginArray()
-        for place in 0..<(decision?.offerCount ?? 0) {
-            if let offer = decision?.offer(place) { write(offer, to: &json) }
-        }
+        for offer in decision?.offers ?? [] { write(offer, to: &json) }
         json.endArray()
         json.member("endpoints_left_out", decision?.leftOut ?? 0)
         json.member("chosen_by", decision?.way.map(Self.word))

@@ -170,9 +170,9 @@ struct RampTests {
         arrival.trace = 1
         try machine.send(arrival)
         let trace = machine.decider.trace(1)
-        #expect(trace?.offer(0).ramp == 1)
-        #expect(trace?.offer(1).ramp == 0.1)
-        let offer = trace?.offer(1)
+        #expect(trace?.offers.first?.ramp == 1)
+        #expect(trace?.offers.last?.ramp == 0.1)
+        let offer = trace?.offers.last
         #expect(abs((offer?.score ?? 0) - 10 * (offer?.share ?? 1)) < 1e-9)
     }
 }
