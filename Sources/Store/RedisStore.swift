@@ -29,7 +29,7 @@ public final class RedisStore {
     static let mostLeases = 131_072
 
     private let shared: RedisShared
-    private let link: RedisLink
+    private let link: RedisWay
     private var current = StoreState.opening
     private var counted = StoreCounters()
     /// Reservations that wait for their turn, or for the very first connection.
@@ -49,7 +49,7 @@ public final class RedisStore {
     /// attempts, one for each worker.
     public init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
         self.shared = shared
-        link = RedisLink(shared: shared, poller: poller, tokenKind: tokenKind, seed: seed)
+        link = RedisWay(shared: shared, poller: poller, tokenKind: tokenKind, seed: seed)
         renewals = RenewalQueue(lease: shared.policy.reservationLease, limit: Self.mostLeases)
     }
 
@@ -160,6 +160,8 @@ extension RedisStore {
             case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
             case .refused(let task, _): takeRefusal(of: task, wall: wall)
             case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
+            case .undelivered(_, let task): takeBack(task, wall: wall)
+            case .redirected, .between: break
             }
         }
         let mayPump = !events.isEmpty
@@ -187,6 +189,18 @@ extension RedisStore {
         }
         while let first = waiting.popFirst() { answerWithoutStore(first.request, wall: wall) }
         answers.append(contentsOf: reads.giveUp())
+    }
+
+    /// The store is there, but not for this one.
+    private func takeBack(_ task: ScriptRun, wall: WallTime) {
+        switch task {
+        case .reserve(let request):
+            answerWithoutStore(request, wall: wall)
+            settlements.append(Settlement(cancelling: request))
+        case .settle(let settlement): settlements.putBack(settlement)
+        case .usage: takeStanding(nil)
+        case .abandoned, .renew, .probe, .exchange, .ledger: break
+        }
     }
 
     private func take(
