@@ -66,7 +66,7 @@ let package = Package(
         room("Dialects", ["Units", "Wire"]),
         room("Policy", ["Units"]),
         room("Estimation", ["Units", "Policy"]),
-        room("Budget", ["Units", "Policy"]),
+        room("Budget", ["Units", "Policy", collections]),
         room("Admission", ["Units", "Policy"]),
         room("Scheduling", ["Units", "Policy"]),
         room("Routing", ["Units", "Policy"]),

@@ -3,10 +3,13 @@
 public import Policy
 public import Units
 
-/// A limit that does not have room for a request now.
+/// A limit that does not have room for a request now. Amounts in the limit's own unit.
 public struct BudgetRefusal: Sendable, Equatable {
     /// Of several that refuse, the one with the longest wait.
     public let kind: LimitKind
+    /// Whose limit it is.
+    public let scope: LimitScope
+    /// What it can hold at once: its burst size, where there is one.
     public let limit: Double
     public let used: Double
     public let requested: Double
@@ -15,15 +18,32 @@ public struct BudgetRefusal: Sendable, Equatable {
     public let wait: Duration
     public let snapshot: LimitsSnapshot
 
-    public init(
-        kind: LimitKind, used: Double, requested: Double, wait: Duration, snapshot: LimitsSnapshot
-    ) {
-        self.kind = kind
-        self.limit = snapshot.limits[kind]
-        self.used = used
-        self.requested = requested
+    /// `place`: of the limit in the snapshot.
+    public init(at place: Int, demand: Demand, wait: Duration, snapshot: LimitsSnapshot) {
+        let standing = snapshot.standing(place)
+        kind = standing.kind
+        scope = standing.scope
+        limit = snapshot.limits.limits[place].capacityInUnits
+        used = standing.used
+        requested = demand.amount(of: standing.kind)
         self.wait = wait
         self.snapshot = snapshot
+    }
+}
+
+/// A limit that could never hold a request. Amounts in the limit's own unit.
+public struct BudgetExcess: Sendable, Equatable {
+    public let kind: LimitKind
+    public let scope: LimitScope
+    /// Its burst size, where that is what the request does not fit into.
+    public let limit: Double
+    public let requested: Double
+
+    public init(_ limit: PlannedLimit, demand: Demand) {
+        kind = limit.kind
+        scope = limit.scope
+        self.limit = PlannedLimit.units(limit.capacity, limit.kind)
+        requested = demand.amount(of: limit.kind)
     }
 }
 
@@ -34,7 +54,7 @@ public enum BudgetOutcome: Sendable, Equatable {
     /// At least one limit had no room, and none was charged.
     case refused(BudgetRefusal)
     /// Larger than the limit could ever hold; none was charged.
-    case neverFits(kind: LimitKind, limit: Double, requested: Double)
-    /// The table of open reservations has reached its bound.
+    case neverFits(BudgetExcess)
+    /// The table of open reservations, or of accounts, has reached its bound.
     case full
 }

@@ -3,10 +3,9 @@
 import Policy
 public import Units
 
-/// What a request asks of its tenant's limits.
+/// What a request asks of its limits.
 public struct BudgetOrder: Sendable {
     public let id: ReservationID
-    public let tenant: TenantID
     public let limits: LimitSet
     public let demand: Demand
     /// How long requests like this one take in the mean: the only hint at when a concurrent one
@@ -14,11 +13,9 @@ public struct BudgetOrder: Sendable {
     public let serviceTime: Duration
 
     public init(
-        id: ReservationID, tenant: TenantID, limits: LimitSet, demand: Demand,
-        serviceTime: Duration = .zero
+        id: ReservationID, limits: LimitSet, demand: Demand, serviceTime: Duration = .zero
     ) {
         self.id = id
-        self.tenant = tenant
         self.limits = limits
         self.demand = demand
         self.serviceTime = serviceTime
@@ -33,21 +30,29 @@ public enum SettlementOutcome: Sendable, Equatable {
     case unknown
 }
 
-/// The limits of all tenants: reserve, renew, settle.
+/// The limits of everybody: reserve, renew, settle.
 ///
-/// Every call checks all limits and then charges all or none. Reservations are known by name, so
-/// each call may come twice and counts once. Time is microseconds of the store's wall clock; while
-/// it goes back nothing drains and nothing is charged anew.
+/// Every call checks all limits of a request, its groups' and its key's too, and then charges all
+/// or none. Reservations are known by name, so each call may come twice and counts once. Time is
+/// microseconds of the store's wall clock; while it goes back nothing drains and nothing is charged
+/// anew.
 public struct Budgets: Sendable {
+    private var places: [AccountID: Int32] = [:]
     private var accounts: [Account] = []
+    private var freePlaces: [Int32] = []
     private var open: OpenReservations
     private let leaseMicroseconds: Int64
+    /// The limits of the call at hand.
+    private var states: [LimitState] = []
 
     /// How long a lapsed reservation can still be settled.
     public static let kept = Duration.seconds(3_600)
+    /// Accounts at once, about 300 bytes each; at the bound those that have used nothing are
+    /// forgotten.
+    public static let mostAccounts = 1 << 20
 
     /// `lease`: after this long without renewal the place of a concurrent request returns.
-    /// `maxReservations`: the most open reservations of all tenants; about 200 bytes each.
+    /// `maxReservations`: the most open reservations of all tenants; about 300 bytes each.
     public init(lease: Duration, maxReservations: Int) {
         leaseMicroseconds = lease.nanoseconds / 1_000
         open = OpenReservations(
@@ -57,95 +62,189 @@ public struct Budgets: Sendable {
     /// Reservations that have not been settled.
     public var openCount: Int { open.count }
 
-    /// Charges all of the tenant's limits or none. The same name again charges nothing more.
+    /// Charges all limits or none. The same name again charges nothing more.
     public mutating func reserve(_ order: BudgetOrder, wall: WallTime) -> BudgetOutcome {
         let now = Self.time(wall)
-        let tenant = order.tenant
-        let stored = account(tenant)
-        var account = stored
-        account.advance(to: now, limits: order.limits)
-        open.expire(tenant, now: account.clock)
-        if open.find(order.id, tenant: tenant, now: account.clock) != nil {
-            return .reserved(
-                account.snapshot(order.limits, open: open.concurrent(tenant), now: now))
+        let limits = order.limits
+        let moment = look(at: limits, now: now)
+        if open.find(order.id, root: limits.root, now: moment) != nil {
+            return .reserved(snapshot(limits, now: now))
         }
-        let requested = order.demand.amounts
-        if let never = Account.neverFits(requested, limits: order.limits) { return never }
-        let moment = Moment(
-            stored: stored, open: open.concurrent(tenant), serviceTime: order.serviceTime, now: now)
-        if let refusal = account.refusal(requested, limits: order.limits, moment: moment) {
-            return .refused(refusal)
+        for state in states where state.neverFits(order.demand.counted(state.quantity)) {
+            return .neverFits(BudgetExcess(state.limit, demand: order.demand))
         }
-        if open.isFull { open.expireAll(now: now) }
-        if open.isFull { return .full }
-        let charge = account.charge(requested, limits: order.limits)
+        if let refusal = refusal(order, now: now) { return .refused(refusal) }
+        guard !open.isFull, makeRoom(for: limits) else { return .full }
+        var marks: [Double] = []
+        marks.reserveCapacity(states.count)
+        for place in states.indices {
+            marks.append(states[place].charge(order.demand.counted(states[place].quantity)))
+        }
         open.insert(
             OpenReservation(
-                id: order.id, tenant: tenant, demand: order.demand, charge: charge,
-                leaseEnd: account.clock + leaseMicroseconds))
-        store(account, of: tenant)
-        return .reserved(account.snapshot(order.limits, open: open.concurrent(tenant), now: now))
+                id: order.id, limits: limits, demand: order.demand, marks: marks,
+                leaseEnd: moment + leaseMicroseconds))
+        save(limits, now: now)
+        return .reserved(snapshot(limits, now: now))
     }
 
     /// Replaces what was reserved by what was used, once.
+    ///
+    /// Limits that were not charged, or are not in `limits` any more, stay as they are.
     public mutating func settle(
-        _ id: ReservationID, tenant: TenantID, use: SettledUse, limits: LimitSet, wall: WallTime
+        _ id: ReservationID, use: SettledUse, limits: LimitSet, wall: WallTime
     ) -> SettlementOutcome {
-        var account = account(tenant)
-        account.advance(to: Self.time(wall), limits: limits)
-        open.expire(tenant, now: account.clock)
-        guard let place = open.find(id, tenant: tenant, now: account.clock) else {
-            return .unknown
+        let now = Self.time(wall)
+        let moment = look(at: limits, now: now)
+        guard let found = open.find(id, root: limits.root, now: moment) else { return .unknown }
+        let reservation = open[found]
+        let isSame = reservation.limits === limits
+        for place in states.indices {
+            let charged =
+                isSame
+                ? place
+                : reservation.limits.limits.firstIndex { $0.code == states[place].limit.code }
+            guard let charged else { continue }
+            let quantity = states[place].quantity
+            states[place].settle(
+                mark: reservation.marks[charged], reserved: reservation.demand.counted(quantity),
+                actual: use.counted(quantity))
         }
-        var actual: [7 of Double] = [0, 0, 0, 0, 0, 0, 0]
-        if case .used(let demand) = use { actual = demand.amounts }
-        account.settle(
-            open[place].charge, reserved: open[place].demand.amounts, actual: actual,
-            limits: limits)
         open.remove(id)
-        store(account, of: tenant)
+        guard makeRoom(for: limits) else { return .done }
+        save(limits, now: now)
         return .done
     }
 
     /// Starts the lease of an open reservation anew.
     public mutating func renew(
-        _ id: ReservationID, tenant: TenantID, wall: WallTime
+        _ id: ReservationID, limits: LimitSet, wall: WallTime
     ) -> SettlementOutcome {
-        let clock = account(tenant).effectiveTime(Self.time(wall))
-        open.expire(tenant, now: clock)
-        guard open.find(id, tenant: tenant, now: clock) != nil else { return .unknown }
-        open.renew(id, leaseEnd: clock + leaseMicroseconds)
+        let moment = look(at: limits, now: Self.time(wall))
+        guard open.find(id, root: limits.root, now: moment) != nil else { return .unknown }
+        open.renew(id, leaseEnd: moment + leaseMicroseconds)
         return .done
     }
 
-    /// How the tenant's limits stand; charges nothing.
-    public mutating func standing(
-        of tenant: TenantID, limits: LimitSet, wall: WallTime
-    ) -> LimitsSnapshot {
+    /// How limits stand; charges nothing.
+    public mutating func standing(of limits: LimitSet, wall: WallTime) -> LimitsSnapshot {
         let now = Self.time(wall)
-        var account = account(tenant)
-        account.advance(to: now, limits: limits)
-        open.expire(tenant, now: account.clock)
-        return account.snapshot(limits, open: open.concurrent(tenant), now: now)
+        _ = look(at: limits, now: now)
+        return snapshot(limits, now: now)
     }
 
-    /// The account to be saved; a tenant that nobody has seen has an untouched one.
-    public func account(_ tenant: TenantID) -> Account {
-        tenant.index < accounts.count ? accounts[tenant.index] : Account()
+    // MARK: accounts
+
+    /// The account to be saved; whoever nobody has seen has an untouched one.
+    public func account(_ id: AccountID) -> Account {
+        places[id].map { accounts[Int($0)] } ?? Account()
     }
 
     /// Puts back an account that was saved.
-    public mutating func restore(_ account: Account, of tenant: TenantID) {
-        store(account, of: tenant)
+    public mutating func restore(_ account: Account, of id: AccountID) {
+        put(account, of: id)
     }
 
-    private mutating func store(_ account: Account, of tenant: TenantID) {
-        while accounts.count <= tenant.index { accounts.append(Account()) }
-        accounts[tenant.index] = account
+    private mutating func put(_ account: Account, of id: AccountID) {
+        if let place = places[id] {
+            accounts[Int(place)] = account
+        } else if let place = freePlaces.popLast() {
+            places[id] = place
+            accounts[Int(place)] = account
+        } else {
+            places[id] = Int32(accounts.count)
+            accounts.append(account)
+        }
+    }
+
+    /// Whether all accounts of a set have a place, or can have one.
+    private mutating func makeRoom(for limits: LimitSet) -> Bool {
+        guard places.count + limits.accounts.count > Self.mostAccounts else { return true }
+        places = places.filter { id, place in
+            guard accounts[Int(place)].isIdle, open.isUnused(id) else { return true }
+            freePlaces.append(place)
+            return false
+        }
+        return places.count + limits.accounts.count <= Self.mostAccounts
+    }
+
+    // MARK: a call
+
+    /// Brings all limits to `now`, for the call at hand; gives the latest time that any of their
+    /// accounts has seen.
+    private mutating func look(at limits: LimitSet, now: Int64) -> Int64 {
+        open.forget(now: now)
+        states.removeAll(keepingCapacity: true)
+        var moment: Int64?
+        var account = Account()
+        var number = -1
+        for limit in limits.limits {
+            if limit.account != number {
+                number = limit.account
+                account = self.account(limits.accounts[number].id)
+                let clock = account.effectiveTime(now)
+                moment = max(moment ?? clock, clock)
+            }
+            var concurrent = 0
+            if case .concurrent = limit.form {
+                let id = limits.accounts[number].id
+                open.expire(id, now: account.effectiveTime(now))
+                concurrent = open.concurrent(id)
+            }
+            states.append(LimitState(limit, of: account, open: concurrent, now: now))
+        }
+        return moment ?? now
+    }
+
+    private mutating func save(_ limits: LimitSet, now: Int64) {
+        var place = 0
+        for (number, planned) in limits.accounts.enumerated() {
+            var account = account(planned.id)
+            account.clock = account.effectiveTime(now)
+            while place < states.count, states[place].limit.account == number {
+                states[place].write(to: &account)
+                place += 1
+            }
+            put(account, of: planned.id)
+        }
+    }
+
+    private func refusal(_ order: BudgetOrder, now: Int64) -> BudgetRefusal? {
+        var longest = -1.0
+        var refusing = -1
+        for (place, state) in states.enumerated() {
+            let requested = order.demand.counted(state.quantity)
+            if state.fits(requested) { continue }
+            let wait = state.wait(requested, serviceTime: order.serviceTime)
+            if wait > longest {
+                longest = wait
+                refusing = place
+            }
+        }
+        guard refusing >= 0 else { return nil }
+        return BudgetRefusal(
+            at: refusing, demand: order.demand, wait: .microseconds(Int(longest)),
+            snapshot: snapshot(order.limits, now: now))
+    }
+
+    private func snapshot(_ limits: LimitSet, now: Int64) -> LimitsSnapshot {
+        LimitsSnapshot(
+            limits: limits,
+            levels: states.map { LimitsSnapshot.Level(used: $0.used, reset: $0.reset) },
+            time: now)
     }
 
     /// Within what doubles hold exactly.
     private static func time(_ wall: WallTime) -> Int64 {
         min(max(wall.microseconds, 0), 1 << 52)
+    }
+}
+
+extension LimitState {
+    var quantity: LimitQuantity { limit.kind.quantity }
+
+    func write(to account: inout Account) {
+        if case .concurrent = limit.form { return }
+        account.put(limit.code, used: used, second: second)
     }
 }

@@ -3,75 +3,70 @@
 public import Policy
 public import Units
 
-/// How one limit stands.
+/// How one limit stands. Amounts in its own unit: tokens, requests, currency units.
 public struct LimitStanding: Sendable, Equatable {
+    public let scope: LimitScope
     public let kind: LimitKind
     public let limit: Double
-    /// Taken of it at present, above `limit` while a tenant is in debt.
+    /// Taken of it at present, above `limit` while somebody is in debt.
     public let used: Double
-    /// Until nothing of it is used any more if nothing else happens: the refill of a minute's
-    /// limit, the end of the day or month. Zero for concurrent requests, whose end nobody knows.
+    /// What is left at present, never below zero: of a burst size, where that is smaller.
+    public let remaining: Double
+    /// Until nothing of it is used any more if nothing else happens: the refill of a sliding
+    /// window, the end of a calendar's. Zero for concurrent requests, whose end nobody knows.
     public let reset: Duration
-
-    /// What is left, never below zero.
-    public var remaining: Double { max(0, limit - used) }
 }
 
-/// How all limits of a tenant stood at one moment: what the rate limit headers are made from.
-///
-/// A value without allocation: 13 words.
+/// How all limits of a request stood at one moment: what the rate limit headers are made from.
 public struct LimitsSnapshot: Sendable, Equatable {
+    /// Used, in millionths where that is cost, and microseconds until it is none.
+    struct Level: Sendable, Equatable {
+        let used: Double
+        let reset: Double
+    }
+
     public let limits: LimitSet
-    /// Meaningless where there is no limit.
-    private let used: [7 of Double]
+    private let levels: [Level]
     /// Microseconds of the store's wall clock.
     public let time: Int64
-    /// From when on the buckets drain: later than `time` where the clock was set back a little.
-    private let drainsFrom: Int64
 
-    public init(limits: LimitSet, used: [7 of Double], time: Int64, drainsFrom: Int64) {
+    /// `levels`: by limit, each within what its limit can say.
+    init(limits: LimitSet, levels: [Level], time: Int64) {
         self.limits = limits
-        self.used = used
+        self.levels = levels
         self.time = time
-        self.drainsFrom = drainsFrom
+    }
+
+    /// From a reply: pairs of what is used and microseconds until it is none, one for each limit.
+    /// Nil when they are not as many.
+    public init?(limits: LimitSet, used: [Double], resets: [Double], time: Int64) {
+        guard used.count == limits.limits.count, resets.count == used.count else { return nil }
+        self.init(
+            limits: limits, levels: zip(used, resets).map { Level(used: $0, reset: $1) },
+            time: time)
     }
 
     /// Of a tenant that nobody counts for.
-    public static let unlimited = LimitsSnapshot(
-        limits: LimitSet(), used: [0, 0, 0, 0, 0, 0, 0], time: 0, drainsFrom: 0)
+    public static let unlimited = LimitsSnapshot(limits: LimitSet(), levels: [], time: 0)
 
-    /// Nil where the tenant has no such limit.
-    public subscript(_ kind: LimitKind) -> LimitStanding? {
-        let limit = limits[kind]
-        guard limit > 0 else { return nil }
+    /// How many limits there are.
+    public var count: Int { levels.count }
+
+    public func standing(_ place: Int) -> LimitStanding {
+        let limit = limits.limits[place]
+        let level = levels[place]
         return LimitStanding(
-            kind: kind, limit: limit, used: used[kind.index], reset: reset(of: kind, limit: limit))
+            scope: limit.scope, kind: limit.kind,
+            limit: PlannedLimit.units(limit.amount, limit.kind),
+            used: PlannedLimit.units(level.used, limit.kind),
+            remaining: PlannedLimit.units(max(0, limit.capacity - level.used), limit.kind),
+            reset: .microseconds(Int(min(level.reset, 9e15))))
     }
 
-    public static func == (left: LimitsSnapshot, right: LimitsSnapshot) -> Bool {
-        guard left.limits == right.limits, left.time == right.time,
-            left.drainsFrom == right.drainsFrom
-        else { return false }
-        for index in 0..<LimitKind.count
-        where left.limits.amounts[index] > 0 && left.used[index] != right.used[index] {
-            return false
-        }
-        return true
-    }
-
-    private func reset(of kind: LimitKind, limit: Double) -> Duration {
-        switch kind {
-        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute, .requestsPerMinute:
-            let drain = (used[kind.index] / (limit / Account.minuteMicroseconds)).rounded(.up)
-            let whole = min(drain, Account.longestWait)
-            return .microseconds(Int(whole) + Int(drainsFrom - time))
-        case .concurrentRequests:
-            return .zero
-        case .tokensPerDay:
-            return .microseconds(Int(CalendarWindow.dayEnd(drainsFrom) - time))
-        case .costPerMonth:
-            let end = CalendarWindow.monthEnd(CalendarWindow.month(drainsFrom))
-            return .microseconds(Int(end - time))
-        }
+    /// The tenant's own limit of that kind, or the first one there is; nil where there is none.
+    public subscript(_ kind: LimitKind) -> LimitStanding? {
+        let own = limits.limits.firstIndex { $0.kind == kind && $0.scope == .tenant }
+        let place = own ?? limits.limits.firstIndex { $0.kind == kind }
+        return place.map { standing($0) }
     }
 }

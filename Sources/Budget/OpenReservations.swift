@@ -1,41 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DequeModule
 import Units
 
 /// One reservation between reserve and settle.
 struct OpenReservation: Sendable {
     let id: ReservationID
-    let tenant: TenantID
+    let limits: LimitSet
     let demand: Demand
-    let charge: Charge
-    /// Its place among the concurrent requests returns at this time.
+    /// By limit, what `LimitState.charge` gave.
+    let marks: [Double]
+    /// Its places among concurrent requests return at this time.
     var leaseEnd: Int64
-    /// Before: in its tenant's list of leases. After: in the common list of lapsed ones.
-    var isLeased = true
-    /// Neighbours in that list; −1 at its ends. `next` also chains the free slots.
-    var previous: Int32 = -1
-    var next: Int32 = -1
+    /// Bit n: it holds its place of the n-th account.
+    var leased: UInt64 = 0
 }
 
-/// The reservations that have not been settled, found by name, with each tenant's leases in the
-/// order of their ends.
+/// The places among one account's concurrent requests, by the ends of their leases.
 ///
-/// Constant time for all calls: leases are of one length, so a new or renewed one belongs at the
-/// end of its list. A lapsed reservation is still kept for a while, so that a late settlement finds
-/// it.
-struct OpenReservations: Sendable {
-    private struct Ends: Sendable {
-        var first: Int32 = -1
-        var last: Int32 = -1
-        /// Those in the list that count as concurrent requests.
-        var concurrent = 0
+/// What was settled or renewed meanwhile stays in the row until it comes to its turn, or until
+/// there is more of it than of what counts.
+struct LeaseRow: Sendable {
+    struct Place: Sendable {
+        let end: Int64
+        let id: ReservationID
+    }
+    var places: Deque<Place> = []
+    /// Those that count.
+    var count = 0
+
+    mutating func add(_ place: Place) {
+        var at = places.count
+        // Leases are of one length, so this goes back only where the clock did.
+        while at > 0, places[at - 1].end > place.end { at -= 1 }
+        if at == places.count { places.append(place) } else { places.insert(place, at: at) }
+        count += 1
     }
 
+    var isCrowded: Bool { places.count > 2 * count + 64 }
+}
+
+/// The reservations that have not been settled, found by name.
+///
+/// A lapsed reservation is still kept for a while, so that a late settlement finds it.
+struct OpenReservations: Sendable {
     private var slots: [OpenReservation] = []
     private var index = ReservationIndex()
-    private var leases: [Ends] = []
-    private var lapsed = Ends()
-    private var firstFree: Int32 = -1
+    private var free: [Int32] = []
+    private var rows: [AccountID: LeaseRow] = [:]
+    /// All, in the order of their leases' ends; those that were settled or renewed too.
+    private var ends = LeaseRow()
     private let limit: Int
     private let keptMicroseconds: Int64
 
@@ -49,113 +63,129 @@ struct OpenReservations: Sendable {
     var count: Int { index.count }
     var isFull: Bool { index.count >= limit }
 
-    func concurrent(_ tenant: TenantID) -> Int {
-        tenant.index < leases.count ? leases[tenant.index].concurrent : 0
-    }
+    /// Requests in flight that hold a place of that account.
+    func concurrent(_ account: AccountID) -> Int { rows[account]?.count ?? 0 }
 
-    /// Where the reservation of that name and tenant is, unless it lapsed too long ago.
-    func find(_ id: ReservationID, tenant: TenantID, now: Int64) -> Int? {
+    /// Where the reservation of that name is, if it belongs to whoever has this root, unless it
+    /// lapsed too long ago.
+    func find(_ id: ReservationID, root: String, now: Int64) -> Int? {
         guard let slot = index.slot(of: id) else { return nil }
         let place = Int(slot)
-        guard slots[place].tenant == tenant, slots[place].leaseEnd + keptMicroseconds > now else {
-            return nil
-        }
+        guard slots[place].leaseEnd + keptMicroseconds > now, slots[place].limits.root == root
+        else { return nil }
         return place
     }
 
     /// What is at a place that `find` gave.
     subscript(place: Int) -> OpenReservation { slots[place] }
 
-    /// Adds a leased reservation in place of a lapsed one of the same name. The table is not full.
+    /// Adds a reservation in place of a lapsed one of the same name. The table is not full.
     mutating func insert(_ reservation: OpenReservation) {
         remove(reservation.id)
-        while leases.count <= reservation.tenant.index { leases.append(Ends()) }
         let place: Int32
-        if firstFree >= 0 {
-            place = firstFree
-            firstFree = slots[Int(place)].next
+        if let reused = free.popLast() {
+            place = reused
             slots[Int(place)] = reservation
         } else {
             place = Int32(slots.count)
             slots.append(reservation)
         }
         index.insert(reservation.id, slot: place)
-        link(place)
+        lease(Int(place))
     }
 
     mutating func remove(_ id: ReservationID) {
         guard let place = index.remove(id) else { return }
-        unlink(place)
-        slots[Int(place)].next = firstFree
-        firstFree = place
+        vacate(Int(place))
+        ends.count -= 1
+        slots[Int(place)] = Self.none
+        free.append(place)
     }
+
+    private static let none = OpenReservation(
+        id: ReservationID(nonce: 0, number: 0), limits: LimitSet(), demand: .nothing, marks: [],
+        leaseEnd: 0)
 
     /// Gives a reservation a new lease, even if the old one has lapsed.
     mutating func renew(_ id: ReservationID, leaseEnd: Int64) {
-        guard let place = index.slot(of: id) else { return }
-        unlink(place)
-        slots[Int(place)].leaseEnd = leaseEnd
-        slots[Int(place)].isLeased = true
-        link(place)
+        guard let slot = index.slot(of: id) else { return }
+        let place = Int(slot)
+        vacate(place)
+        ends.count -= 1
+        slots[place].leaseEnd = leaseEnd
+        lease(place)
     }
 
-    /// Takes the leases that have ended out of the count, and forgets what lapsed too long ago.
-    mutating func expire(_ tenant: TenantID, now: Int64) {
-        guard tenant.index < leases.count else { return }
-        while leases[tenant.index].first >= 0 {
-            let place = leases[tenant.index].first
-            guard slots[Int(place)].leaseEnd <= now else { break }
-            unlink(place)
-            slots[Int(place)].isLeased = false
-            link(place)
-        }
-        while lapsed.first >= 0 {
-            let oldest = slots[Int(lapsed.first)]
-            guard oldest.leaseEnd + keptMicroseconds <= now else { break }
-            remove(oldest.id)
+    /// Takes the leases of an account that have ended out of its count.
+    mutating func expire(_ account: AccountID, now: Int64) {
+        while let first = rows[account]?.places.first, first.end <= now {
+            rows[account]?.places.removeFirst()
+            guard let place = current(first), let bit = bit(of: account, at: place) else {
+                continue
+            }
+            if slots[place].leased & bit != 0 {
+                slots[place].leased &= ~bit
+                rows[account]?.count -= 1
+            }
         }
     }
 
-    /// `expire` for every tenant: when the table is full, those that nobody asked for may still
-    /// hold ended leases.
-    mutating func expireAll(now: Int64) {
-        for index in leases.indices { expire(TenantID(index), now: now) }
-    }
-
-    /// Puts a slot into the list it belongs to, behind all that end no later: nearly always at the
-    /// end.
-    private mutating func link(_ place: Int32) {
-        let at = Int(place)
-        var ends = list(of: at)
-        var before = ends.last
-        while before >= 0, slots[Int(before)].leaseEnd > slots[at].leaseEnd {
-            before = slots[Int(before)].previous
+    /// Forgets what lapsed too long ago.
+    mutating func forget(now: Int64) {
+        while let first = ends.places.first, first.end + keptMicroseconds <= now {
+            ends.places.removeFirst()
+            if current(first) != nil { remove(first.id) }
         }
-        let after = before >= 0 ? slots[Int(before)].next : ends.first
-        slots[at].previous = before
-        slots[at].next = after
-        if before >= 0 { slots[Int(before)].next = place } else { ends.first = place }
-        if after >= 0 { slots[Int(after)].previous = place } else { ends.last = place }
-        if slots[at].charge.countsAsConcurrent { ends.concurrent += 1 }
-        setList(of: at, ends)
     }
 
-    private mutating func unlink(_ place: Int32) {
-        let at = Int(place)
-        var ends = list(of: at)
-        let before = slots[at].previous
-        let after = slots[at].next
-        if before >= 0 { slots[Int(before)].next = after } else { ends.first = after }
-        if after >= 0 { slots[Int(after)].previous = before } else { ends.last = before }
-        if slots[at].charge.countsAsConcurrent { ends.concurrent -= 1 }
-        setList(of: at, ends)
+    /// Nothing counts there, and nothing may come back to it.
+    func isUnused(_ account: AccountID) -> Bool { concurrent(account) == 0 }
+
+    // MARK: rows
+
+    /// Where the reservation is that a place in a row was made for, if it still stands for it.
+    private func current(_ place: LeaseRow.Place) -> Int? {
+        guard let slot = index.slot(of: place.id), slots[Int(slot)].leaseEnd == place.end else {
+            return nil
+        }
+        return Int(slot)
     }
 
-    private func list(of at: Int) -> Ends {
-        slots[at].isLeased ? leases[slots[at].tenant.index] : lapsed
+    private func bit(of account: AccountID, at place: Int) -> UInt64? {
+        slots[place].limits.accounts.firstIndex { $0.id == account }.map { 1 << UInt64($0) }
     }
 
-    private mutating func setList(of at: Int, _ ends: Ends) {
-        if slots[at].isLeased { leases[slots[at].tenant.index] = ends } else { lapsed = ends }
+    private mutating func lease(_ place: Int) {
+        let entry = LeaseRow.Place(end: slots[place].leaseEnd, id: slots[place].id)
+        ends.add(entry)
+        if ends.isCrowded { ends.places = ends.places.filter { current($0) != nil } }
+        let limits = slots[place].limits
+        for limit in limits.limits {
+            guard case .concurrent = limit.form else { continue }
+            let account = limits.accounts[limit.account].id
+            slots[place].leased |= 1 << UInt64(limit.account)
+            var row = rows.removeValue(forKey: account) ?? LeaseRow()
+            row.add(entry)
+            if row.isCrowded {
+                row.places = row.places.filter { place in
+                    guard let found = current(place), let bit = bit(of: account, at: found)
+                    else { return false }
+                    return slots[found].leased & bit != 0
+                }
+            }
+            rows[account] = row
+        }
+    }
+
+    /// Gives its places back, as far as it has them.
+    private mutating func vacate(_ place: Int) {
+        let reservation = slots[place]
+        guard reservation.leased != 0 else { return }
+        for (number, account) in reservation.limits.accounts.enumerated()
+        where reservation.leased & (1 << UInt64(number)) != 0 {
+            rows[account.id]?.count -= 1
+            if rows[account.id]?.count == 0 { rows[account.id] = nil }
+        }
+        slots[place].leased = 0
     }
 }

@@ -11,10 +11,11 @@ import Units
 struct CrossCheck {
     let root: Section
     var mistakes: MistakeLog
-    private let models: Directory
+    let models: Directory
     private let pools: Directory
     private let classes: Directory
     private let tenants: Directory
+    let organisations: Directory
     /// From an alias to its model.
     private var aliased: [String: String] = [:]
 
@@ -25,6 +26,7 @@ struct CrossCheck {
         pools = Directory(root, "pools", named: "name", as: .pool)
         classes = Directory(root, "classes", named: "name", as: .trafficClass)
         tenants = Directory(root, "tenants", named: "id", as: .tenant)
+        organisations = Directory(root, "organisations", named: "id", as: .organisation)
         for model in root.sections("models") {
             for alias in model.texts("aliases") { aliased[alias.text] = model.text("name") }
         }
@@ -32,10 +34,11 @@ struct CrossCheck {
 
     mutating func check() {
         checkFront()
-        checkLimits()
+        checkBodies()
         checkModels()
         checkPools()
         checkClasses()
+        checkOrganisations()
         checkTenants()
     }
 
@@ -44,7 +47,7 @@ struct CrossCheck {
     mutating func add(_ message: String, at place: Place) { mistakes.add(message, at: place) }
 
     /// Notes a name that a section before has already.
-    private mutating func checkUnique(_ directory: Directory) {
+    mutating func checkUnique(_ directory: Directory) {
         for (section, first) in directory.repeated {
             let key = directory.nameKey
             add(
@@ -56,7 +59,7 @@ struct CrossCheck {
 
     /// The section that a value names, with a mistake when there is none.
     @discardableResult
-    private mutating func resolve(
+    mutating func resolve(
         _ name: String, _ directory: Directory, path: String, at place: Place
     ) -> Section? {
         if let section = directory[name] { return section }
@@ -175,7 +178,7 @@ extension CrossCheck {
         }
     }
 
-    private mutating func checkLimits() {
+    private mutating func checkBodies() {
         guard let http = root.section("http"), let body = http.size("max_body"),
             let all = http.size("max_buffered_bodies"), all < body
         else { return }
@@ -334,7 +337,7 @@ extension CrossCheck {
                         + "with labels of their own; take another name", at: tenant.place("id"))
             }
             checkUse(tenant)
-            checkPrices(tenant)
+            checkBudgets(tenant)
             checkFloor(tenant)
             checkDeferral(tenant)
         }
@@ -389,28 +392,6 @@ extension CrossCheck {
         add(
             "\(limits.path("over_interactive")): batch needs a second class in the tenant's list",
             at: limits.place("over_interactive"))
-    }
-
-    /// A limit in money holds only where every model has a price, in one currency.
-    private mutating func checkPrices(_ tenant: Section) {
-        guard let limits = tenant.section("limits"), limits["cost_per_month"] != nil else { return }
-        var currencies: [String] = []
-        for item in tenant.texts("models") {
-            guard let model = models[item.text], let name = model.text("name") else { continue }
-            if let currency = model.section("price")?.text("currency") {
-                if !currencies.contains(currency) { currencies.append(currency) }
-            } else if model["price"] == nil, model.isRight("price") {
-                add(
-                    "\(limits.path("cost_per_month")): the model '\(name)' has no price",
-                    at: limits.place("cost_per_month"))
-            }
-        }
-        if currencies.count > 1 {
-            add(
-                "\(limits.path("cost_per_month")): the models' prices are in "
-                    + "\(currencies.joined(separator: " and "))",
-                at: limits.place("cost_per_month"))
-        }
     }
 }
 

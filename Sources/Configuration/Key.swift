@@ -95,6 +95,8 @@ enum Scalar: Sendable {
     case path
     /// Three capital letters.
     case currency
+    /// `UTC`, or a zone's name in the IANA database.
+    case timeZone
     case secret(Carrier)
     /// `sha256:` and 64 hexadecimal digits.
     case keyHash
@@ -118,7 +120,7 @@ enum Carrier: Sendable {
 enum Referent: String, Sendable {
     case model, pool
     case trafficClass = "class"
-    case tenant
+    case tenant, organisation, team
 }
 
 /// A value that has been checked against its key.

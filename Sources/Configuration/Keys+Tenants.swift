@@ -32,7 +32,7 @@ extension Keys {
             Key(
                 "tenants[].limits", .section, .filled, .reloadable,
                 "What it may use; a limit that is absent does not exist."),
-        ] + LimitKind.allCases.map(limit) + [
+        ] + limits("tenants[].limits") + [
             Key(
                 "tenants[].limits.max_prompt_tokens",
                 .scalar(.integer(1...100_000_000, unit: "tokens")), .absent, .reloadable,
@@ -62,28 +62,5 @@ extension Keys {
                 "tenants[].limits.mode", .scalar(.choice(["enforce"], later: ["shadow"])),
                 .value(.text("enforce")), .reloadable,
                 "Whether the limits refuse."),
-        ]
-
-    private static func limit(_ kind: LimitKind) -> Key {
-        let path = "tenants[].limits.\(kind.rawValue)"
-        let (scalar, meaning): (Scalar, String) =
-            switch kind {
-            case .tokensPerMinute: (.integer(counts, unit: "tokens"), "Input and output together.")
-            case .inputTokensPerMinute: (.integer(counts, unit: "tokens"), "Input alone.")
-            case .outputTokensPerMinute: (.integer(counts, unit: "tokens"), "Output alone.")
-            case .requestsPerMinute: (.integer(counts, unit: "requests"), "Requests.")
-            case .concurrentRequests:
-                (.integer(1...1_000_000, unit: "requests"), "Requests in flight at once.")
-            case .tokensPerDay:
-                (.integer(counts, unit: "tokens"), "Input and output together, in a day.")
-            case .costPerMonth:
-                (
-                    .decimal(0.01...1e12, unit: "currency units"),
-                    "What its requests cost in a month, at the models' prices."
-                )
-            }
-        return Key(path, .scalar(scalar), .absent, .reloadable, meaning)
-    }
-
-    private static let counts = 1...1_000_000_000_000
+        ] + narrowLimits
 }

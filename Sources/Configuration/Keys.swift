@@ -10,7 +10,7 @@ import Units
 enum Keys {
     static let all =
         front + store + ledger + http + upstream + routing + models + pools + gpus + classes + clamp
-        + caps + tenants
+        + caps + organisations + tenants
 
     private static let front: [Key] = [
         Key(

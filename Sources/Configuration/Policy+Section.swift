@@ -111,13 +111,8 @@ extension Price {
 
 extension TenantLimits {
     init(_ section: Section) {
-        let rates = LimitKind.allCases.compactMap { kind -> Limit? in
-            let amount =
-                section.decimal(kind.rawValue) ?? section.integer(kind.rawValue).map { Double($0) }
-            return amount.map { Limit(kind: kind, amount: $0) }
-        }
         self.init(
-            rates: rates, maxPromptTokens: section.tokens("max_prompt_tokens"),
+            rates: section.limits, maxPromptTokens: section.tokens("max_prompt_tokens"),
             maxCompletionTokens: section.tokens("max_completion_tokens"),
             minCompletionTokens: section.tokens("min_completion_tokens"),
             overCap: checked(OverCap(rawValue: checked(section.text("over_interactive")))))

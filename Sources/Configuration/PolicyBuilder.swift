@@ -12,6 +12,8 @@ struct PolicyBuilder {
     private var endpoints: Places
     private var classes: Places
     private var tenants: Places
+    /// Organisations by their names, teams by `organisation/team`.
+    private var groups: Places
 
     init(_ root: Section, previous: Policy?) {
         self.root = root
@@ -21,6 +23,7 @@ struct PolicyBuilder {
         endpoints = Places(previous?.endpoints.map(\.authority) ?? [])
         classes = Places(previous?.classes.map(\.name) ?? [])
         tenants = Places(previous?.tenants.map(\.name) ?? [])
+        groups = Places(previous?.groupNames ?? [])
         for model in root.sections("models") { _ = models.place(checked(model.text("name"))) }
         for pool in root.sections("pools") {
             _ = pools.place(checked(pool.text("name")))
@@ -28,6 +31,13 @@ struct PolicyBuilder {
         }
         for item in root.sections("classes") { _ = classes.place(checked(item.text("name"))) }
         for tenant in root.sections("tenants") { _ = tenants.place(checked(tenant.text("id"))) }
+        for organisation in root.sections("organisations") {
+            let name: String = checked(organisation.text("id"))
+            _ = groups.place(name)
+            for team in organisation.sections("teams") {
+                _ = groups.place("\(name)/\(checked(team.text("id")))")
+            }
+        }
     }
 
     /// More names in one table than it may keep over all reloads; nil when they fit.
@@ -35,6 +45,7 @@ struct PolicyBuilder {
         let tables = [
             ("models", models, 1_024), ("pools", pools, 256), ("endpoints", endpoints, 65_536),
             ("classes", classes, 64), ("tenants", tenants, 10_000),
+            ("organisations and teams", groups, 65_000),
         ]
         return tables.first { $0.1.count > 4 * $0.2 }.map { table in
             "more than \(4 * table.2) names of \(table.0) since the start, those that left "
@@ -51,6 +62,7 @@ struct PolicyBuilder {
             routing: RoutingPolicy(checked(root.section("routing"))),
             models: modelTable(), pools: poolTable(), endpoints: endpointTable(),
             gpus: gpuTable(), classes: classTable(), tenants: tenantTable(),
+            groups: groupTable(),
             anonymous: present.contains("anonymous")
                 ? tenants["anonymous"].map { TenantID($0) } : nil,
             throttleHistory: checked(root.section("admin")?.integer("throttle_history")),
@@ -178,6 +190,44 @@ extension PolicyBuilder {
         }
     }
 
+    private func groupTable() -> [GroupPolicy] {
+        var present: [(place: Int, entry: GroupPolicy)] = []
+        for section in root.sections("organisations") {
+            let name: String = checked(section.text("id"))
+            let place: Int = checked(groups[name])
+            present.append(
+                (
+                    place,
+                    GroupPolicy(
+                        id: GroupID(place), name: name,
+                        limits: checked(section.section("limits")).limits)
+                ))
+            for team in section.sections("teams") {
+                let teamName: String = checked(team.text("id"))
+                let teamPlace: Int = checked(groups["\(name)/\(teamName)"])
+                present.append(
+                    (
+                        teamPlace,
+                        GroupPolicy(
+                            id: GroupID(teamPlace), name: teamName, parent: GroupID(place),
+                            limits: checked(team.section("limits")).limits)
+                    ))
+            }
+        }
+        return groups.table(present, before: previous?.groups ?? []) { group in
+            var group = group
+            group.removed = true
+            return group
+        }
+    }
+
+    /// The innermost one.
+    private func group(of tenant: Section) -> GroupID? {
+        guard let organisation = tenant.text("organisation") else { return nil }
+        let name = tenant.text("team").map { "\(organisation)/\($0)" } ?? organisation
+        return GroupID(checked(groups[name]))
+    }
+
     private func tenantTable() -> [TenantPolicy] {
         let present = root.sections("tenants").map { section in
             let name: String = checked(section.text("id"))
@@ -190,7 +240,18 @@ extension PolicyBuilder {
                 },
                 classes: section.texts("classes").map { ClassID(checked(classes[$0.text])) },
                 models: modelIDs(section), weight: checked(section.decimal("weight")),
-                limits: TenantLimits(checked(section.section("limits"))))
+                limits: TenantLimits(checked(section.section("limits"))),
+                modelLimits: section.sections("model_limits").map { limits in
+                    ModelLimits(
+                        model: ModelID(checked(models[checked(limits.text("model"))])),
+                        limits: limits.limits)
+                },
+                keyLimits: section.sections("key_limits").map { limits in
+                    guard case .keyHash(let hash)? = limits["key"]?.value else {
+                        return KeyLimits(key: nil, limits: limits.limits)
+                    }
+                    return KeyLimits(key: hash, limits: limits.limits)
+                }, group: group(of: section))
             return (place, tenant)
         }
         return tenants.table(present, before: previous?.tenants ?? []) { tenant in
@@ -198,6 +259,15 @@ extension PolicyBuilder {
             tenant.keys = []
             tenant.removed = true
             return tenant
+        }
+    }
+}
+
+extension Policy {
+    /// As `PolicyBuilder` knows them, by their places.
+    fileprivate var groupNames: [String] {
+        groups.map { group in
+            group.parent.map { "\(groups[$0.index].name)/\(group.name)" } ?? group.name
         }
     }
 }

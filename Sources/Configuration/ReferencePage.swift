@@ -43,6 +43,7 @@ public enum ReferencePage {
         | listening address | `0.0.0.0:8080`, `[::]:8080` or `unix:/run/penstock.sock`; port 0 \
         lets the kernel choose |
         | address to connect to | the same, or a host name: `redis.internal:6379` |
+        | time zone | its name in the IANA database: `Europe/Berlin`, or `UTC` |
         | engine's URL | `http://host:port`; without a port it is 80 |
         | key hash | `sha256:` and 64 hexadecimal digits, as `penstock key new` and \
         `penstock key hash` print it |
@@ -165,6 +166,7 @@ extension Scalar {
         case .reference(let referent): "name of a \(referent.rawValue)"
         case .text: "visible ASCII without spaces"
         case .path: "path"
+        case .timeZone: "time zone"
         case .currency: "three capital letters"
         case .secret: "secret"
         case .keyHash: "key hash"
@@ -185,7 +187,7 @@ extension Scalar {
         case .text(let most): "\(most) bytes"
         case .secret(.header): "4096 bytes, visible ASCII without spaces"
         case .secret(.command): "4096 bytes, no control characters"
-        case .boolean, .choice, .reference, .path, .currency, .keyHash, .listenAddress,
+        case .boolean, .choice, .reference, .path, .currency, .timeZone, .keyHash, .listenAddress,
             .connectAddress, .endpoint:
             ""
         }

@@ -26,6 +26,7 @@ extension Scalar {
         case .reference(let referent): return "the name of a \(referent.rawValue)"
         case .text(let most): return "visible ASCII text without spaces, at most \(most) bytes"
         case .path: return "a file's path"
+        case .timeZone: return "a time zone of the IANA database, as Europe/Berlin, or UTC"
         case .currency: return "three capital letters, as USD"
         case .secret: return "a secret, or file:PATH"
         case .keyHash: return "sha256: and 64 hexadecimal digits"
@@ -47,6 +48,7 @@ extension Scalar {
         case .boolean where ["yes", "no", "on", "off"].contains(text.lowercased()):
             "; write the word itself"
         case .choice(let words, _) where words.count > 1: Nearest.hint(to: text, among: words)
+        case .timeZone: Nearest.hint(to: text, among: ZoneReader.names)
         default: ""
         }
     }

@@ -46,7 +46,7 @@ extension Scalar {
             return .address(try AddressParser.connect(text))
         case .endpoint:
             return try AddressParser.endpoint(text)
-        case .name, .modelName, .reference, .text, .path, .currency:
+        case .name, .modelName, .reference, .text, .path, .currency, .timeZone:
             guard isWellFormed(text) else { break }
             return .text(text)
         }
@@ -168,6 +168,7 @@ extension Scalar {
         case .text(let most): text.utf8.count <= most && Self.isVisible(text)
         case .path: text.utf8.count <= 4_096 && !text.utf8.contains(0)
         case .currency: text.utf8.count == 3 && text.utf8.allSatisfy { (0x41...0x5A).contains($0) }
+        case .timeZone: text.utf8.count <= 64 && ZoneReader.isZone(text)
         default: false
         }
     }

@@ -108,10 +108,12 @@ public enum SchemaPage {
         switch scalar {
         case .duration: #"^[0-9][0-9_]*(\.[0-9]{1,3})?(ms|s|m|h|d)$"#
         case .size: #"^[0-9][0-9_]*(\.[0-9]{1,3})?(B|KiB|MiB|GiB)$"#
-        case .name, .reference(.pool), .reference(.trafficClass), .reference(.tenant):
+        case .name, .reference(.pool), .reference(.trafficClass), .reference(.tenant),
+            .reference(.organisation), .reference(.team):
             "^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"
         case .modelName, .reference(.model): "^[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,127}$"
         case .text(let most): "^[!-~]{0,\(most)}$"
+        case .timeZone: "^[A-Za-z0-9_+/-]{1,64}$"
         case .currency: "^[A-Z]{3}$"
         case .secret(.header): "^(file:.*|[!-~]*)$"
         case .keyHash: "^sha256:[0-9A-Fa-f]{64}$"

@@ -121,9 +121,16 @@ extension Decider {
         _ entry: Entry, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
         let claim = Newcomer(entry, policy)
+        let pool = policy.pools[entry.pool.index].endpoints
+        if pool.count == 1, let only = pool.first, gauges[only.index].surelyFits(claim),
+            isMeant(only), endpoints[only.index].takesPrompt(now),
+            gpuTakes(entry, at: only, now: now)
+        {
+            return only
+        }
         var best: EndpointID?
         var bestLoad = Double.infinity
-        for id in policy.pools[entry.pool.index].endpoints {
+        for id in pool {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
                 endpoints[id.index].takesPrompt(now),
                 let load = endpoints[id.index].load(claim, now: now), load < bestLoad,
@@ -144,12 +151,21 @@ extension Decider {
         return endpoints[id.index].load(claim, now: now)
     }
 
+    /// It has a share there.
+    func fits(_ entry: Entry, at id: EndpointID, now: Instant) -> Bool {
+        if gauges[id.index].surelyFits(Newcomer(entry, policy)) {
+            return gpuTakes(entry, at: id, now: now)
+        }
+        return share(of: id, with: entry, now: now) != nil
+    }
+
     mutating func forward(
         _ ticket: Ticket, _ entry: Entry, to endpoint: EndpointID, now: Instant,
         into actions: inout [Action]
     ) {
-        var entry = sharing(entry, common(entry).held(on: endpoint))
-        entry = clamped(entry, at: endpoint, now: now)
+        var entry = entry
+        if entry.prefix != nil { entry.share(common(entry).held(on: endpoint)) }
+        clamp(&entry, at: endpoint, now: now)
         traceForward(entry, to: endpoint, now: now)
         joinCommon(ticket, &entry, at: endpoint)
         endpoints[endpoint.index].ledger.admit(
@@ -157,24 +173,19 @@ extension Decider {
         endpoints[endpoint.index].walk.append(entry.sequence)
         endpoints[endpoint.index].bounds.append(entry.longest)
         endpoints[endpoint.index].excess += entry.excess
-        let uncached = commit(entry, to: endpoint, now: now)
+        entry.uncached = commit(entry, to: endpoint, now: now)
         share(entry)
-        let need = entry.need
-        let turnover = endpoints[endpoint.index].turnover(
-            need: need, steps: entry.expected.count / entry.choices)
-        endpoints[endpoint.index].turnover += turnover
-        let seat = seats[endpoint.index].count
+        entry.turnover = endpoints[endpoint.index].turnover(
+            need: entry.need, steps: entry.expected.count / entry.choices)
+        endpoints[endpoint.index].turnover += entry.turnover
+        entry.seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)
-        var after = entry
-        after.stage = .forwarded(endpoint)
-        after.seat = seat
-        after.turnover = turnover
-        after.uncached = uncached
-        after.forwardedAt = now
-        after.charged = after.due
+        entry.forwardedAt = now
+        entry.charged = entry.due
         queues[entry.trafficClass.index].dispatch(
-            entry.tenant, entry.place, cost: entry.cost, charge: after.due)
-        entries.update(ticket) { $0 = after }
+            entry.tenant, entry.place, cost: entry.cost, charge: entry.charged)
+        entry.stage = .forwarded(endpoint)
+        entries.update(ticket) { $0 = entry }
         gauge(endpoint, now: now)
         actions.append(
             .forward(entry.request, to: endpoint, bound: entry.isClamped ? entry.bound : nil))

@@ -89,17 +89,21 @@ extension Decider {
 
     /// The request as it is let in at an endpoint that was chosen for it.
     func clamped(_ entry: Entry, at endpoint: EndpointID, now: Instant) -> Entry {
-        guard let clamp = policy.classes[entry.trafficClass.index].clamp, !entry.isOutputless
-        else { return entry }
         var entry = entry
+        clamp(&entry, at: endpoint, now: now)
+        return entry
+    }
+
+    /// Makes it what `clamped` gives.
+    func clamp(_ entry: inout Entry, at endpoint: EndpointID, now: Instant) {
+        guard let clamp = policy.classes[entry.trafficClass.index].clamp, !entry.isOutputless
+        else { return }
         let floor = floor(entry, clamp)
         if let most = clamp.prefillQueue, prefillQueue(of: entry.pool) > most {
             entry.clamp(to: max(clamp.prefillMaxTokens, floor))
         }
-        guard clamp.underPressure, share(of: endpoint, with: entry, now: now) == nil else {
-            return entry
-        }
-        return entry.hard(largestBound(entry, from: floor, at: endpoint, now: now))
+        guard clamp.underPressure, !fits(entry, at: endpoint, now: now) else { return }
+        entry = entry.hard(largestBound(entry, from: floor, at: endpoint, now: now))
     }
 
     /// The largest bound with which it fits under the reject threshold, all of it counted.

@@ -57,8 +57,7 @@ extension Decider {
     /// The request as it would be at the endpoint.
     func sharing(_ entry: Entry, _ held: Held) -> Entry {
         var entry = entry
-        entry.common = held.tokens
-        entry.promoted = held.alone
+        entry.share(held)
         return entry
     }
 
@@ -99,5 +98,13 @@ extension Decider {
         endpoints[endpoint.index].common += tokens
         endpoints[endpoint.index].walk.update(entry.seat, to: entry.sequence)
         endpoints[endpoint.index].bounds.update(entry.seat, to: entry.longest)
+    }
+}
+
+extension Entry {
+    /// It would be at an endpoint that holds this of its prompt.
+    mutating func share(_ held: Decider.Held) {
+        common = held.tokens
+        promoted = held.alone
     }
 }

@@ -93,11 +93,11 @@ extension Decider {
 
     /// An endpoint of that load as prompts that begin alike see it.
     func affinityOffer(_ id: EndpointID, share: Double, now: Instant) -> AffinityChoice.Offer {
-        let state = endpoints[id.index]
-        let (committed, rate) = state.prefillAhead(waiting: state.promptWait(now))
+        let wait = endpoints[id.index].promptWait(now)
+        let (committed, rate) = endpoints[id.index].prefillAhead(waiting: wait)
         return AffinityChoice.Offer(
             endpoint: id, committed: committed, rate: rate, share: share,
-            sequences: state.decoding)
+            sequences: endpoints[id.index].decoding)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.

@@ -13,7 +13,7 @@ import Units
 extension Decider {
     /// What decided about the request of this number; nil when it never came here, or was too long
     /// ago.
-    public func trace(_ number: UInt64) -> DecisionTrace? { traces[number] }
+    public func trace(_ number: UInt64) -> DecisionTrace? { traces.trace(number) }
 
     mutating func traceArrival(_ entry: Entry, now: Instant) {
         guard entry.trace > 0 else { return }
@@ -89,7 +89,7 @@ extension Decider {
                 offer.fits = true
                 offer.score = offer.share
             }
-            traces[at: place].add(offer)
+            traces.add(offer, at: place)
         }
         if chosen != nil { traces[at: place].way = entry.isHard ? .lowerBound : .leastShare }
     }
@@ -127,7 +127,7 @@ extension Decider {
                     isWarm = offer.cached > .zero
                 }
             }
-            traces[at: place].add(offer)
+            traces.add(offer, at: place)
         }
         guard let chosen, let own else { return nil }
         let meant = all.settled
@@ -159,22 +159,34 @@ extension Decider {
     private func offer(
         _ id: EndpointID, _ entry: Entry, now: Instant
     ) -> DecisionTrace.Offer {
-        let state = endpoints[id.index]
+        let place = id.index
         var offer = DecisionTrace.Offer(id)
-        offer.isAvailable = state.isAvailable
-        offer.takesPrompt = state.takesPrompt(now)
-        offer.promptWait = state.promptWait(now)
-        (offer.committed, offer.prefillPerSecond) = state.prefillAhead(waiting: offer.promptWait)
-        let held = state.held(adding: entry.sequence)
-        offer.held = state.ledger.beside + held
-        offer.share = state.ledger.share(holding: held, now: now)
-        guard offer.isAvailable, let load = share(of: id, with: entry, now: now) else {
-            return offer
-        }
+        offer.isAvailable = gauges[place].isAvailable
+        offer.takesPrompt = endpoints[place].takesPrompt(now)
+        offer.promptWait = endpoints[place].promptWait(now)
+        (offer.committed, offer.prefillPerSecond) = endpoints[place].prefillAhead(
+            waiting: offer.promptWait)
+        let held = endpoints[place].held(adding: entry.sequence)
+        offer.held = endpoints[place].ledger.beside + held
+        offer.share = endpoints[place].ledger.share(holding: held, now: now)
+        guard offer.isAvailable, let load = load(offer, entry, now: now) else { return offer }
         offer.fits = true
         offer.load = load
         if offer.takesPrompt { offer.score = load }
         return offer
+    }
+
+    /// `share(of:with:now:)`, which needs no second look where the expected share is allowed.
+    private func load(_ offer: DecisionTrace.Offer, _ entry: Entry, now: Instant) -> Double? {
+        let id = offer.endpoint
+        guard let share = offer.share else {
+            guard gpuTakes(entry, at: id, now: now) else { return nil }
+            return 1 + Double(endpoints[id.index].held().count)
+        }
+        let promoted = Double(entry.promoted.count) / Double(max(1, gauges[id.index].capacity))
+        let limit = policy.classes[entry.trafficClass.index].throttleAt - promoted
+        guard share <= limit else { return self.share(of: id, with: entry, now: now) }
+        return gpuTakes(entry, at: id, now: now) ? share + promoted : nil
     }
 
     // MARK: phases
@@ -183,7 +195,7 @@ extension Decider {
     func phase(_ entry: Entry, now: Instant) -> WaitingPhase {
         var lack = WaitingPhase.decode
         for id in policy.pools[entry.pool.index].endpoints
-        where gauges[id.index].isAvailable && share(of: id, with: entry, now: now) != nil {
+        where gauges[id.index].isAvailable && fits(entry, at: id, now: now) {
             if endpoints[id.index].takesPrompt(now) { return .turn }
             lack = .prefill
         }

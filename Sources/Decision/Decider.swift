@@ -45,7 +45,7 @@ public struct Decider: Sendable {
     /// Whether estimates learn from what engines report; a simulation may do without.
     public var learnsPrompts = true
     /// Why recent requests were decided about as they were.
-    var traces: NumberedRing<DecisionTrace>
+    var traces: DecisionTraces
     /// When the event that is being handled happened.
     var present = Instant(nanoseconds: 0)
     var random: SplitMix64
@@ -66,7 +66,7 @@ public struct Decider: Sendable {
         outputs = OutputEstimate(limit: 4_096)
         lengths = PromptRatio(limit: 4_096)
         random = SplitMix64(seed: seed)
-        traces = NumberedRing(limit: policy.requestHistory)
+        traces = DecisionTraces(limit: policy.requestHistory)
         grow()
         gaugeAll(now: present)
     }
@@ -218,10 +218,7 @@ public struct Decider: Sendable {
 
     /// Money for so many tokens, in the price's currency.
     public static func cost(_ price: Price?, input: Tokens, output: Tokens) -> Double {
-        guard let price else { return 0 }
-        return
-            (Double(input.count) * price.inputPerMillion
-            + Double(output.count) * price.outputPerMillion) / 1e6
+        price?.cost(input: input, output: output) ?? 0
     }
 
     // MARK: budget
@@ -234,16 +231,16 @@ public struct Decider: Sendable {
         switch verdict {
         case .reserved:
             enqueue(ticket, entry, now: now, into: &actions)
-        case .refused(let kind, let limit, let used, let requested, let wait):
+        case .refused(let kind, let scope, let limit, let used, let requested, let wait):
             let told = spread(wait)
             let refusal = Refusal(
-                kind.refusal, retryAfter: told, isFinal: told > ReturnSlots.longest,
-                limit: limit, used: used, requested: requested)
+                .limit(kind), retryAfter: told, isFinal: told > ReturnSlots.longest,
+                kind: kind, scope: scope, limit: limit, used: used, requested: requested)
             refuse(ticket, refusal, into: &actions)
-        case .neverFits(_, let limit, let requested):
-            refuse(
-                ticket, Refusal(.requestExceedsLimit, limit: limit, requested: requested),
-                into: &actions)
+        case .neverFits(let kind, let scope, let limit, let requested):
+            let refusal = Refusal(
+                .requestExceedsLimit, kind: kind, scope: scope, limit: limit, requested: requested)
+            refuse(ticket, refusal, into: &actions)
         case .unavailable(let retryAfter):
             refuse(
                 ticket, Refusal(.budgetStoreUnavailable, retryAfter: spread(retryAfter)),
@@ -378,20 +375,5 @@ public struct Decider: Sendable {
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
         meetNeighbours()
         growSharing()
-    }
-}
-
-extension LimitKind {
-    /// The refusal of this limit.
-    public var refusal: RefusalReason {
-        switch self {
-        case .tokensPerMinute: .tokensPerMinute
-        case .inputTokensPerMinute: .inputTokensPerMinute
-        case .outputTokensPerMinute: .outputTokensPerMinute
-        case .requestsPerMinute: .requestsPerMinute
-        case .concurrentRequests: .concurrentRequests
-        case .tokensPerDay: .tokensPerDay
-        case .costPerMonth: .costPerMonth
-        }
     }
 }

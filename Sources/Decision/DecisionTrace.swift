@@ -3,7 +3,7 @@
 public import Units
 
 /// What decided about one request, with the numbers that were compared: the machine's part of what
-/// an operator is told. Plain memory, so that keeping one allocates nothing.
+/// an operator is told. Plain memory as it is kept, so that keeping one allocates nothing.
 public struct DecisionTrace: Sendable {
     /// Where the request stood at the latest decision.
     public enum Stage: Sendable, Equatable {
@@ -127,9 +127,10 @@ public struct DecisionTrace: Sendable {
 
     /// How its endpoint was chosen; nil where none was.
     public var way: Way?
-    private var firstOffers = [8 of Offer](repeating: Offer(EndpointID(0)))
-    /// Endpoints of which this tells.
-    public private(set) var offerCount = 0
+    /// Its pool's endpoints, eight at most. They are kept apart and put here for who asks.
+    public internal(set) var offers: [Offer] = []
+    /// Of them there are so many.
+    var offerCount = 0
     /// Endpoints of its pool that had no room here.
     public var leftOut = 0
     /// How its wait was computed, where it was refused for want of room.
@@ -147,22 +148,10 @@ public struct DecisionTrace: Sendable {
         decidedAt = now
     }
 
-    /// One of `offerCount`.
-    public func offer(_ place: Int) -> Offer { firstOffers[place] }
-
     mutating func dropOffers() {
         offerCount = 0
         leftOut = 0
         way = nil
-    }
-
-    mutating func add(_ offer: Offer) {
-        guard offerCount < Self.mostOffers else {
-            leftOut += 1
-            return
-        }
-        firstOffers[offerCount] = offer
-        offerCount += 1
     }
 
     /// The entry as it is by now.

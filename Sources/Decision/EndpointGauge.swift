@@ -2,7 +2,7 @@
 
 import Admission
 import Policy
-import Units
+public import Units
 
 /// A request as endpoints see it that may take it.
 struct Newcomer {
@@ -16,7 +16,8 @@ struct Newcomer {
     /// What becomes common with it, besides.
     let promoted: Int
 
-    init(_ entry: Entry, _ policy: Policy) {
+    @inline(__always)
+    init(_ entry: borrowing Entry, _ policy: borrowing Policy) {
         let limits = policy.classes[entry.trafficClass.index]
         sequence = entry.sequence
         longest = entry.longest
@@ -25,11 +26,24 @@ struct Newcomer {
         throttleAt = limits.throttleAt
         slack = limits.boundedSlack
     }
+
+    /// Alone in its prompt.
+    init(
+        _ sequence: PeakWalk.Sequence, longest: PeakWalk.Sequence, throttleAt: Double, slack: Double
+    ) {
+        self.sequence = sequence
+        self.longest = longest
+        whole = sequence.held + sequence.rest
+        self.throttleAt = throttleAt
+        self.slack = slack
+        promoted = 0
+    }
 }
 
-/// What an endpoint holds at the least, in a cache line and a half: of hundreds of endpoints only
-/// those are looked at closely that may have room. Brought up to date with every change of the
-/// endpoint, by `Decider.gauge`.
+/// What an endpoint holds at the least and at the most, in two cache lines: only those are looked
+/// at closely that may have room, and where much is free not even these. Brought up to date with
+/// every change of the endpoint, by `Decider.gauge`. The peak in it may be a few changes old
+/// (`PeakWalk.least`), so that one may be passed over that has room by a hair.
 struct EndpointGauge: Sendable {
     private(set) var isAvailable = false
     /// Zero where it is not known.
@@ -42,6 +56,8 @@ struct EndpointGauge: Sendable {
     /// The peak without a newcomer, of what is expected and by all bounds.
     private var peak = 0
     private var bounded: Int?
+    /// What all expect, as if none ended before the last; nil where other gateways have a part.
+    private var most: Int?
     /// Of the own sequences, counted beyond what is expected.
     private var excess = 0
     /// From then on each second costs room.
@@ -62,6 +78,11 @@ struct EndpointGauge: Sendable {
         // The peak of all may be lower than a walk of the own: cohorts are coarser.
         if state.shared == nil { peak = beside + (state.common + state.walk.least).count }
         if state.isOwnAlone { bounded = others + (state.common + state.bounds.least).count }
+        if state.shared == nil {
+            most =
+                resident + (state.common + state.ledger.expectedRest).count
+                + Self.rounding * state.walk.cohorts.width
+        }
         excess = state.excess.count
         staleness = state.ledger.staleness(now)
         turnoverPerSecond = state.turnoverPerSecond
@@ -95,6 +116,20 @@ struct EndpointGauge: Sendable {
         share += Double(newcomer.promoted) / Double(capacity)
         return share <= newcomer.throttleAt || isEmpty ? share : .infinity
     }
+
+    /// It has room for certain, however long all take and however late the next scrape is.
+    func surelyFits(_ newcomer: Newcomer) -> Bool {
+        guard isAvailable else { return false }
+        guard capacity > 0 else { return true }
+        guard let most else { return false }
+        let sequence = newcomer.sequence
+        let own = sequence.held.count + (sequence.rest.count + Self.rounding) * sequence.width
+        let share = Double(most + own + newcomer.promoted) / Double(capacity)
+        return share + EndpointLedger.staleShareLimit <= newcomer.throttleAt
+    }
+
+    /// A choice is counted with up to half a block and a token more than it is expected to take.
+    private static let rounding = Cohorts.halfBlock + 1
 
     /// `EndpointState.deficit` is no less; nil where that is.
     func deficit(
@@ -131,6 +166,34 @@ extension Decider {
             let gauge = EndpointGauge(endpoints[place], now: now)
             if place < gauges.count { gauges[place] = gauge } else { gauges.append(gauge) }
         }
+    }
+}
+
+extension Decider {
+    /// Where a gauge does not bound what a close look at its endpoint finds, for a request with
+    /// this prompt and expectation in each class; nil where all do, or by less than `margin` of
+    /// the capacity do not. For tests.
+    public func unsoundGauge(
+        input: Tokens, expected: Tokens, bound: Tokens, margin: Double, now: Instant
+    ) -> String? {
+        for limits in policy.classes {
+            let claim = Newcomer(
+                PeakWalk.Sequence(held: input, rest: expected),
+                longest: PeakWalk.Sequence(held: input, rest: bound),
+                throttleAt: limits.throttleAt, slack: limits.boundedSlack)
+            for id in policy.pools[limits.pool.index].endpoints {
+                let gauge = gauges[id.index]
+                let load = endpoints[id.index].load(claim, now: now)
+                guard gauge.isAvailable == endpoints[id.index].isAvailable else {
+                    return "\(id): available \(gauge.isAvailable)"
+                }
+                let (least, fits) = (gauge.least(claim), gauge.surelyFits(claim))
+                if gauge.isAvailable, least > (load ?? .infinity) + margin || fits && load == nil {
+                    return "\(id): \(least) at least, fits \(fits), \(load as Double?) found"
+                }
+            }
+        }
+        return nil
     }
 }
 

@@ -144,10 +144,12 @@ public struct BudgetAsk: Sendable, Equatable {
 /// What the store answered, as far as the decision needs it.
 public enum BudgetVerdict: Sendable, Equatable {
     case reserved
-    /// The exact time until this request fits, and the numbers compared.
-    case refused(LimitKind, limit: Double, used: Double, requested: Double, wait: Duration)
+    /// Whose limit has no room, the numbers compared, and the exact time until this request fits.
+    case refused(
+        LimitKind, of: LimitScope = .tenant, limit: Double, used: Double, requested: Double,
+        wait: Duration)
     /// More than the limit can ever hold.
-    case neverFits(LimitKind, limit: Double, requested: Double)
+    case neverFits(LimitKind, of: LimitScope = .tenant, limit: Double, requested: Double)
     /// The store does not answer, and without it nobody is let in.
     case unavailable(retryAfter: Duration)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Policy
 public import Units
 
 /// A no that was decided, with the numbers that decided it.
@@ -10,6 +11,9 @@ public struct Refusal: Sendable, Equatable {
     public var retryAfter: Duration?
     /// A retry is pointless, or would be paid for twice.
     public var isFinal: Bool
+    /// The limit that said no, and whose it is, where it was one.
+    public var kind: LimitKind?
+    public var scope: LimitScope?
     /// What the limit that said no allows, in its own unit: tokens, requests, money, shares of a
     /// cache, or seconds of waiting.
     public var limit: Double?
@@ -21,11 +25,14 @@ public struct Refusal: Sendable, Equatable {
     /// A no without a wait and without numbers, unless they are given.
     public init(
         _ reason: RefusalReason, retryAfter: Duration? = nil, isFinal: Bool = false,
-        limit: Double? = nil, used: Double? = nil, requested: Double? = nil
+        kind: LimitKind? = nil, scope: LimitScope? = nil, limit: Double? = nil,
+        used: Double? = nil, requested: Double? = nil
     ) {
         self.reason = reason
         self.retryAfter = retryAfter
         self.isFinal = isFinal
+        self.kind = kind
+        self.scope = scope
         self.limit = limit
         self.used = used
         self.requested = requested

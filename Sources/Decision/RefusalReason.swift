@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Policy
+
 /// Why a request is not served. One case is one status, one code in the error body, and one metric
 /// label.
-public enum RefusalReason: Int, Sendable, CaseIterable {
+public enum RefusalReason: Hashable, Sendable, CaseIterable {
     case badRequest
     case invalidRequest
     case invalidAPIKey
@@ -16,13 +18,8 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
     case contextLengthExceeded
     case requestExceedsLimit
     case headerTooLarge
-    case tokensPerMinute
-    case inputTokensPerMinute
-    case outputTokensPerMinute
-    case requestsPerMinute
-    case concurrentRequests
-    case tokensPerDay
-    case costPerMonth
+    /// Somebody's limit of this kind has no room at present.
+    case limit(LimitKind)
     case kvCachePressure
     case queueFull
     case queueWaitTooLong
@@ -46,9 +43,7 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
         case .methodNotAllowed: 405
         case .requestTooLarge: 413
         case .headerTooLarge: 431
-        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute,
-            .requestsPerMinute, .concurrentRequests, .tokensPerDay, .costPerMonth:
-            429
+        case .limit: 429
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
             .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
             503
@@ -72,13 +67,7 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
         case .contextLengthExceeded: "context_length_exceeded"
         case .requestExceedsLimit: "request_exceeds_limit"
         case .headerTooLarge: "header_too_large"
-        case .tokensPerMinute: "tokens_per_minute_exceeded"
-        case .inputTokensPerMinute: "input_tokens_per_minute_exceeded"
-        case .outputTokensPerMinute: "output_tokens_per_minute_exceeded"
-        case .requestsPerMinute: "requests_per_minute_exceeded"
-        case .concurrentRequests: "concurrent_requests_exceeded"
-        case .tokensPerDay: "tokens_per_day_exceeded"
-        case .costPerMonth: "cost_per_month_exceeded"
+        case .limit(let kind): Self.codes[kind.index]
         case .kvCachePressure: "kv_cache_pressure"
         case .queueFull: "queue_full"
         case .queueWaitTooLong: "queue_wait_too_long"
@@ -92,16 +81,32 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
         }
     }
 
+    private static let codes = LimitKind.allCases.map { "\($0.rawValue)_exceeded" }
+
+    private static let before: [RefusalReason] = [
+        .badRequest, .invalidRequest, .invalidAPIKey, .modelNotAllowed, .classNotAllowed,
+        .unknownClass, .modelNotFound, .notFound, .methodNotAllowed, .requestTooLarge,
+        .contextLengthExceeded, .requestExceedsLimit, .headerTooLarge,
+    ]
+    private static let behind: [RefusalReason] = [
+        .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
+        .budgetStoreUnavailable, .gatewayOverloaded, .draining, .upstreamFailed, .deadlineExceeded,
+    ]
+    public static let allCases = before + LimitKind.allCases.map { .limit($0) } + behind
+
     /// The place of this reason in tables, the same as in `allCases`.
-    public var number: Int { rawValue }
+    public var number: Int {
+        if case .limit(let kind) = self { return Self.before.count + kind.index }
+        if let place = Self.before.firstIndex(of: self) { return place }
+        let place = Self.behind.firstIndex(of: self) ?? 0
+        return Self.before.count + LimitKind.count + place
+    }
 
     /// The `type` of the OpenAI error body (client-facing convention).
     public var errorType: String {
         switch self {
         case .modelNotAllowed, .classNotAllowed: "permission_error"
-        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute: "tokens"
-        case .requestsPerMinute, .concurrentRequests: "requests"
-        case .tokensPerDay, .costPerMonth: "insufficient_quota"
+        case .limit(let kind): Self.type(of: kind)
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
             .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
             "service_unavailable_error"
@@ -114,4 +119,13 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
     /// Refused although nothing is wrong with the request: a throttling decision, which operators
     /// see.
     public var isThrottle: Bool { status == 429 || status == 503 }
+
+    /// Clients wait for what comes back within the hour, and take the rest for used up.
+    private static func type(of kind: LimitKind) -> String {
+        switch (kind.quantity, kind.window) {
+        case (.cost, _), (_, .day), (_, .week), (_, .month): "insufficient_quota"
+        case (.requests, _), (.concurrent, _): "requests"
+        default: "tokens"
+        }
+    }
 }

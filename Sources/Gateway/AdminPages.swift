@@ -94,11 +94,17 @@ struct AdminPages {
         json.key("limits")
         json.beginArray()
         let snapshot = tenant.id.index < usage.count ? usage[tenant.id.index] : nil
-        for limit in tenant.limits.rates {
+        let set =
+            snapshot?.limits
+            ?? LimitSet(showing: tenant, of: policy, wall: control.loop.wall)
+        for (place, limit) in set.limits.enumerated() {
             json.beginObject()
             json.member("name", limit.kind.rawValue)
-            json.member("limit", limit.amount)
-            if let standing = snapshot?[limit.kind] {
+            json.member("scope", limit.scope.rawValue)
+            json.member("account", set.path(of: limit))
+            json.member("limit", limit.amountInUnits)
+            if limit.capacity < limit.amount { json.member("burst", limit.capacityInUnits) }
+            if let standing = snapshot?.standing(place) {
                 json.member("used", standing.used)
                 json.member("remaining", standing.remaining)
                 json.member("reset_s", standing.reset.seconds)

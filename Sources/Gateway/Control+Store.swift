@@ -24,7 +24,7 @@ extension Control {
         nextQuestion += 1
         let question = RequestID(raw: nextQuestion)
         let answer = redis.usage(
-            of: policy.tenants, for: question, now: loop.now, wall: loop.wall)
+            of: shownAccounts(), for: question, now: loop.now, wall: loop.wall)
         if let answer { return page(server, route, query, usage: Self.standings(answer)) }
         guard pendingPages.count < 256 else { return page(server, route, query, usage: []) }
         pendingPages.append(
@@ -52,7 +52,16 @@ extension Control {
     }
 
     func memoryUsage() -> [LimitsSnapshot] {
-        shared.memory?.standings(of: policy.tenants, wall: loop.wall) ?? []
+        shared.memory?.standings(of: shownAccounts(), wall: loop.wall) ?? []
+    }
+
+    /// By tenant, all that its requests can be charged to.
+    private func shownAccounts() -> [BudgetAccount] {
+        policy.tenants.map { tenant in
+            BudgetAccount(
+                tenant.removed
+                    ? LimitSet() : LimitSet(showing: tenant, of: policy, wall: loop.wall))
+        }
     }
 
     /// Empty when the store does not know.

@@ -271,7 +271,7 @@ final class Control {
             let memory = shared.memory
         else { return }
         do throws(FileFault) {
-            try Files.replaceFile(path, memory.snapshot(of: policy.tenants))
+            try Files.replaceFile(path, memory.snapshot(of: policy, wall: loop.wall))
         } catch {
             shared.log.write("snapshot \(path): \(error)")
         }

@@ -49,9 +49,10 @@ final class Exchange {
     var dialect = Dialect.chatCompletions
     var name: RequestName
     let tenant: TenantID
-    /// By which the tenant was known, where it was by one.
-    var key: KeyHash?
-    let account: BudgetAccount
+    /// The key that was shown; nil where none was needed.
+    let key: KeyHash?
+    /// What it is charged to: of the tenant until the model is known.
+    var account: BudgetAccount
     /// Of the class, as the configuration that admitted the request has them.
     private(set) var timeouts: TimeoutPolicy
     private(set) var trafficClass: ClassID
@@ -111,14 +112,16 @@ final class Exchange {
 
     init(
         id: RequestID, server: ServerStream, policy: Policy, name: RequestName,
-        account: BudgetAccount, trafficClass: ClassID, now: Instant
+        tenant: TenantID, key: KeyHash?, account: BudgetAccount, trafficClass: ClassID,
+        now: Instant
     ) {
         self.id = id
         self.server = server
         self.policy = policy
         self.name = name
         self.account = account
-        tenant = account.tenant
+        self.tenant = tenant
+        self.key = key
         timeouts = policy.classes[trafficClass.index].timeouts
         self.trafficClass = trafficClass
         arrivedAt = now

@@ -16,12 +16,12 @@ enum Explanation {
         _ refusal: Refusal, _ policy: Policy, _ exchange: Exchange, to text: inout ByteBuffer
     ) {
         switch refusal.reason {
-        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute,
-            .requestsPerMinute, .concurrentRequests, .tokensPerDay, .costPerMonth:
+        case .limit(let kind):
             text.append("Rate limit reached for ")
             text.append(policy.tenants[exchange.tenant.index].name)
             text.append(" on ")
-            text.append(limitName(refusal.reason))
+            text.append(kind.words)
+            text.append(owner(refusal.scope))
             text.append(": ")
             numbers(refusal, to: &text)
             retry(refusal, to: &text)
@@ -32,7 +32,13 @@ enum Explanation {
             number(refusal.limit, to: &text)
             text.append(" are allowed.")
         case .requestExceedsLimit:
-            text.append("This request needs more than can ever be admitted: ")
+            text.append("This request needs more than can ever be admitted")
+            if let kind = refusal.kind {
+                text.append(" by ")
+                text.append(kind.words)
+                text.append(owner(refusal.scope))
+            }
+            text.append(": ")
             numbers(refusal, to: &text)
         case .modelNotAllowed:
             text.append("The model is not available to this key.")
@@ -81,9 +87,7 @@ enum Explanation {
         case .contextLengthExceeded: "The prompt is too long."
         case .requestExceedsLimit: "The request needs more than can ever be admitted."
         case .headerTooLarge: "The request's header fields are too large."
-        case .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute,
-            .requestsPerMinute, .concurrentRequests, .tokensPerDay, .costPerMonth:
-            "Rate limit reached."
+        case .limit: "Rate limit reached."
         case .kvCachePressure: "The engines' memory is full."
         case .queueFull: "Too many requests are waiting."
         case .queueWaitTooLong: "The wait would be too long."
@@ -97,15 +101,14 @@ enum Explanation {
         }
     }
 
-    private static func limitName(_ reason: RefusalReason) -> StaticString {
-        switch reason {
-        case .tokensPerMinute: "tokens per minute"
-        case .inputTokensPerMinute: "input tokens per minute"
-        case .outputTokensPerMinute: "output tokens per minute"
-        case .requestsPerMinute: "requests per minute"
-        case .concurrentRequests: "concurrent requests"
-        case .tokensPerDay: "tokens per day"
-        default: "cost per month"
+    /// Whose limit it is, where it is not the tenant's own.
+    private static func owner(_ scope: LimitScope?) -> StaticString {
+        switch scope {
+        case .organisation: " of the organisation"
+        case .team: " of the team"
+        case .model: " of this model"
+        case .key: " of this key"
+        case .tenant, nil: ""
         }
     }
 

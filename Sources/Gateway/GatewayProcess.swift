@@ -159,7 +159,7 @@ extension GatewayProcess {
         do throws(FileFault) {
             let bytes = try Files.readFile(path, limit: 64 << 20)
             do throws(SnapshotFault) {
-                try memory.restore(bytes, for: setup.policy.tenants)
+                try memory.restore(bytes, for: setup.policy, wall: WallClock.now())
             } catch {
                 log.write("snapshot \(path): \(error); budgets start full")
             }

@@ -11,21 +11,39 @@ enum RateLimitFields {
     static func write(
         _ snapshot: LimitsSnapshot, refused: Refusal?, to fields: inout ByteBuffer
     ) {
-        let requests = tighter(snapshot[.requestsPerMinute], snapshot[.concurrentRequests])
-        let tokens = tighter(
-            tighter(snapshot[.tokensPerMinute], snapshot[.inputTokensPerMinute]),
-            tighter(snapshot[.outputTokensPerMinute], snapshot[.tokensPerDay]))
+        let requests = tightest(snapshot, refused) {
+            $0 == .requests || $0 == .concurrent
+        }
+        let tokens = tightest(snapshot, refused) { $0.isTokens }
         if let requests { openAI(requests, .requests, to: &fields) }
         if let tokens { openAI(tokens, .tokens, to: &fields) }
         policies(requests, tokens, to: &fields)
         standings(requests, tokens, refused, to: &fields)
     }
 
-    /// The one of which the smaller part remains; the first where both are equal.
-    private static func tighter(_ first: LimitStanding?, _ second: LimitStanding?) -> LimitStanding?
-    {
-        guard let first, let second else { return first ?? second }
-        return second.remaining * first.limit < first.remaining * second.limit ? second : first
+    /// Of the limits of a unit the one that refused; else the one of which the smallest part is
+    /// left, the first where several are equal.
+    private static func tightest(
+        _ snapshot: LimitsSnapshot, _ refused: Refusal?, _ isOfUnit: (LimitQuantity) -> Bool
+    ) -> LimitStanding? {
+        var found: LimitStanding?
+        for place in 0..<snapshot.count {
+            let limit = snapshot.limits.limits[place]
+            guard isOfUnit(limit.kind.quantity) else { continue }
+            let standing = snapshot.standing(place)
+            if has(standing, refused: refused) { return standing }
+            if let best = found, standing.remaining * best.limit >= best.remaining * standing.limit
+            {
+                continue
+            }
+            found = standing
+        }
+        return found
+    }
+
+    private static func has(_ standing: LimitStanding, refused: Refusal?) -> Bool {
+        guard let refused, refused.reason == .limit(standing.kind) else { return false }
+        return (refused.scope ?? .tenant) == standing.scope
     }
 
     /// What stands around the three numbers of one unit; as few pieces as there can be.
@@ -69,15 +87,15 @@ enum RateLimitFields {
     }
 
     private static func policy(_ standing: LimitStanding, to fields: inout ByteBuffer) {
-        fields.append(name(standing.kind))
+        name(standing, to: &fields)
         fields.append(";q=")
         fields.append(decimal: whole(standing.limit))
-        switch standing.kind {
-        case .concurrentRequests: fields.append(";qu=\"concurrent-requests\"")
-        case .requestsPerMinute: fields.append(";w=60")
-        case .tokensPerDay: fields.append(";qu=\"tokens\";w=86400")
-        default: fields.append(";qu=\"tokens\";w=60")
+        guard let window = standing.kind.window else {
+            return fields.append(";qu=\"concurrent-requests\"")
         }
+        if standing.kind.quantity.isTokens { fields.append(";qu=\"tokens\"") }
+        fields.append(";w=")
+        fields.append(decimal: window.seconds)
     }
 
     /// `RateLimit: "tokens-per-minute";r=37040;t=14`. On a refusal `t` is the time until the
@@ -97,27 +115,26 @@ enum RateLimitFields {
     private static func standing(
         _ standing: LimitStanding, _ refused: Refusal?, to fields: inout ByteBuffer
     ) {
-        fields.append(name(standing.kind))
+        name(standing, to: &fields)
         fields.append(";r=")
         fields.append(decimal: whole(standing.remaining))
         var reset = standing.reset
-        if let refused, refused.reason == standing.kind.refusal, let wait = refused.retryAfter {
+        if has(standing, refused: refused), let wait = refused?.retryAfter {
             reset = wait
         }
         fields.append(";t=")
         fields.append(decimal: (reset.millisecondsRoundedUp + 999) / 1_000)
     }
 
-    private static func name(_ kind: LimitKind) -> StaticString {
-        switch kind {
-        case .tokensPerMinute: "\"tokens-per-minute\""
-        case .inputTokensPerMinute: "\"input-tokens-per-minute\""
-        case .outputTokensPerMinute: "\"output-tokens-per-minute\""
-        case .requestsPerMinute: "\"requests-per-minute\""
-        case .concurrentRequests: "\"concurrent-requests\""
-        case .tokensPerDay: "\"tokens-per-day\""
-        case .costPerMonth: "\"cost-per-month\""
+    /// `"tokens-per-minute"`, `"organisation-tokens-per-minute"`.
+    private static func name(_ standing: LimitStanding, to fields: inout ByteBuffer) {
+        fields.append("\"")
+        if standing.scope != .tenant {
+            fields.append(standing.scope.rawValue)
+            fields.append("-")
         }
+        fields.append(standing.kind.hyphenated)
+        fields.append("\"")
     }
 
     private static func whole(_ value: Double) -> Int { Int(min(max(0, value), 9e15)) }

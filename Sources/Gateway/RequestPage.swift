@@ -130,10 +130,10 @@ struct RequestPage {
     private func limits(_ trace: RequestTrace, to json: inout JSONWriter) {
         json.key("limits")
         json.beginArray()
-        for kind in LimitKind.allCases {
-            guard let compared = trace.comparison(kind) else { continue }
+        for compared in trace.comparisons {
             json.beginObject()
-            json.member("name", kind.rawValue)
+            json.member("name", compared.kind.rawValue)
+            json.member("scope", compared.scope.rawValue)
             json.member("limit", compared.limit)
             json.number("used", compared.used)
             json.number("requested", compared.requested)
@@ -190,9 +190,7 @@ struct RequestPage {
     private func endpoints(_ decision: DecisionTrace?, to json: inout JSONWriter) {
         json.key("endpoints")
         json.beginArray()
-        for place in 0..<(decision?.offerCount ?? 0) {
-            if let offer = decision?.offer(place) { write(offer, to: &json) }
-        }
+        for offer in decision?.offers ?? [] { write(offer, to: &json) }
         json.endArray()
         json.member("endpoints_left_out", decision?.leftOut ?? 0)
         json.member("chosen_by", decision?.way.map(Self.word))

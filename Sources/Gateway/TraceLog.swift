@@ -76,6 +76,8 @@ struct RequestTrace: Sendable {
 
     /// How a limit stood when it was compared, and what was asked of it.
     struct Comparison: Equatable {
+        var scope: LimitScope
+        var kind: LimitKind
         var limit: Double
         /// Nil where the store did not say.
         var used: Double?
@@ -84,22 +86,30 @@ struct RequestTrace: Sendable {
         var fits: Bool?
     }
 
-    /// Nil where the tenant has no such limit.
-    func comparison(_ kind: LimitKind) -> Comparison? {
-        let limit = snapshot?.limits[kind] ?? limits[kind]
-        guard limit > 0 else { return nil }
+    /// Of every limit that holds, in their order.
+    var comparisons: [Comparison] {
+        let set = snapshot?.limits ?? limits
+        return set.limits.indices.map { comparison(set, $0) }
+    }
+
+    private func comparison(_ set: LimitSet, _ place: Int) -> Comparison {
+        let limit = set.limits[place]
         let requested = ask.map {
-            Demand(input: $0.input, output: $0.output, cost: $0.cost).amount(of: kind)
+            Demand(input: $0.input, output: $0.output, cost: $0.cost).amount(of: limit.kind)
         }
-        var used = snapshot?[kind]?.used
+        var used = snapshot?.standing(place).used
         if isCharged, let charged = used, let requested { used = max(0, charged - requested) }
-        guard let requested else { return Comparison(limit: limit, used: used) }
+        var compared = Comparison(
+            scope: limit.scope, kind: limit.kind, limit: limit.capacityInUnits, used: used)
+        guard let requested else { return compared }
+        compared.requested = requested
         // What was charged did fit, whatever rounding does to the difference.
-        let fits =
+        compared.fits =
             isCharged
             ? true
-            : used.map { $0 + requested <= limit } ?? (requested <= limit ? nil : false)
-        return Comparison(limit: limit, used: used, requested: requested, fits: fits)
+            : used.map { $0 + requested <= compared.limit }
+                ?? (requested <= compared.limit ? nil : false)
+        return compared
     }
 }
 

@@ -111,11 +111,15 @@ extension Worker {
                 .budgeted(
                     ticket,
                     .refused(
-                        refusal.kind, limit: refusal.limit, used: refusal.used,
+                        refusal.kind, of: refusal.scope, limit: refusal.limit, used: refusal.used,
                         requested: refusal.requested, wait: refusal.wait)))
-        case .neverFits(let kind, let limit, let requested):
+        case .neverFits(let no):
             exchange.reservation = nil
-            decide(.budgeted(ticket, .neverFits(kind, limit: limit, requested: requested)))
+            decide(
+                .budgeted(
+                    ticket,
+                    .neverFits(
+                        no.kind, of: no.scope, limit: no.limit, requested: no.requested)))
         case .unavailable(let retryAfter):
             exchange.holder = .nobody
             decide(.budgeted(ticket, .unavailable(retryAfter: retryAfter)))

@@ -27,7 +27,8 @@ extension Worker {
         let (used, source) = use(exchange, wasForwarded: wasForwarded, outcome)
         let cost =
             exchange.model.flatMap { exchange.policy.models[$0.index].price }
-            .map { Self.cost($0, used) } ?? 0
+            .map { $0.cost(input: used.input, cached: used.cachedInput, output: used.output) }
+            ?? 0
         settle(
             exchange,
             wasForwarded
@@ -63,14 +64,6 @@ extension Worker {
             trafficClass: exchange.policy.classes[exchange.trafficClass.index].name,
             model: named.name, price: named.price, outcome: outcome, usage: used, source: source)
         for lane in shared.ledger { lane.post(event) }
-    }
-
-    private static func cost(_ price: Price, _ used: Usage) -> Double {
-        let fresh = used.input.count - used.cachedInput.count
-        return
-            (Double(fresh) * price.inputPerMillion
-            + Double(used.cachedInput.count) * price.cachedInputPerMillion
-            + Double(used.output.count) * price.outputPerMillion) / 1e6
     }
 
     /// What the engine said it used; where it said nothing, what was counted.

@@ -61,18 +61,17 @@ extension Worker {
         }
         switch route {
         case .generate(let dialect):
-            open(server, name, dialect, tenant)
-            exchange(of: server)?.key = key
+            open(server, name, dialect, tenant, key)
         case .models, .model:
             // Answered when the request is complete: a body is not expected, but may come.
-            open(server, name, nil, tenant)
+            open(server, name, nil, tenant, key)
         case .methodNotAllowed: return
         }
     }
 
     private func open(
         _ server: HTTP1ServerConnection, _ name: RequestName, _ dialect: Dialect?,
-        _ tenant: TenantID
+        _ tenant: TenantID, _ shown: KeyHash?
     ) {
         let trafficClass: ClassID
         switch resolveClass(server, tenant) {
@@ -104,7 +103,8 @@ extension Worker {
         }
         let exchange = Exchange(
             id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
-            account: accounts[tenant.index], trafficClass: trafficClass, now: loop.now)
+            tenant: tenant, key: shown, account: accounts.account(of: tenant),
+            trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
         exchange.dialect = dialect ?? .chatCompletions
         _ = exchanges.insert(exchange)
@@ -181,6 +181,8 @@ extension Worker {
         }
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
+        exchange.account = accounts.account(
+            of: exchange.tenant, model: model, key: exchange.key)
         var arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
             input: promptTokens(exchange), bound: exchange.inspection.bound ?? usualBound(exchange),

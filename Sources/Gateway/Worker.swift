@@ -33,8 +33,8 @@ final class Worker {
     let loop: Loop
     let digest: Digest
     var policy: Policy
-    /// By tenant, for the present configuration.
-    var accounts: [BudgetAccount]
+    /// For the present configuration.
+    var accounts: AccountTable
     var serverLimits: ServerLimits
     var clientLimits: ClientLimits
     var doors: [Door]
@@ -74,11 +74,11 @@ final class Worker {
         self.index = index
         self.shared = shared
         self.policy = policy
-        accounts = policy.tenants.map { BudgetAccount($0) }
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
         let connections = HTTPPolicy.connectionsLimit
         loop = try Loop(timers: 4 * connections + 64, writing: .atTurnsEnd)
+        accounts = AccountTable(policy, wall: loop.wall)
         if let redis = shared.redis {
             store = .redis(
                 RedisStore(
@@ -207,7 +207,7 @@ final class Worker {
     func adopt(_ policy: Policy) {
         guard policy.generation > self.policy.generation else { return }
         self.policy = policy
-        accounts = policy.tenants.map { BudgetAccount($0) }
+        accounts = AccountTable(policy, wall: loop.wall)
         serverLimits = ServerLimits(policy.http)
         clientLimits = ClientLimits(policy.upstream)
         upstreams.grow(to: policy.endpoints.count)

@@ -20,6 +20,8 @@ public final class Policy: Sendable {
     public let gpus: [GPUPolicy]
     public let classes: [ClassPolicy]
     public let tenants: [TenantPolicy]
+    /// Organisations and their teams.
+    public let groups: [GroupPolicy]
     /// The tenant of requests without a key, where there is one.
     public let anonymous: TenantID?
     /// Recent refusals kept for the admin endpoint.
@@ -35,7 +37,8 @@ public final class Policy: Sendable {
         generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
         routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], gpus: [GPUPolicy] = [],
-        classes: [ClassPolicy], tenants: [TenantPolicy], anonymous: TenantID?,
+        classes: [ClassPolicy], tenants: [TenantPolicy], groups: [GroupPolicy] = [],
+        anonymous: TenantID?,
         throttleHistory: Int, requestHistory: Int = 0
     ) {
         self.generation = generation
@@ -48,6 +51,7 @@ public final class Policy: Sendable {
         self.gpus = gpus
         self.classes = classes
         self.tenants = tenants
+        self.groups = groups
         self.anonymous = anonymous
         self.throttleHistory = throttleHistory
         self.requestHistory = requestHistory
@@ -78,24 +82,6 @@ public struct ModelPolicy: Sendable, Equatable {
         self.contextLength = contextLength
         self.price = price
         self.removed = removed
-    }
-}
-
-/// Money for a million tokens, in `currency`.
-public struct Price: Sendable, Equatable {
-    public var inputPerMillion: Double
-    public var cachedInputPerMillion: Double
-    public var outputPerMillion: Double
-    public var currency: String
-
-    public init(
-        inputPerMillion: Double, cachedInputPerMillion: Double, outputPerMillion: Double,
-        currency: String
-    ) {
-        self.inputPerMillion = inputPerMillion
-        self.cachedInputPerMillion = cachedInputPerMillion
-        self.outputPerMillion = outputPerMillion
-        self.currency = currency
     }
 }
 

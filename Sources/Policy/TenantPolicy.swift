@@ -12,11 +12,19 @@ public struct TenantPolicy: Sendable, Equatable {
     public var models: [ModelID]
     public var weight: Double
     public var limits: TenantLimits
+    /// Of what each of these models may take on its behalf, beside `limits`.
+    public var modelLimits: [ModelLimits]
+    /// Of what each of its keys may take, beside `limits`.
+    public var keyLimits: [KeyLimits]
+    /// The innermost group that it belongs to, whose limits it shares with others.
+    public var group: GroupID?
     public var removed: Bool
 
     public init(
         id: TenantID, name: String, keys: [KeyHash], classes: [ClassID], models: [ModelID],
-        weight: Double = 1, limits: TenantLimits = TenantLimits(), removed: Bool = false
+        weight: Double = 1, limits: TenantLimits = TenantLimits(),
+        modelLimits: [ModelLimits] = [], keyLimits: [KeyLimits] = [], group: GroupID? = nil,
+        removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -25,6 +33,9 @@ public struct TenantPolicy: Sendable, Equatable {
         self.models = models
         self.weight = weight
         self.limits = limits
+        self.modelLimits = modelLimits
+        self.keyLimits = keyLimits
+        self.group = group
         self.removed = removed
     }
 }
@@ -64,22 +75,10 @@ public struct KeyHash: Sendable, Hashable {
     public func hash(into hasher: inout Hasher) { hasher.combine(words[0]) }
 }
 
-/// Which quantity a limit counts, and over which time. The raw value is its name in configuration,
-/// headers, metrics and store.
-public enum LimitKind: String, Sendable, CaseIterable {
-    case tokensPerMinute = "tokens_per_minute"
-    case inputTokensPerMinute = "input_tokens_per_minute"
-    case outputTokensPerMinute = "output_tokens_per_minute"
-    case requestsPerMinute = "requests_per_minute"
-    case concurrentRequests = "concurrent_requests"
-    case tokensPerDay = "tokens_per_day"
-    case costPerMonth = "cost_per_month"
-}
-
 /// What a tenant may use. A limit that is absent does not exist.
 public struct TenantLimits: Sendable, Equatable {
     /// In the order of `LimitKind.allCases`, at most one of a kind, each above zero. Tokens,
-    /// requests, or currency units for `costPerMonth`.
+    /// requests, or currency units for cost.
     public var rates: [Limit]
     /// A longer prompt is refused, whatever the model could take.
     public var maxPromptTokens: Tokens?
@@ -99,15 +98,5 @@ public struct TenantLimits: Sendable, Equatable {
         self.maxCompletionTokens = maxCompletionTokens
         self.minCompletionTokens = minCompletionTokens
         self.overCap = overCap
-    }
-}
-
-public struct Limit: Sendable, Equatable {
-    public var kind: LimitKind
-    public var amount: Double
-
-    public init(kind: LimitKind, amount: Double) {
-        self.kind = kind
-        self.amount = amount
     }
 }

@@ -158,25 +158,24 @@ extension Fleet {
 
     private var wall: WallTime { WallTime(nanoseconds: Int64(now.nanoseconds)) }
 
-    private func limits(of client: Int) -> (tenant: TenantID, limits: LimitSet) {
-        let place = outcomes[client].tenant % max(1, policy.tenants.count)
-        return (TenantID(place), LimitSet(policy.tenants[place].limits))
+    private func limits(of client: Int) -> LimitSet {
+        limitSets[outcomes[client].tenant % max(1, policy.tenants.count)]
     }
 
     private mutating func reserve(_ client: Int, _ ask: BudgetAsk) -> BudgetVerdict {
         guard budgets != nil else { return .reserved }
         let id = reservations.next()
-        let (tenant, limits) = limits(of: client)
         let order = BudgetOrder(
-            id: id, tenant: tenant, limits: limits,
+            id: id, limits: limits(of: client),
             demand: Demand(input: ask.input, output: ask.output, cost: ask.cost))
         let wall = wall
         switch budgets?.reserve(order, wall: wall) {
         case .refused(let no):
             return .refused(
-                no.kind, limit: no.limit, used: no.used, requested: no.requested, wait: no.wait)
-        case .neverFits(let kind, let limit, let requested):
-            return .neverFits(kind, limit: limit, requested: requested)
+                no.kind, of: no.scope, limit: no.limit, used: no.used, requested: no.requested,
+                wait: no.wait)
+        case .neverFits(let no):
+            return .neverFits(no.kind, of: no.scope, limit: no.limit, requested: no.requested)
         case .full: return .unavailable(retryAfter: .seconds(1))
         case .reserved, nil:
             clients[client].reservation = id
@@ -188,7 +187,7 @@ extension Fleet {
     mutating func settleBudget(_ client: Int, output: Tokens?) {
         guard let id = clients[client].reservation else { return }
         clients[client].reservation = nil
-        let (tenant, limits) = limits(of: client)
+        let limits = limits(of: client)
         let prompt = outcomes[client].prompt
         let wall = wall
         let use = output.map { output in
@@ -197,7 +196,6 @@ extension Fleet {
                     input: prompt, output: output,
                     cost: Decider.cost(policy.models[0].price, input: prompt, output: output)))
         }
-        _ = budgets?.settle(
-            id, tenant: tenant, use: use ?? .nothing, limits: limits, wall: wall)
+        _ = budgets?.settle(id, use: use ?? .nothing, limits: limits, wall: wall)
     }
 }

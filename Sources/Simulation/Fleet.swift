@@ -92,6 +92,8 @@ public struct Fleet {
     var isTicking: [Bool]
     var actions: [Action] = []
     var budgets: Budgets?
+    /// By tenant.
+    private(set) var limitSets: [LimitSet] = []
     var reservations = ReservationNaming(nonce: 0, worker: 0)
     let policy: Policy
 
@@ -169,6 +171,9 @@ public struct Fleet {
         if setup.sharesStore { store = SharedStore(endpoints: setup.endpoints) }
         if policy.tenants.contains(where: { !$0.limits.rates.isEmpty }) {
             budgets = Budgets(lease: .seconds(365 * 86_400), maxReservations: unresolved)
+            limitSets = policy.tenants.map {
+                LimitSet(policy, tenant: $0, wall: WallTime(nanoseconds: 0))
+            }
         }
     }
 

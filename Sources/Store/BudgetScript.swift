@@ -1,40 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The script that decides in Redis: one call is one atomic decision, by Redis's own clock.
+/// The script that decides in Redis: one call is one atomic decision over all limits of a request,
+/// by Redis's own clock.
 ///
 /// It is `Budget` once more, operation by operation, on the same doubles; a test holds the two
 /// together. Change neither alone. It runs in Redis 5 and later and uses the commands TIME, GET,
 /// SET, DEL, HMGET, HSET, PEXPIRE, ZADD, ZREM, ZCOUNT, ZREMRANGEBYSCORE and ZCARD; the connection
 /// uses EVALSHA and SCRIPT LOAD, and AUTH and SELECT where they are configured.
 ///
-/// Keys, all of one tenant and with one hash tag, all expiring:
-/// - `{prefix:tenant}:used`, a hash: the account. At most 13 fields, under 1 KB (measured in Redis
-///   7.0: 520 bytes); kept until all of it has drained and its day and month are over.
-/// - `{prefix:tenant}:open`, a sorted set: the concurrent requests by the end of their lease, under
-///   250 bytes each (149 to 178); kept for a lease and a minute.
-/// - `{prefix:tenant}:hold:<reservation>`, a string: one open reservation, under 400 bytes (219 to
-///   232). Deleted at settlement; that of a dead gateway is kept for a lease and an hour.
-///
-/// So a tenant costs at most 1 KB, and 650 bytes for each request that is open.
+/// Keys, all with the same hash tag for all limits of a request, all expiring. The root is
+/// `organisation/NAME` where the tenant belongs to one, and otherwise the tenant's name; accounts
+/// are `organisation`, `team/NAME`, `tenant/NAME`, `tenant/NAME/model/NAME` and
+/// `tenant/NAME/key/HASH`.
+/// - `{prefix:root}:used:<account>`, a hash: what is used. A field for each limit and one for the
+///   time, 60 bytes each; kept until all of it has drained and its windows are over.
+/// - `{prefix:root}:open:<account>`, a sorted set: the concurrent requests by the end of their
+///   lease, under 250 bytes each; kept for a lease and a minute.
+/// - `{prefix:root}:hold:<reservation>`, a string: one open reservation, 150 bytes and 25 for each
+///   limit. Deleted at settlement; that of a dead gateway is kept for a lease and an hour.
 enum BudgetScript {
     static let text = #"""
-        -- KEYS: used, open, hold.
-        -- ARGV: operation; now, empty but in tests; lease, kept; seven limits; input, output, cost;
-        -- service time (reserve), used or nothing (settle). Times in microseconds.
-        local names = {'tokens_per_minute', 'input_tokens_per_minute',
-            'output_tokens_per_minute', 'requests_per_minute', 'concurrent_requests',
-            'tokens_per_day', 'cost_per_month'}
-        local MINUTE, DAY, LONGEST = 60000000, 86400000000, 1e15
+        -- KEYS: hold; the accounts; of each limit of concurrent requests its set, in their order.
+        -- ARGV: operation; now, empty but in tests; lease, kept; input, output, cost; service time
+        -- (reserve), used or nothing (settle); how many accounts; of each limit six: account, code,
+        -- quantity, window, amount, capacity. Times in microseconds, cost in millionths.
+        local DAY, LONGEST, TOLERANCE = 86400000000, 1e15, 60000000
         local operation = ARGV[1]
         if operation == 'probe' then
             -- Can this server decide at all? A replica, or one without memory, says no.
-            redis.call('SET', KEYS[3], 'settled', 'PX', 60000)
+            redis.call('SET', KEYS[1], 'settled', 'PX', 60000)
             return 'done'
         end
         local lease, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
-        local limits = {}
-        for k = 1, 7 do limits[k] = tonumber(ARGV[4 + k]) end
-        local input, output, cost = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+        local accounts, count = tonumber(ARGV[9]), (#ARGV - 9) / 6
 
         local now = tonumber(ARGV[2])
         if not now then
@@ -42,131 +40,213 @@ enum BudgetScript {
             now = tonumber(time[1]) * 1000000 + tonumber(time[2])
         end
 
+        local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
         local function text(number) return string.format('%.17g', number) end
         local function whole(number) return string.format('%.0f', number) end
+        local function milliseconds(time) return whole(min(ceil(time / 1000), 4e12)) end
 
+        -- The limits.
+        local owner, code, quantity, period, calendar, amount, capacity, set =
+            {}, {}, {}, {}, {}, {}, {}, {}
+        local sets = 0
+        for k = 1, count do
+            local at = 9 + 6 * (k - 1)
+            owner[k], code[k], quantity[k] = tonumber(ARGV[at + 1]), ARGV[at + 2],
+                tonumber(ARGV[at + 3])
+            amount[k], capacity[k] = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+            local window = ARGV[at + 4]
+            period[k] = tonumber(window)
+            if window == 'open' then
+                sets = sets + 1
+                set[k] = KEYS[1 + accounts + sets]
+            elseif not period[k] then
+                calendar[k] = window
+            end
+        end
         local function amounts(input, output, cost)
-            local tokens = input + output
-            return {tokens, input, output, 1, 1, tokens, cost}
+            return {input + output, input, output, 1, cost, 1}
         end
 
-        -- Months since year 0, and where they end: see CalendarWindow.
-        local function month_of(time)
-            local shifted = math.floor(time / DAY) + 719468
-            local era = math.floor(shifted / 146097)
+        -- Windows of the calendar: see CalendarWindow. A zone is written as the offset of the
+        -- beginning, then pairs of a time and the offset from then on, in seconds.
+        local SHORT = {s = 1000000, m = 60000000, h = 3600000000}
+        local function month_of(day)
+            local shifted = day + 719468
+            local era = floor(shifted / 146097)
             local doe = shifted - era * 146097
-            local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524)
-                - math.floor(doe / 146096)) / 365)
-            local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-            return (yoe + era * 400) * 12 + math.floor((5 * doy + 2) / 153) + 2
+            local yoe = floor((doe - floor(doe / 1460) + floor(doe / 36524)
+                - floor(doe / 146096)) / 365)
+            local doy = doe - (365 * yoe + floor(yoe / 4) - floor(yoe / 100))
+            return (yoe + era * 400) * 12 + floor((5 * doy + 2) / 153) + 2
         end
-        local function month_end(month)
-            local from_march = month - 1
-            local year = math.floor(from_march / 12)
-            local era = math.floor(year / 400)
+        local function month_begin(month)
+            local from_march = month - 2
+            local year = floor(from_march / 12)
+            local era = floor(year / 400)
             local yoe = year - era * 400
-            local doy = math.floor((153 * (from_march - year * 12) + 2) / 5)
-            local doe = yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy
-            return (era * 146097 + doe - 719468) * DAY
+            local doy = floor((153 * (from_march - year * 12) + 2) / 5)
+            local doe = yoe * 365 + floor(yoe / 4) - floor(yoe / 100) + doy
+            return era * 146097 + doe - 719468
         end
-        local function day_end(time) return (math.floor(time / DAY) + 1) * DAY end
-
-        -- The account as it is kept.
-        local used, outflow = {0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}
-        local fields = {'clock', 'day', 'month'}
-        for k = 1, 7 do
-            if limits[k] > 0 and k ~= 5 then
-                fields[#fields + 1] = names[k]
-                if k <= 4 then fields[#fields + 1] = names[k] .. ':outflow' end
+        local function window_of(spec, time)
+            local unit, zone = string.sub(spec, 1, 1), {}
+            for number in string.gmatch(string.sub(spec, 2), '%S+') do
+                zone[#zone + 1] = tonumber(number) * 1000000
             end
-        end
-        local values = redis.call('HMGET', KEYS[1], unpack(fields))
-        local clock, day, month = tonumber(values[1]) or 0, tonumber(values[2]) or 0,
-            tonumber(values[3]) or 0
-        local at = 3
-        for k = 1, 7 do
-            if limits[k] > 0 and k ~= 5 then
-                at = at + 1
-                used[k] = tonumber(values[at]) or 0
-                if k <= 4 then
-                    at = at + 1
-                    outflow[k] = tonumber(values[at]) or 0
+            local offset, from, to = zone[1], nil, nil
+            for i = 2, #zone, 2 do
+                if zone[i] > time then
+                    to = zone[i]
+                    break
                 end
+                offset, from = zone[i + 1], zone[i]
             end
+            local length = SHORT[unit]
+            if length then
+                local start = floor((time + offset) / length) * length - offset
+                return max(start, from or start), min(start + length, to or start + length)
+            end
+            local function begin(day)
+                if unit == 'w' then return floor((day + 3) / 7) * 7 - 3 end
+                if unit == 'M' then return month_begin(month_of(day)) end
+                return day
+            end
+            local function following(day)
+                if unit == 'w' then return day + 7 end
+                if unit == 'M' then return month_begin(month_of(day) + 1) end
+                return day + 1
+            end
+            local function reach(day)
+                local found = day * DAY - zone[1]
+                for i = 2, #zone, 2 do
+                    if found < zone[i] then return found end
+                    found = max(day * DAY - zone[i + 1], zone[i])
+                end
+                return found
+            end
+            local day = begin(floor((time + offset) / DAY))
+            local next_day = following(day)
+            local start, finish = reach(day), reach(next_day)
+            if finish <= time then
+                start = finish
+                finish = reach(following(next_day))
+            end
+            return start, finish
         end
-        local stored = {unpack(used)}
 
-        -- The account at present.
-        local set_back = now < clock - MINUTE
-        local base = set_back and now or clock
-        local elapsed = math.max(now - base, 0)
-        clock = math.max(now, base)
-        for k = 1, 4 do
-            if limits[k] > 0 then
-                local drained = math.min(used[k], elapsed * (limits[k] / MINUTE))
-                used[k] = used[k] - drained
-                outflow[k] = outflow[k] + drained
+        -- The accounts as they are kept.
+        local clock, base, set_back = {}, {}, {}
+        local used, second, stored, finish = {}, {}, {}, {}
+        local moment = now
+        local k = 1
+        for a = 1, accounts do
+            local fields, first = {'clock'}, k
+            while k <= count and owner[k] == a do
+                if not set[k] then fields[#fields + 1] = code[k] end
+                k = k + 1
             end
-        end
-        local function turn(k, kept_window, window)
-            if limits[k] > 0 and kept_window ~= window then
-                if not (set_back and kept_window > window) then used[k] = 0 end
-                return window
-            end
-            return kept_window
-        end
-        day = turn(6, day, math.floor(clock / DAY))
-        if limits[7] > 0 then month = turn(7, month, month_of(clock)) end
-        if limits[5] > 0 then
-            -- Once a script has written, Redis lets it go on without memory: one that is to be
-            -- refused then must not begin with a write that changes nothing.
-            if redis.call('ZCOUNT', KEYS[2], '-inf', text(clock)) > 0 then
-                redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(clock))
-            end
-            used[5] = redis.call('ZCARD', KEYS[2])
-        end
-
-        local function answer(word, kind, wait)
-            local parts = {word, kind, text(wait), text(now), text(clock)}
-            for k = 1, 7 do parts[5 + k] = text(used[k]) end
-            return table.concat(parts, ' ')
-        end
-        local function milliseconds(time) return whole(math.min(math.ceil(time / 1000), 4e12)) end
-        local function save()
-            local written = {'clock', text(clock), 'day', text(day), 'month', text(month)}
-            local life = lease + kept + MINUTE
-            for k = 1, 7 do
-                if limits[k] > 0 and k ~= 5 then
-                    written[#written + 1] = names[k]
-                    written[#written + 1] = text(used[k])
-                    if k <= 4 then
-                        written[#written + 1] = names[k] .. ':outflow'
-                        written[#written + 1] = text(outflow[k])
-                        life = math.max(life, used[k] / (limits[k] / MINUTE))
+            local values = redis.call('HMGET', KEYS[1 + a], unpack(fields))
+            local seen = tonumber(values[1]) or 0
+            set_back[a] = now < seen - TOLERANCE
+            base[a] = set_back[a] and now or seen
+            clock[a] = max(now, base[a])
+            if a == 1 or clock[a] > moment then moment = clock[a] end
+            local at = 1
+            for l = first, k - 1 do
+                used[l], second[l] = 0, 0
+                if not set[l] then
+                    at = at + 1
+                    if values[at] then
+                        local u, s = string.match(values[at], '^(%S+) (%S+)$')
+                        used[l], second[l] = tonumber(u) or 0, tonumber(s) or 0
                     end
                 end
+                stored[l] = used[l]
             end
-            if limits[6] > 0 then life = math.max(life, day_end(clock) - now) end
-            if limits[7] > 0 then life = math.max(life, month_end(month) - now) end
-            redis.call('HSET', KEYS[1], unpack(written))
-            redis.call('PEXPIRE', KEYS[1], milliseconds(life))
         end
-        -- The open reservation as words: end of lease, kinds, input, output, cost, four marks,
-        -- day, month.
+
+        -- The accounts at present.
+        for k = 1, count do
+            local a = owner[k]
+            if period[k] then
+                local elapsed = max(now - base[a], 0)
+                local drained = min(used[k], elapsed * (amount[k] / period[k]))
+                used[k] = used[k] - drained
+                second[k] = second[k] + drained
+            elseif calendar[k] then
+                local start
+                start, finish[k] = window_of(calendar[k], clock[a])
+                if second[k] ~= start then
+                    if not (set_back[a] and second[k] > start) then used[k] = 0 end
+                    second[k] = start
+                end
+            else
+                -- Once a script has written, Redis lets it go on without memory: one that is to be
+                -- refused then must not begin with a write that changes nothing.
+                if redis.call('ZCOUNT', set[k], '-inf', text(clock[a])) > 0 then
+                    redis.call('ZREMRANGEBYSCORE', set[k], '-inf', text(clock[a]))
+                end
+                used[k] = redis.call('ZCARD', set[k])
+            end
+        end
+
+        local function reset_of(k)
+            if period[k] then
+                return min(ceil(used[k] / (amount[k] / period[k])), LONGEST)
+                    + (clock[owner[k]] - now)
+            end
+            if calendar[k] then return finish[k] - now end
+            return 0
+        end
+        local function answer(word, place, wait)
+            local parts = {word, place, text(wait), text(now)}
+            for k = 1, count do
+                parts[#parts + 1] = text(used[k])
+                parts[#parts + 1] = text(reset_of(k))
+            end
+            return table.concat(parts, ' ')
+        end
+        local function save()
+            local k = 1
+            for a = 1, accounts do
+                local written = {'clock', text(clock[a])}
+                local life = lease + kept + TOLERANCE
+                while k <= count and owner[k] == a do
+                    if not set[k] then
+                        written[#written + 1] = code[k]
+                        written[#written + 1] = text(used[k]) .. ' ' .. text(second[k])
+                        if period[k] then
+                            life = max(life, used[k] / (amount[k] / period[k]))
+                        else
+                            life = max(life, finish[k] - now)
+                        end
+                    end
+                    k = k + 1
+                end
+                redis.call('HSET', KEYS[1 + a], unpack(written))
+                redis.call('PEXPIRE', KEYS[1 + a], milliseconds(life))
+            end
+        end
+        -- The open reservation as words: end of lease, input, output, cost, then of each limit its
+        -- code and its mark.
         local function hold(words)
-            redis.call('SET', KEYS[3], table.concat(words, ' '), 'PX',
-                milliseconds(lease + kept + clock - now))
-            if math.floor(tonumber(words[2]) / 16) % 2 == 1 then
-                redis.call('ZADD', KEYS[2], words[1], string.sub(KEYS[3], -32))
-                redis.call('PEXPIRE', KEYS[2], milliseconds(lease + MINUTE + clock - now))
+            redis.call('SET', KEYS[1], table.concat(words, ' '), 'PX',
+                milliseconds(lease + kept + moment - now))
+            local charged = {}
+            for i = 5, #words, 2 do charged[words[i]] = true end
+            for k = 1, count do
+                if set[k] and charged[code[k]] then
+                    redis.call('ZADD', set[k], words[1], string.sub(KEYS[1], -32))
+                    redis.call('PEXPIRE', set[k], milliseconds(lease + TOLERANCE + moment - now))
+                end
             end
         end
         local function held()
-            local value = redis.call('GET', KEYS[3])
+            local value = redis.call('GET', KEYS[1])
             if not value then return nil end
             local words = {}
             for word in string.gmatch(value, '%S+') do words[#words + 1] = word end
-            if words[1] ~= 'settled' and tonumber(words[1]) + kept <= clock then return nil end
+            if words[1] ~= 'settled' and tonumber(words[1]) + kept <= moment then return nil end
             return words
         end
 
@@ -175,46 +255,45 @@ enum BudgetScript {
         local reservation = held()
         if operation == 'renew' then
             if not reservation or reservation[1] == 'settled' then return 'unknown' end
-            reservation[1] = text(clock + lease)
+            reservation[1] = text(moment + lease)
             hold(reservation)
             return 'done'
         end
 
+        local input, output, cost = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
         if operation == 'settle' then
             if not reservation then
                 -- Its reservation may still be on its way: a connection that was given up is
                 -- read to its end.
-                redis.call('SET', KEYS[3], 'settled', 'PX', 60000)
+                redis.call('SET', KEYS[1], 'settled', 'PX', 60000)
                 return 'unknown'
             end
             if reservation[1] == 'settled' then return 'unknown' end
-            local reserved = amounts(tonumber(reservation[3]), tonumber(reservation[4]),
-                tonumber(reservation[5]))
-            local actual = {0, 0, 0, 0, 0, 0, 0}
-            if ARGV[15] == 'used' then actual = amounts(input, output, cost) end
-            local kinds = tonumber(reservation[2])
-            local function charged(k) return math.floor(kinds / 2 ^ (k - 1)) % 2 == 1 end
-            for k = 1, 4 do
-                if charged(k) and limits[k] > 0 then
-                    local more = actual[k] - reserved[k]
-                    if more >= 0 then
-                        used[k] = used[k] + more
-                    else
-                        local undrained = math.max(0, tonumber(reservation[5 + k]) - outflow[k])
-                        local refund = math.min(-more, math.min(used[k], undrained))
-                        used[k] = used[k] - refund
-                        outflow[k] = outflow[k] + refund
-                    end
+            local reserved = amounts(tonumber(reservation[2]), tonumber(reservation[3]),
+                tonumber(reservation[4]))
+            local actual = {0, 0, 0, 0, 0, 0}
+            if ARGV[8] == 'used' then actual = amounts(input, output, cost) end
+            local marks = {}
+            for i = 5, #reservation, 2 do marks[reservation[i]] = tonumber(reservation[i + 1]) end
+            for k = 1, count do
+                local mark = marks[code[k]]
+                local more = actual[quantity[k]] - reserved[quantity[k]]
+                if not mark then
+                    -- It was not charged.
+                elseif set[k] then
+                    redis.call('ZREM', set[k], string.sub(KEYS[1], -32))
+                elseif calendar[k] then
+                    if mark == second[k] then used[k] = max(0, used[k] + more) end
+                elseif more >= 0 then
+                    used[k] = used[k] + more
+                else
+                    local undrained = max(0, mark - second[k])
+                    local refund = min(-more, min(used[k], undrained))
+                    used[k] = used[k] - refund
+                    second[k] = second[k] + refund
                 end
             end
-            if charged(6) and limits[6] > 0 and tonumber(reservation[10]) == day then
-                used[6] = math.max(0, used[6] + (actual[6] - reserved[6]))
-            end
-            if charged(7) and limits[7] > 0 and tonumber(reservation[11]) == month then
-                used[7] = math.max(0, used[7] + (actual[7] - reserved[7]))
-            end
-            redis.call('DEL', KEYS[3])
-            if charged(5) then redis.call('ZREM', KEYS[2], string.sub(KEYS[3], -32)) end
+            redis.call('DEL', KEYS[1])
             save()
             return 'done'
         end
@@ -225,47 +304,45 @@ enum BudgetScript {
             return answer('reserved', 0, 0)
         end
         local requested = amounts(input, output, cost)
-        for k = 1, 7 do
-            if limits[k] > 0 and requested[k] > limits[k] then return answer('never', k, 0) end
+        for k = 1, count do
+            if requested[quantity[k]] > capacity[k] then return answer('never', k, 0) end
         end
         local function wait_of(k)
-            if k == 5 then
-                local service = tonumber(ARGV[15])
-                return service > 0 and math.ceil(service / math.max(used[5], 1)) or 1000000
+            local a, asked = owner[k], requested[quantity[k]]
+            if set[k] then
+                local service = tonumber(ARGV[8])
+                return service > 0 and ceil(service / max(used[k], 1)) or 1000000
             end
-            if k == 6 then return day_end(clock) - now end
-            if k == 7 then return month_end(month_of(clock)) - now end
-            local rate = limits[k] / MINUTE
-            local over = (used[k] + requested[k] - limits[k]) / rate
-            local wait = (clock - now) + math.min(math.ceil(over), LONGEST)
+            if calendar[k] then return finish[k] - now end
+            local rate = amount[k] / period[k]
+            local over = (used[k] + asked - capacity[k]) / rate
+            local wait = (clock[a] - now) + min(ceil(over), LONGEST)
             local step = 1
             while wait < LONGEST do
-                local level = stored[k] - math.min(stored[k], ((now - base) + wait) * rate)
-                if level + requested[k] <= limits[k] then break end
+                local level = stored[k] - min(stored[k], ((now - base[a]) + wait) * rate)
+                if level + asked <= capacity[k] then break end
                 wait = wait + step
                 step = step * 2
             end
             return wait
         end
         local longest, refusing = -1, 0
-        for k = 1, 7 do
-            if limits[k] > 0 and used[k] + requested[k] > limits[k] then
+        for k = 1, count do
+            if used[k] + requested[quantity[k]] > capacity[k] then
                 local wait = wait_of(k)
                 if wait > longest then longest, refusing = wait, k end
             end
         end
         if refusing > 0 then return answer('refused', refusing, longest) end
 
-        local kinds, marks = 0, {0, 0, 0, 0}
-        for k = 1, 7 do
-            if limits[k] > 0 then
-                kinds = kinds + 2 ^ (k - 1)
-                used[k] = used[k] + requested[k]
-                if k <= 4 then marks[k] = used[k] + outflow[k] end
-            end
+        local words = {text(moment + lease), text(input), text(output), text(cost)}
+        for k = 1, count do
+            used[k] = used[k] + requested[quantity[k]]
+            words[#words + 1] = code[k]
+            words[#words + 1] = text(set[k] and 0 or calendar[k] and second[k]
+                or used[k] + second[k])
         end
-        hold({text(clock + lease), text(kinds), text(input), text(output), text(cost),
-            text(marks[1]), text(marks[2]), text(marks[3]), text(marks[4]), text(day), text(month)})
+        hold(words)
         save()
         return answer('reserved', 0, 0)
         """#

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Budget
-import Policy
 
 /// Why saved budgets could not be read.
 public enum SnapshotFault: Error, Sendable, Equatable {
@@ -14,34 +13,39 @@ public enum SnapshotFault: Error, Sendable, Equatable {
     case malformed(line: Int)
 }
 
-/// A tenant's account under the name that survives restarts.
+/// What an account is called in a store: no two have the same.
+struct AccountName: Hashable, Sendable {
+    let root: String
+    let path: String
+}
+
+/// An account under the name that survives restarts.
 struct SavedAccount: Sendable {
-    let name: String
+    let name: AccountName
     let account: Account
 }
 
 /// The text in which budgets survive a restart:
 ///
-///     penstock-budgets 1
-///     tenant <name> <clock, µs since 1970> <day> <month>
-///     used <limit kind> <amount>
+///     penstock-budgets 2
+///     account <root> <path> <clock, µs since 1970>
+///     used <code of the limit> <amount> <outflow, or beginning of the window>
 ///     checksum <16 hexadecimal digits, FNV-1a of all before>
 ///
 /// A name's bytes outside of the visible ASCII characters, and `%`, are written as `%` and two
 /// digits.
 enum BudgetSnapshot {
     static let limitBytes = 64 << 20
-    private static let head = "penstock-budgets 1\n"
+    private static let head = "penstock-budgets 2\n"
     private static let checksumWord = "checksum "
 
     static func encode(_ accounts: [SavedAccount]) -> [UInt8] {
         var text = head
         for saved in accounts {
-            let account = saved.account
-            text += "tenant \(escaped(saved.name)) \(account.clock) \(account.day)"
-            text += " \(account.month)\n"
-            for kind in LimitKind.allCases where account.used[kind.index] > 0 {
-                text += "used \(kind.rawValue) \(account.used[kind.index])\n"
+            let root = escaped(saved.name.root)
+            text += "account \(root) \(escaped(saved.name.path)) \(saved.account.clock)\n"
+            saved.account.eachCounter { code, used, second in
+                if used > 0 { text += "used \(escaped(code)) \(used) \(second)\n" }
             }
         }
         var bytes = Array(text.utf8)
@@ -69,7 +73,7 @@ enum BudgetSnapshot {
             number += 1
             let words = line.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
             switch words.first {
-            case "tenant":
+            case "account":
                 if let open { accounts.append(open.saved) }
                 guard let next = AccountLines(words) else { throw .malformed(line: number) }
                 open = next
@@ -108,43 +112,37 @@ enum BudgetSnapshot {
     }
 }
 
-/// The lines of one tenant while they are read.
+/// The lines of one account while they are read.
 private struct AccountLines {
-    private let name: String
-    private let clock: Int64
-    private let day: Int64
-    private let month: Int64
-    private var used: [7 of Double] = [0, 0, 0, 0, 0, 0, 0]
+    private let name: AccountName
+    private var account: Account
 
     /// Microseconds that doubles hold exactly.
     private static let times: ClosedRange<Int64> = 0...(1 << 52)
     private static let amounts = 0...1e18
+    private static let mostCounters = 64
 
     init?(_ words: [String]) {
-        guard words.count == 5, let name = Self.unescaped(words[1]),
-            let clock = Int64(words[2]), Self.times.contains(clock),
-            let day = Int64(words[3]), Self.times.contains(day),
-            let month = Int64(words[4]), Self.times.contains(month)
+        guard words.count == 4, let root = Self.unescaped(words[1]),
+            let path = Self.unescaped(words[2]), let clock = Int64(words[3]),
+            Self.times.contains(clock)
         else { return nil }
-        self.name = name
-        self.clock = clock
-        self.day = day
-        self.month = month
+        name = AccountName(root: root, path: path)
+        account = Account(clock: clock)
     }
 
     /// False when the line is no `used` line.
     mutating func take(_ words: [String]) -> Bool {
-        guard words.count == 3, let kind = LimitKind(rawValue: words[1]),
-            let amount = Double(words[2]), Self.amounts.contains(amount)
+        guard words.count == 4, let code = Self.unescaped(words[1]), !code.isEmpty,
+            let amount = Double(words[2]), Self.amounts.contains(amount),
+            let second = Double(words[3]), (-1e18...1e18).contains(second),
+            account.counterCount < Self.mostCounters
         else { return false }
-        used[kind.index] = amount
+        account.put(code, used: amount, second: second)
         return true
     }
 
-    var saved: SavedAccount {
-        SavedAccount(
-            name: name, account: Account(used: used, clock: clock, day: day, month: month))
-    }
+    var saved: SavedAccount { SavedAccount(name: name, account: account) }
 
     private static func unescaped(_ text: String) -> String? {
         var bytes: [UInt8] = []

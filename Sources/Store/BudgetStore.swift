@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EventLoop
-public import Policy
 public import Units
 
 /// One worker's way to the budgets: the process's own memory, or the worker's link to Redis.
@@ -35,11 +34,11 @@ extension BudgetStore: BudgetStoring {
     }
 
     public func usage(
-        of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
+        of accounts: [BudgetAccount], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
         switch self {
-        case .memory(let store): store.usage(of: tenants, for: request, now: now, wall: wall)
-        case .redis(let store): store.usage(of: tenants, for: request, now: now, wall: wall)
+        case .memory(let store): store.usage(of: accounts, for: request, now: now, wall: wall)
+        case .redis(let store): store.usage(of: accounts, for: request, now: now, wall: wall)
         }
     }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Policy
 public import Units
 
 /// What the gateway asks of a budget store. Nothing here blocks.
 public protocol BudgetStoring {
-    /// Charges all limits of the tenant or none. Nil: the answer comes through `drain`, exactly
+    /// Charges all limits of the request or none. Nil: the answer comes through `drain`, exactly
     /// once, unless the reservation is settled before. With the default timeout of 50 ms it comes
     /// within 100 ms: one timeout to wait for a turn, one for the reply; one more where the server
     /// had lost the script.
@@ -21,8 +20,8 @@ public protocol BudgetStoring {
     /// Moves the answers that have arrived behind those in `answers`.
     func drain(into answers: inout [StoreAnswer])
 
-    /// How the limits of `tenants` stand, for people. Nil: the answer comes through `drain`.
+    /// How the limits of `accounts` stand, for people. Nil: the answer comes through `drain`.
     func usage(
-        of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
+        of accounts: [BudgetAccount], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer?
 }

@@ -6,7 +6,7 @@ import Units
 /// A reservation whose place among concurrent requests is kept by renewing.
 struct Lease {
     let reservation: ReservationID
-    let tenantName: String
+    let account: BudgetAccount
     /// When to renew.
     var due: Instant
 }

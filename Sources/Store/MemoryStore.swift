@@ -9,7 +9,7 @@ public import Units
 public final class MemoryStore: Sendable {
     /// No lease runs out while the process lives: requests settle, and nobody else's are in here.
     public static let lease = Duration.seconds(30 * 86_400)
-    /// Open reservations of all workers; about 200 bytes each. Over it, requests are refused for a
+    /// Open reservations of all workers; about 300 bytes each. Over it, requests are refused for a
     /// second.
     public static let maxReservations = 262_144
 
@@ -21,7 +21,7 @@ public final class MemoryStore: Sendable {
         budgets = Mutex(Budgets(lease: lease, maxReservations: maxReservations))
     }
 
-    /// Charges all limits of the order's tenant or none.
+    /// Charges all limits of the order or none.
     public func reserve(_ order: BudgetOrder, wall: WallTime) -> BudgetOutcome {
         budgets.withLock { $0.reserve(order, wall: wall) }
     }
@@ -31,59 +31,69 @@ public final class MemoryStore: Sendable {
     public func settle(_ settlement: Settlement, wall: WallTime) -> SettlementOutcome {
         budgets.withLock {
             $0.settle(
-                settlement.reservation, tenant: settlement.tenant, use: settlement.use,
-                limits: settlement.limits, wall: wall)
+                settlement.reservation, use: settlement.use, limits: settlement.account.limits,
+                wall: wall)
         }
     }
 
     /// Starts a reservation's lease anew.
     @discardableResult
     public func renew(
-        _ reservation: ReservationID, tenant: TenantID, wall: WallTime
+        _ reservation: ReservationID, account: BudgetAccount, wall: WallTime
     ) -> SettlementOutcome {
-        budgets.withLock { $0.renew(reservation, tenant: tenant, wall: wall) }
+        budgets.withLock { $0.renew(reservation, limits: account.limits, wall: wall) }
     }
 
-    /// How the limits of `tenants` stand, in that order.
-    public func standings(of tenants: [TenantPolicy], wall: WallTime) -> [LimitsSnapshot] {
+    /// How the limits of `accounts` stand, in that order.
+    public func standings(of accounts: [BudgetAccount], wall: WallTime) -> [LimitsSnapshot] {
         budgets.withLock { budgets in
-            tenants.map { tenant in
-                budgets.standing(of: tenant.id, limits: LimitSet(tenant.limits), wall: wall)
-            }
+            accounts.map { budgets.standing(of: $0.limits, wall: wall) }
         }
     }
 
     /// Reservations that have not been settled.
     public var openCount: Int { budgets.withLock { $0.openCount } }
 
-    /// What `tenants` have used, to be kept over a restart. Open reservations count as used: nobody
-    /// will settle them.
-    public func snapshot(of tenants: [TenantPolicy]) -> [UInt8] {
+    /// What everybody in `policy` has used, to be kept over a restart. Open reservations count as
+    /// used: nobody will settle them.
+    public func snapshot(of policy: Policy, wall: WallTime) -> [UInt8] {
         var saved: [SavedAccount] = []
         budgets.withLock { budgets in
-            for tenant in tenants where !tenant.removed {
-                saved.append(
-                    SavedAccount(name: tenant.name, account: budgets.account(tenant.id)))
+            for (name, id) in Self.accounts(of: policy, wall: wall) {
+                saved.append(SavedAccount(name: name, account: budgets.account(id)))
             }
         }
         return BudgetSnapshot.encode(saved)
     }
 
-    /// Takes over what `tenants` had used when `bytes` were made; a tenant that is not among them
+    /// Takes over what those in `policy` had used when `bytes` were made; whoever is not among them
     /// is forgotten. Meant for the start. After a fault all is as before.
     public func restore(
-        _ bytes: [UInt8], for tenants: [TenantPolicy]
+        _ bytes: [UInt8], for policy: Policy, wall: WallTime
     ) throws(SnapshotFault) {
         let saved = try BudgetSnapshot.decode(bytes)
-        var identifiers: [String: TenantID] = [:]
-        for tenant in tenants { identifiers[tenant.name] = tenant.id }
+        var identifiers: [AccountName: AccountID] = [:]
+        for (name, id) in Self.accounts(of: policy, wall: wall) { identifiers[name] = id }
         budgets.withLock { budgets in
             for entry in saved {
-                if let tenant = identifiers[entry.name] {
-                    budgets.restore(entry.account, of: tenant)
-                }
+                if let id = identifiers[entry.name] { budgets.restore(entry.account, of: id) }
             }
         }
+    }
+
+    /// Each account once, by the name that it has in a store.
+    private static func accounts(
+        of policy: Policy, wall: WallTime
+    ) -> [(AccountName, AccountID)] {
+        var seen: Set<AccountID> = []
+        var all: [(AccountName, AccountID)] = []
+        for tenant in policy.tenants where !tenant.removed {
+            let set = LimitSet(showing: tenant, of: policy, wall: wall)
+            for account in set.accounts where seen.insert(account.id).inserted {
+                all.append((AccountName(root: set.root, path: account.path), account.id))
+            }
+        }
+        return all
     }
 }
 
@@ -102,8 +112,8 @@ extension MemoryStore: BudgetStoring {
     public func drain(into answers: inout [StoreAnswer]) {}
 
     public func usage(
-        of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
+        of accounts: [BudgetAccount], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
-        .usage(standings(of: tenants, wall: wall), .store)
+        .usage(standings(of: accounts, wall: wall), .store)
     }
 }

@@ -11,7 +11,7 @@ enum ScriptRun {
     case settle(Settlement)
     case renew(Lease)
     /// One tenant of the usage read that is at its turn.
-    case usage(UsageReads.Step)
+    case usage(BudgetAccount)
     /// The last of a greeting: the script runs, and may write.
     case probe
     /// Of `SharingScript`, on a link of its own.
@@ -24,23 +24,19 @@ enum ScriptRun {
         switch self {
         case .reserve(let request), .abandoned(let request):
             RedisCommandWriter.Call(
-                operation: "reserve", tenantName: request.tenantName,
-                reservation: request.reservation, limits: request.order.limits,
-                demand: request.order.demand,
+                operation: "reserve", account: request.account,
+                reservation: request.reservation, demand: request.order.demand,
                 last: String(request.order.serviceTime.nanoseconds / 1_000))
         case .settle(let settlement): settlement.call
         case .renew(let lease):
             RedisCommandWriter.Call(
-                operation: "renew", tenantName: lease.tenantName, reservation: lease.reservation,
-                limits: LimitSet())
-        case .usage(let step):
+                operation: "renew", account: lease.account, reservation: lease.reservation)
+        case .usage(let account):
             RedisCommandWriter.Call(
-                operation: "usage", tenantName: step.tenantName, reservation: Self.noReservation,
-                limits: step.limits)
+                operation: "usage", account: account, reservation: Self.noReservation)
         case .probe, .exchange, .ledger:
             RedisCommandWriter.Call(
-                operation: "probe", tenantName: "", reservation: Self.noReservation,
-                limits: LimitSet())
+                operation: "probe", account: .unlimited, reservation: Self.noReservation)
         }
     }
 
@@ -66,8 +62,7 @@ struct SharingRun {
 extension Settlement {
     fileprivate var call: RedisCommandWriter.Call {
         var call = RedisCommandWriter.Call(
-            operation: "settle", tenantName: tenantName, reservation: reservation,
-            limits: limits, last: "nothing")
+            operation: "settle", account: account, reservation: reservation, last: "nothing")
         if case .used(let demand) = use {
             call.demand = demand
             call.last = "used"

@@ -21,9 +21,8 @@ struct RedisCommandWriter {
     /// What one run of the script is called with.
     struct Call {
         let operation: StaticString
-        let tenantName: String
+        let account: BudgetAccount
         let reservation: ReservationID
-        let limits: LimitSet
         var demand = Demand.nothing
         /// Service time in microseconds, or `used` or `nothing`.
         var last = "0"
@@ -39,22 +38,26 @@ struct RedisCommandWriter {
 
     /// EVALSHA of `BudgetScript`.
     func write(_ call: Call, _ terms: Terms, to output: inout ByteBuffer) {
-        begin(6 + 15, &output)
+        let limits = call.account.limits
+        let keys = 1 + limits.accounts.count + call.account.openAccounts.count
+        begin(3 + keys + 8 + call.account.argumentCount, &output)
         bulk("EVALSHA", &output)
         bulk(terms.digest, &output)
-        bulk("3", &output)
-        key(call, "used", nil, &output)
-        key(call, "open", nil, &output)
-        key(call, "hold:", call.reservation, &output)
+        bulk(keys.description, &output)
+        hold(call, &output)
+        for account in limits.accounts { key(limits.root, "used:", account.path, &output) }
+        for place in call.account.openAccounts {
+            key(limits.root, "open:", limits.accounts[place].path, &output)
+        }
         bulk(call.operation, &output)
         if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
         bulk(Double(terms.lease.nanoseconds / 1_000), &output)
         bulk(Double(Budgets.kept.nanoseconds / 1_000), &output)
-        for index in 0..<LimitKind.count { bulk(call.limits.amounts[index], &output) }
         bulk(call.demand.input, &output)
         bulk(call.demand.output, &output)
-        bulk(call.demand.cost, &output)
+        bulk(call.demand.costMicros, &output)
         bulk(call.last, &output)
+        unsafe call.account.arguments.withUnsafeBytes { unsafe output.append($0) }
     }
 
     /// EVALSHA of `SharingScript`.
@@ -118,25 +121,34 @@ struct RedisCommandWriter {
         }
     }
 
-    /// `{prefix:tenant}:part`, and the name of a reservation: all of one tenant on one node of a
+    /// `{prefix:root}:part` and a name: all that one request is charged to is on one node of a
     /// cluster.
     private func key(
-        _ call: Call, _ part: StaticString, _ reservation: ReservationID?,
-        _ output: inout ByteBuffer
+        _ root: String, _ part: StaticString, _ name: String, _ output: inout ByteBuffer
     ) {
-        let fixed = prefix.utf8.count + call.tenantName.utf8.count + part.utf8CodeUnitCount + 4
-        length(reservation == nil ? fixed : fixed + 32, &output)
+        beginKey(root, part, nameCount: name.utf8.count, &output)
+        output.append(name)
+        output.append("\r\n")
+    }
+
+    private func hold(_ call: Call, _ output: inout ByteBuffer) {
+        beginKey(call.account.limits.root, "hold:", nameCount: 32, &output)
+        hexadecimal(call.reservation.nonce, &output)
+        hexadecimal(call.reservation.number, &output)
+        output.append("\r\n")
+    }
+
+    private func beginKey(
+        _ root: String, _ part: StaticString, nameCount: Int, _ output: inout ByteBuffer
+    ) {
+        length(
+            prefix.utf8.count + root.utf8.count + part.utf8CodeUnitCount + nameCount + 4, &output)
         output.append("{")
         output.append(prefix)
         output.append(":")
-        output.append(call.tenantName)
+        output.append(root)
         output.append("}:")
         output.append(part)
-        if let reservation {
-            hexadecimal(reservation.nonce, &output)
-            hexadecimal(reservation.number, &output)
-        }
-        output.append("\r\n")
     }
 
     private func hexadecimal(_ word: UInt64, _ output: inout ByteBuffer) {

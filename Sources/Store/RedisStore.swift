@@ -3,7 +3,7 @@
 import Budget
 import DequeModule
 public import EventLoop
-public import Policy
+import Policy
 public import Units
 
 /// One worker's budgets in a Redis that all replicas share.
@@ -138,14 +138,14 @@ extension RedisStore: BudgetStoring {
     }
 
     public func usage(
-        of tenants: [TenantPolicy], for request: RequestID, now: Instant, wall: WallTime
+        of accounts: [BudgetAccount], for request: RequestID, now: Instant, wall: WallTime
     ) -> UsageAnswer? {
-        if tenants.isEmpty { return .usage([], .store) }
+        if accounts.isEmpty { return .usage([], .store) }
         guard link.isUp, !reads.isFull else {
             guard shared.policy.onFailure == .local, !link.isUp else { return .unavailable }
-            return .usage(shared.fallback.standings(of: tenants, wall: wall), .replica)
+            return .usage(shared.fallback.standings(of: accounts, wall: wall), .replica)
         }
-        reads.add(request, tenants)
+        reads.add(request, accounts)
         pump(now: now)
         return nil
     }
@@ -219,13 +219,12 @@ extension RedisStore {
     ) {
         switch reply {
         case .reserved(let snapshot):
-            if snapshot.limits[.concurrentRequests] > 0 {
-                renewals.add(request.reservation, tenantName: request.tenantName, now: now)
+            if !request.account.openAccounts.isEmpty {
+                renewals.add(request.reservation, account: request.account, now: now)
             }
             decide(request, .reserved(snapshot, .store))
         case .refused(let refusal): decide(request, .refused(refusal))
-        case .neverFits(let kind, let limit, let requested):
-            decide(request, .neverFits(kind: kind, limit: limit, requested: requested))
+        case .neverFits(let excess): decide(request, .neverFits(excess))
         case .usage, .settledBefore, .done, .unknown, .exchanged, .text:
             answerWithoutStore(request, wall: wall)
         }
@@ -266,8 +265,8 @@ extension RedisStore {
                 link.send(.renew(lease), now: now)
                 hasMore = true
             }
-            if let step = reads.next() {
-                link.send(.usage(step), now: now)
+            if let account = reads.next() {
+                link.send(.usage(account), now: now)
                 hasMore = true
             }
         }

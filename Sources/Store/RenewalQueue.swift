@@ -22,10 +22,10 @@ struct RenewalQueue {
     /// When the next renewal is due, at the latest.
     var nextDue: Instant? { queue.first?.due }
 
-    mutating func add(_ reservation: ReservationID, tenantName: String, now: Instant) {
+    mutating func add(_ reservation: ReservationID, account: BudgetAccount, now: Instant) {
         guard queue.count < limit, open.insert(reservation).inserted else { return }
         queue.append(
-            Lease(reservation: reservation, tenantName: tenantName, due: now + interval))
+            Lease(reservation: reservation, account: account, due: now + interval))
     }
 
     mutating func remove(_ reservation: ReservationID) { open.remove(reservation) }

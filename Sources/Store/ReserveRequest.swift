@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Budget
-public import Policy
+import Policy
 public import Units
 
-/// Whose budget is meant, and what its limits are: made once for a tenant and a configuration.
-public struct BudgetAccount: Sendable {
-    public let tenant: TenantID
-    /// The tenant's name in the store.
-    public let name: String
+/// What a request is charged to, made once for a configuration: its limits, and how the store is
+/// told of them.
+public final class BudgetAccount: Sendable {
     public let limits: LimitSet
+    /// The last arguments of the script, in the protocol's form: the limits.
+    let arguments: [UInt8]
+    /// How many they are.
+    let argumentCount: Int
+    /// The accounts that have a limit of concurrent requests, in the order of their limits.
+    let openAccounts: [Int]
 
-    public init(_ tenant: TenantPolicy) {
-        self.tenant = tenant.id
-        name = tenant.name
-        limits = LimitSet(tenant.limits)
+    public init(_ limits: LimitSet) {
+        self.limits = limits
+        let words = LimitArguments.words(limits)
+        arguments = LimitArguments.bulks(words)
+        argumentCount = words.count
+        openAccounts = limits.limits.compactMap { limit in
+            limit.kind == .concurrentRequests ? limit.account : nil
+        }
     }
+
+    /// Nothing is limited.
+    static let unlimited = BudgetAccount(LimitSet())
 }
 
 /// One request's question to the budget store.
 public struct ReserveRequest: Sendable {
     /// Where the answer belongs.
     public let request: RequestID
-    /// The tenant's name in the store.
-    public let tenantName: String
+    public let account: BudgetAccount
     public let order: BudgetOrder
 
     /// `serviceTime`: how long such requests take in the mean; zero when unknown. See
@@ -33,20 +43,9 @@ public struct ReserveRequest: Sendable {
         serviceTime: Duration = .zero
     ) {
         self.request = request
-        tenantName = account.name
+        self.account = account
         order = BudgetOrder(
-            id: reservation, tenant: account.tenant, limits: account.limits, demand: demand,
-            serviceTime: serviceTime)
-    }
-
-    /// The same for a tenant whose account is not at hand.
-    public init(
-        request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
-        serviceTime: Duration = .zero
-    ) {
-        self.init(
-            request: request, reservation: reservation, account: BudgetAccount(tenant),
-            demand: demand, serviceTime: serviceTime)
+            id: reservation, limits: account.limits, demand: demand, serviceTime: serviceTime)
     }
 
     public var reservation: ReservationID { order.id }
@@ -55,9 +54,7 @@ public struct ReserveRequest: Sendable {
 /// The end of a reservation.
 public struct Settlement: Sendable {
     public let reservation: ReservationID
-    public let tenant: TenantID
-    public let tenantName: String
-    public let limits: LimitSet
+    public let account: BudgetAccount
     public let holder: ReservationHolder
     public let use: SettledUse
 
@@ -67,39 +64,22 @@ public struct Settlement: Sendable {
         use: SettledUse
     ) {
         self.reservation = reservation
-        tenant = account.tenant
-        tenantName = account.name
-        limits = account.limits
+        self.account = account
         self.holder = holder
         self.use = use
     }
 
-    /// The same for a tenant whose account is not at hand.
-    public init(
-        reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
-        use: SettledUse
-    ) {
-        self.init(
-            reservation: reservation, account: BudgetAccount(tenant), holder: holder, use: use)
-    }
-
     /// The end of a reservation that the store may have made without our knowing.
     init(cancelling request: ReserveRequest) {
-        reservation = request.reservation
-        tenant = request.order.tenant
-        tenantName = request.tenantName
-        limits = request.order.limits
-        holder = .store
-        use = .nothing
+        self.init(
+            reservation: request.reservation, account: request.account, holder: .store,
+            use: .nothing)
     }
 
     /// The same, now that its holder is known.
     init(_ settlement: Settlement, holder: ReservationHolder) {
-        reservation = settlement.reservation
-        tenant = settlement.tenant
-        tenantName = settlement.tenantName
-        limits = settlement.limits
-        self.holder = holder
-        use = settlement.use
+        self.init(
+            reservation: settlement.reservation, account: settlement.account, holder: holder,
+            use: settlement.use)
     }
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Budget
-public import Policy
 import Units
 
 /// What the script said.
 public enum ScriptReply: Sendable, Equatable {
     case reserved(LimitsSnapshot)
     case refused(BudgetRefusal)
-    case neverFits(kind: LimitKind, limit: Double, requested: Double)
+    case neverFits(BudgetExcess)
     case usage(LimitsSnapshot)
     /// The reservation was settled before it was made.
     case settledBefore
@@ -19,15 +18,15 @@ public enum ScriptReply: Sendable, Equatable {
     /// Of a ledger's script, not looked at yet.
     case text(String)
 
-    /// Of the script's words: answer, kind from 1, wait, now, clock, seven used. Nil for anything
-    /// else.
+    /// Of the script's words: answer, limit from 1, wait, now, and of each limit what is used and
+    /// until when. Nil for anything else.
     public init?(_ text: String, limits: LimitSet, demand: Demand) {
         switch text {
         case "done": self = .done
         case "unknown": self = .unknown
         case "settled": self = .settledBefore
         default:
-            guard let parts = Parts(text) else { return nil }
+            guard let parts = Parts(text, limits) else { return nil }
             self.init(parts, limits: limits, demand: demand)
         }
     }
@@ -43,7 +42,10 @@ public enum ScriptReply: Sendable, Equatable {
             return
         }
         let call = task.call
-        guard let reply = ScriptReply(text, limits: call.limits, demand: call.demand) else {
+        guard
+            let reply = ScriptReply(
+                text, limits: call.account.limits, demand: call.demand)
+        else {
             return nil
         }
         switch (task, reply) {
@@ -56,22 +58,18 @@ public enum ScriptReply: Sendable, Equatable {
     }
 
     private init?(_ parts: Parts, limits: LimitSet, demand: Demand) {
-        let snapshot = LimitsSnapshot(
-            limits: limits, used: parts.used, time: parts.now, drainsFrom: parts.clock)
         switch parts.answer {
-        case "reserved": self = .reserved(snapshot)
-        case "usage": self = .usage(snapshot)
+        case "reserved": self = .reserved(parts.snapshot)
+        case "usage": self = .usage(parts.snapshot)
         case "never":
-            guard let kind = parts.kind, limits[kind] > 0 else { return nil }
-            self = .neverFits(
-                kind: kind, limit: limits[kind], requested: demand.amount(of: kind))
+            guard let place = parts.place else { return nil }
+            self = .neverFits(BudgetExcess(limits.limits[place], demand: demand))
         case "refused":
-            guard let kind = parts.kind, limits[kind] > 0 else { return nil }
+            guard let place = parts.place else { return nil }
             self = .refused(
                 BudgetRefusal(
-                    kind: kind, used: parts.used[kind.index],
-                    requested: demand.amount(of: kind), wait: .microseconds(parts.wait),
-                    snapshot: snapshot))
+                    at: place, demand: demand, wait: .microseconds(parts.wait),
+                    snapshot: parts.snapshot))
         default: return nil
         }
     }
@@ -81,30 +79,35 @@ public enum ScriptReply: Sendable, Equatable {
 /// server may send anything.
 private struct Parts {
     let answer: Substring
-    let kind: LimitKind?
+    /// Of the limit that it is about.
+    let place: Int?
     let wait: Int
-    let now: Int64
-    let clock: Int64
-    private(set) var used: [7 of Double] = [0, 0, 0, 0, 0, 0, 0]
+    let snapshot: LimitsSnapshot
 
-    init?(_ text: String) {
-        let words = text.split(separator: " ", maxSplits: 12, omittingEmptySubsequences: false)
-        guard words.count == 12, let place = Int(words[1]), (0...LimitKind.count).contains(place),
+    init?(_ text: String, _ limits: LimitSet) {
+        let count = limits.limits.count
+        let words = text.split(
+            separator: " ", maxSplits: 4 + 2 * count, omittingEmptySubsequences: false)
+        guard words.count == 4 + 2 * count, let place = Int(words[1]), (0...count).contains(place),
             let wait = Self.whole(words[2], upTo: 2e15),
-            let now = Self.whole(words[3], upTo: 0x1p52),
-            let clock = Self.whole(words[4], upTo: 0x1p52)
+            let now = Self.whole(words[3], upTo: 0x1p52)
         else { return nil }
         answer = words[0]
-        kind = place > 0 ? .at(place - 1) : nil
+        self.place = place > 0 ? place - 1 : nil
         self.wait = wait
-        self.now = Int64(now)
-        self.clock = Int64(clock)
-        for index in 0..<LimitKind.count {
-            guard let amount = Double(words[5 + index]), (0...1e30).contains(amount) else {
-                return nil
-            }
-            used[index] = amount
+        var used: [Double] = []
+        var resets: [Double] = []
+        for index in 0..<count {
+            guard let amount = Double(words[4 + 2 * index]), (0...1e30).contains(amount),
+                let reset = Double(words[5 + 2 * index]), (0...2e15).contains(reset)
+            else { return nil }
+            used.append(amount)
+            resets.append(reset)
         }
+        let snapshot = LimitsSnapshot(
+            limits: limits, used: used, resets: resets, time: Int64(now))
+        guard let snapshot else { return nil }
+        self.snapshot = snapshot
     }
 
     private static func whole(_ word: Substring, upTo most: Double) -> Int? {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Budget
-public import Policy
 public import Units
 
 /// Who holds a reservation, and so who has to hear of its settlement.
@@ -22,7 +21,7 @@ public enum ReserveAnswer: Sendable, Equatable {
     /// At least one limit has no room at present.
     case refused(BudgetRefusal)
     /// Larger than a limit can ever hold.
-    case neverFits(kind: LimitKind, limit: Double, requested: Double)
+    case neverFits(BudgetExcess)
     /// The store is away, or full, and requests are refused meanwhile.
     case unavailable(retryAfter: Duration)
 
@@ -30,8 +29,7 @@ public enum ReserveAnswer: Sendable, Equatable {
         switch outcome {
         case .reserved(let snapshot): self = .reserved(snapshot, holder)
         case .refused(let refusal): self = .refused(refusal)
-        case .neverFits(let kind, let limit, let requested):
-            self = .neverFits(kind: kind, limit: limit, requested: requested)
+        case .neverFits(let excess): self = .neverFits(excess)
         case .full: self = .unavailable(retryAfter: .seconds(1))
         }
     }

@@ -2,7 +2,6 @@
 
 import Budget
 import DequeModule
-import Policy
 import Units
 
 /// Reads of all tenants' standings, one after the other, each a command a tenant.
@@ -10,13 +9,9 @@ struct UsageReads {
     /// Reads that may wait at once.
     static let limit = 8
 
-    struct Step {
-        let tenantName: String
-        let limits: LimitSet
-    }
     private struct Read {
         let request: RequestID
-        let steps: [Step]
+        let steps: [BudgetAccount]
         var sent = 0
         var answered = 0
         /// Shorter than `answered` when a tenant could not be read: then the whole answer is none.
@@ -26,17 +21,12 @@ struct UsageReads {
 
     var isFull: Bool { reads.count >= Self.limit }
 
-    mutating func add(_ request: RequestID, _ tenants: [TenantPolicy]) {
-        reads.append(
-            Read(
-                request: request,
-                steps: tenants.map {
-                    Step(tenantName: $0.name, limits: LimitSet($0.limits))
-                }))
+    mutating func add(_ request: RequestID, _ accounts: [BudgetAccount]) {
+        reads.append(Read(request: request, steps: accounts))
     }
 
     /// The next tenant to ask for, of the first read only.
-    mutating func next() -> Step? {
+    mutating func next() -> BudgetAccount? {
         guard let read = reads.first, read.sent < read.steps.count else { return nil }
         reads[0].sent += 1
         return read.steps[read.sent]

@@ -19,6 +19,14 @@ public struct TenantID: DenseIdentifier {
     @inlinable public var index: Int { Int(raw) }
 }
 
+/// An organisation, or a team of one.
+@frozen
+public struct GroupID: DenseIdentifier {
+    public let raw: UInt32
+    @inlinable public init(_ index: Int) { raw = UInt32(index) }
+    @inlinable public var index: Int { Int(raw) }
+}
+
 @frozen
 public struct ModelID: DenseIdentifier {
     public let raw: UInt32

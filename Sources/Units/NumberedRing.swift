@@ -69,6 +69,14 @@ public struct NumberedRing<Element> {
         return found.map { (numbers[$0], elements[$0]) }
     }
 
+    /// All that stand, oldest place first, with their numbers.
+    @inlinable
+    public func each(_ body: (_ number: UInt64, _ element: Element) -> Void) {
+        for place in numbers.indices where numbers[place] > 0 {
+            body(numbers[place], elements[place])
+        }
+    }
+
     /// Another number of them: of those that would stand at one place the newest stays.
     public mutating func resize(to limit: Int) {
         guard limit != self.limit else { return }

@@ -22,15 +22,25 @@ public struct SlabKey: Hashable, Sendable {
 /// A bounded table with stable keys: insert, find and remove in constant time, slots reused, never
 /// moved.
 public struct Slab<Element> {
+    /// By this an element that stands in a slot is changed where it stands.
+    @usableFromInline
+    struct Tenant {
+        @usableFromInline var element: Element
+
+        @inlinable
+        init(_ element: Element) { self.element = element }
+        @inlinable
+        mutating func apply(_ change: (inout Element) -> Void) { change(&element) }
+    }
     @usableFromInline
     struct Slot {
-        @usableFromInline var element: Element?
+        @usableFromInline var tenant: Tenant?
         @usableFromInline var generation: UInt32
         @usableFromInline var nextFree: Int32
 
         @inlinable
-        init(element: Element?, generation: UInt32, nextFree: Int32) {
-            self.element = element
+        init(element: Element, generation: UInt32, nextFree: Int32) {
+            tenant = Tenant(element)
             self.generation = generation
             self.nextFree = nextFree
         }
@@ -57,7 +67,7 @@ public struct Slab<Element> {
         if firstFree >= 0 {
             let slot = Int(firstFree)
             firstFree = slots[slot].nextFree
-            slots[slot].element = element
+            slots[slot].tenant = Tenant(element)
             return SlabKey(slot: UInt32(slot), generation: slots[slot].generation)
         }
         slots.append(Slot(element: element, generation: 1, nextFree: -1))
@@ -79,7 +89,7 @@ public struct Slab<Element> {
     public subscript(key: SlabKey) -> Element? {
         let slot = key.slot
         guard slot < slots.count, slots[slot].generation == key.generation else { return nil }
-        return slots[slot].element
+        return slots[slot].tenant?.element
     }
 
     /// Calls `change` with the element in place; false when it has left.
@@ -87,12 +97,8 @@ public struct Slab<Element> {
     @discardableResult
     public mutating func update(_ key: SlabKey, _ change: (inout Element) -> Void) -> Bool {
         let slot = key.slot
-        guard slot < slots.count, slots[slot].generation == key.generation,
-            var element = slots[slot].element.take()
-        else { return false }
-        change(&element)
-        slots[slot].element = element
-        return true
+        guard slot < slots.count, slots[slot].generation == key.generation else { return false }
+        return slots[slot].tenant?.apply(change) != nil
     }
 
     /// Takes the element out; nil when it had left already.
@@ -101,9 +107,9 @@ public struct Slab<Element> {
     public mutating func remove(_ key: SlabKey) -> Element? {
         let slot = key.slot
         guard slot < slots.count, slots[slot].generation == key.generation,
-            let element = slots[slot].element
+            let element = slots[slot].tenant?.element
         else { return nil }
-        slots[slot].element = nil
+        slots[slot].tenant = nil
         slots[slot].generation = (key.generation &+ 1) & 0xFF_FFFF
         slots[slot].nextFree = firstFree
         firstFree = Int32(slot)
@@ -115,7 +121,7 @@ public struct Slab<Element> {
     @inlinable
     public func each(_ body: (SlabKey, Element) -> Void) {
         for slot in slots.indices {
-            if let element = slots[slot].element {
+            if let element = slots[slot].tenant?.element {
                 body(
                     SlabKey(slot: UInt32(slot), generation: slots[slot].generation), element)
             }
@@ -125,3 +131,4 @@ public struct Slab<Element> {
 
 extension Slab: Sendable where Element: Sendable {}
 extension Slab.Slot: Sendable where Element: Sendable {}
+extension Slab.Tenant: Sendable where Element: Sendable {}

@@ -141,7 +141,7 @@ struct BudgetProperties {
                 let place = Int(random.next() % UInt64(open.count))
                 open[place].leaseEnd = now + seconds(5)
                 let outcome = budget.budgets.renew(
-                    open[place].0, tenant: budget.tenant, wall: Fixture.wall(now))
+                    open[place].0, limits: budget.limits, wall: Fixture.wall(now))
                 #expect(outcome == .done)
             default: break
             }
@@ -193,7 +193,7 @@ struct BudgetProperties {
 
     private func rates(_ random: inout SplitMix64) -> [LimitKind: Double] {
         var rates: [LimitKind: Double] = [:]
-        for kind in LimitKind.allCases where random.next() % 2 == 0 {
+        for kind in usualKinds where random.next() % 2 == 0 {
             rates[kind] =
                 switch kind {
                 case .concurrentRequests: Double(1 + random.next() % 40)

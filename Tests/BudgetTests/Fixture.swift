@@ -7,7 +7,6 @@ import Units
 /// One tenant's budget, spoken to in seconds since the first of March 2024.
 struct Fixture {
     static let start: Int64 = 1_709_251_200_000_000
-    let tenant = TenantID(0)
     var budgets: Budgets
     var limits: LimitSet
     var naming = ReservationNaming(nonce: 7, worker: 1)
@@ -19,12 +18,14 @@ struct Fixture {
         limits = Self.set(rates)
     }
 
-    static func set(_ rates: [LimitKind: Double]) -> LimitSet {
+    static func set(
+        _ rates: [LimitKind: Double], of tenant: Int = 0, named name: String = ""
+    ) -> LimitSet {
         LimitSet(
             TenantLimits(
                 rates: LimitKind.allCases.compactMap { kind in
                     rates[kind].map { Limit(kind: kind, amount: $0) }
-                }))
+                }), of: TenantID(tenant), named: name)
     }
 
     static func wall(_ microseconds: Int64) -> WallTime {
@@ -47,7 +48,7 @@ struct Fixture {
     ) -> BudgetOutcome {
         budgets.reserve(
             BudgetOrder(
-                id: id, tenant: tenant, limits: limits, demand: demand, serviceTime: serviceTime),
+                id: id, limits: limits, demand: demand, serviceTime: serviceTime),
             wall: Self.wall(microseconds))
     }
 
@@ -56,7 +57,7 @@ struct Fixture {
         _ id: ReservationID, _ use: SettledUse, at microseconds: Int64
     ) -> SettlementOutcome {
         budgets.settle(
-            id, tenant: tenant, use: use, limits: limits, wall: Self.wall(microseconds))
+            id, use: use, limits: limits, wall: Self.wall(microseconds))
     }
 
     /// Used of `kind`, and NaN where there is no such limit.
@@ -65,9 +66,15 @@ struct Fixture {
     }
 
     mutating func standing(at microseconds: Int64) -> LimitsSnapshot {
-        budgets.standing(of: tenant, limits: limits, wall: Self.wall(microseconds))
+        budgets.standing(of: limits, wall: Self.wall(microseconds))
     }
 }
+
+/// The kinds that most limits are of.
+let usualKinds: [LimitKind] = [
+    .tokensPerMinute, .inputTokensPerMinute, .outputTokensPerMinute, .requestsPerMinute,
+    .concurrentRequests, .tokensPerDay, .costPerMonth,
+]
 
 func tokens(_ input: Int, _ output: Int = 0, cost: Double = 0) -> Demand {
     Demand(input: Tokens(input), output: Tokens(output), cost: cost)
@@ -78,6 +85,9 @@ func seconds(_ count: Double) -> Int64 { Int64(count * 1_000_000) }
 extension BudgetOutcome {
     var isReserved: Bool {
         if case .reserved = self { true } else { false }
+    }
+    var excess: BudgetExcess? {
+        if case .neverFits(let excess) = self { excess } else { nil }
     }
     var refusal: BudgetRefusal? {
         if case .refused(let refusal) = self { refusal } else { nil }

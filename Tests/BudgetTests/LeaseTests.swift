@@ -57,7 +57,7 @@ struct LeaseTests {
     func fullTableForgets() {
         var budget = Fixture([:], lease: .seconds(10), maxReservations: 1)
         let idle = BudgetOrder(
-            id: budget.naming.next(), tenant: TenantID(5), limits: LimitSet(), demand: tokens(1))
+            id: budget.naming.next(), limits: LimitSet(), demand: tokens(1))
         #expect(budget.budgets.reserve(idle, wall: Fixture.wall(0)).isReserved)
         #expect(budget.reserve(tokens(1), at: seconds(3_609)).0 == .full)
         #expect(budget.reserve(tokens(1), at: seconds(3_610)).0.isReserved)
@@ -111,7 +111,7 @@ struct LeaseTests {
     func calendar(time: Int64, dayEnd: Int64, monthEnd: Int64) {
         var budgets = Budgets(lease: .seconds(60), maxReservations: 1)
         let snapshot = budgets.standing(
-            of: TenantID(0), limits: Fixture.set([.tokensPerDay: 1, .costPerMonth: 1]),
+            of: Fixture.set([.tokensPerDay: 1, .costPerMonth: 1]),
             wall: WallTime(nanoseconds: time * 1_000_000_000))
         #expect(snapshot[.tokensPerDay]?.reset == .seconds(Int(dayEnd - time)))
         #expect(snapshot[.costPerMonth]?.reset == .seconds(Int(monthEnd - time)))
@@ -121,6 +121,6 @@ struct LeaseTests {
         _ budget: inout Fixture, _ id: ReservationID, at microseconds: Int64
     ) -> SettlementOutcome {
         budget.budgets.renew(
-            id, tenant: budget.tenant, wall: Fixture.wall(microseconds))
+            id, limits: budget.limits, wall: Fixture.wall(microseconds))
     }
 }

@@ -42,7 +42,8 @@ struct SettleTests {
         var budget = Fixture([.tokensPerMinute: 1_000])
         let (_, id) = budget.reserve(tokens(500), at: 0)
         let outcome = budget.budgets.settle(
-            id, tenant: TenantID(1), use: .nothing, limits: budget.limits, wall: Fixture.wall(0))
+            id, use: .nothing, limits: Fixture.set([.tokensPerMinute: 1], of: 1, named: "other"),
+            wall: Fixture.wall(0))
         #expect(outcome == .unknown)
         #expect(budget.used(.tokensPerMinute, at: 0) == 500)
     }

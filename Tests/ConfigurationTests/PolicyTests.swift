@@ -159,7 +159,12 @@ import Units
             prefillMaxTokens: Tokens(66))
         expected.caps = CapPolicy(maxPrompt: Tokens(67), maxEstimated: Tokens(68))
         #expect(policy.classes == [expected])
-        let rates = zip(LimitKind.allCases, 1...).map { Limit(kind: $0, amount: Double($1)) }
+        let amounts: [(LimitKind, Double)] = [
+            (.tokensPerMinute, 1), (.tokensPerDay, 6), (.inputTokensPerMinute, 2),
+            (.outputTokensPerMinute, 3), (.requestsPerMinute, 4), (.costPerMonth, 7),
+            (.concurrentRequests, 5),
+        ]
+        let rates = amounts.map { Limit(kind: $0, amount: $1) }
         #expect(
             policy.tenants == [
                 TenantPolicy(

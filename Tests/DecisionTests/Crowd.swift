@@ -355,6 +355,11 @@ struct Crowd {
             if queue.fair.waiting > waiting.count { fail("a tenant waits without a request") }
         }
         for endpoint in plan.endpoints { check(endpoint.id) }
+        let (input, expected) = (Tokens(1 + steps * 7 % 6_000), Tokens(steps * 13 % 3_000))
+        let unsound = decider.unsoundGauge(
+            input: input, expected: expected, bound: expected + expected, margin: 0.03,
+            now: machine.now)
+        if let unsound { fail("a gauge promises what is not so: \(unsound)") }
     }
 
     /// The machine's account of an endpoint is the sum over those who are there.

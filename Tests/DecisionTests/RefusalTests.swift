@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Decision
+import Policy
 import Testing
 
 @Suite("Refusals")
@@ -34,13 +35,13 @@ struct RefusalTests {
             (.contextLengthExceeded, 400, "context_length_exceeded", "invalid_request_error"),
             (.requestExceedsLimit, 400, "request_exceeds_limit", "invalid_request_error"),
             (.headerTooLarge, 431, "header_too_large", "invalid_request_error"),
-            (.tokensPerMinute, 429, "tokens_per_minute_exceeded", "tokens"),
-            (.inputTokensPerMinute, 429, "input_tokens_per_minute_exceeded", "tokens"),
-            (.outputTokensPerMinute, 429, "output_tokens_per_minute_exceeded", "tokens"),
-            (.requestsPerMinute, 429, "requests_per_minute_exceeded", "requests"),
-            (.concurrentRequests, 429, "concurrent_requests_exceeded", "requests"),
-            (.tokensPerDay, 429, "tokens_per_day_exceeded", "insufficient_quota"),
-            (.costPerMonth, 429, "cost_per_month_exceeded", "insufficient_quota"),
+            (.limit(.tokensPerMinute), 429, "tokens_per_minute_exceeded", "tokens"),
+            (.limit(.inputTokensPerMinute), 429, "input_tokens_per_minute_exceeded", "tokens"),
+            (.limit(.outputTokensPerMinute), 429, "output_tokens_per_minute_exceeded", "tokens"),
+            (.limit(.requestsPerMinute), 429, "requests_per_minute_exceeded", "requests"),
+            (.limit(.concurrentRequests), 429, "concurrent_requests_exceeded", "requests"),
+            (.limit(.tokensPerDay), 429, "tokens_per_day_exceeded", "insufficient_quota"),
+            (.limit(.costPerMonth), 429, "cost_per_month_exceeded", "insufficient_quota"),
             (.kvCachePressure, 503, "kv_cache_pressure", "service_unavailable_error"),
             (.queueFull, 503, "queue_full", "service_unavailable_error"),
             (.queueWaitTooLong, 503, "queue_wait_too_long", "service_unavailable_error"),

@@ -169,7 +169,9 @@ struct StageTests {
         let (request, ticket, _) = try machine.arrive(arrival())
         machine.handle(
             .budgeted(ticket, .neverFits(.tokensPerMinute, limit: 100, requested: 356)))
-        let expected = Refusal(.requestExceedsLimit, limit: 100, requested: 356)
+        let expected = Refusal(
+            .requestExceedsLimit, kind: .tokensPerMinute, scope: .tenant, limit: 100,
+            requested: 356)
         #expect(machine.actions == [.refuse(request, expected)])
         #expect(expected.reason.status == 400)
     }

@@ -27,10 +27,6 @@ struct TraceTests {
         return arrival
     }
 
-    private func offers(_ trace: DecisionTrace) -> [DecisionTrace.Offer] {
-        (0..<trace.offerCount).map { trace.offer($0) }
-    }
-
     @Test("an admission shows each endpoint's projection with the request, and which was chosen")
     func admission() throws {
         var machine = machine(Plan(endpoints: 3, kv: 10_000))
@@ -44,7 +40,7 @@ struct TraceTests {
         #expect(trace.way == .leastShare)
         #expect((trace.input.count, trace.expected.count, trace.bound.count) == (900, 100, 100))
         #expect(trace.isClamped == false && trace.wasQueued == false)
-        let offers = offers(trace)
+        let offers = trace.offers
         #expect(offers.map(\.endpoint.index) == [0, 1, 2])
         #expect(offers.map(\.isChosen) == [false, true, false])
         #expect(offers.map(\.isAvailable) == [true, true, false])
@@ -61,9 +57,9 @@ struct TraceTests {
         try machine.send(arrival(2, input: 3_000))
         let first = try #require(machine.decider.trace(1))
         let second = try #require(machine.decider.trace(2))
-        #expect(offers(first)[0].share == 0.21)
-        #expect(offers(second)[0].share == 0.52)
-        #expect(offers(second)[0].score == 0.52)
+        #expect(first.offers[0].share == 0.21)
+        #expect(second.offers[0].share == 0.52)
+        #expect(second.offers[0].score == 0.52)
     }
 
     @Test("one that waits tells what it lacks, how much is before it, and when it is let in")
@@ -81,15 +77,15 @@ struct TraceTests {
         #expect(trace.waitsUntil == machine.now + .seconds(60))
         let predicted = try #require(trace.predictedWait)
         #expect(predicted > .zero)
-        #expect(offers(trace).map(\.fits) == [false])
-        #expect(offers(trace).map(\.score) == [nil])
-        #expect(offers(trace).allSatisfy { !$0.isChosen })
+        #expect(trace.offers.map(\.fits) == [false])
+        #expect(trace.offers.map(\.score) == [nil])
+        #expect(trace.offers.allSatisfy { !$0.isChosen })
         machine.pass(.milliseconds(300))
         machine.end(first, output: 20)
         trace = try #require(machine.decider.trace(2))
         #expect(trace.stage == .forwarded && trace.wasQueued)
         #expect(trace.decidedAt - (try #require(trace.waitsFrom)) == .milliseconds(300))
-        #expect(offers(trace).map(\.isChosen) == [true])
+        #expect(trace.offers.map(\.isChosen) == [true])
         #expect((trace.waitersAhead, trace.tokensAhead.count) == (0, 0))
     }
 
@@ -105,10 +101,10 @@ struct TraceTests {
         #expect(second.isQueued)
         let trace = try #require(machine.decider.trace(2))
         #expect(trace.lack == .prefill)
-        #expect(offers(trace).map(\.fits) == [true])
-        #expect(offers(trace).map(\.takesPrompt) == [false])
-        #expect(offers(trace)[0].promptWait > .seconds(1))
-        #expect(offers(trace)[0].score == nil)
+        #expect(trace.offers.map(\.fits) == [true])
+        #expect(trace.offers.map(\.takesPrompt) == [false])
+        #expect(trace.offers[0].promptWait > .seconds(1))
+        #expect(trace.offers[0].score == nil)
     }
 
     @Test("a refusal for want of room shows the endpoints and how its wait was computed")
@@ -123,8 +119,8 @@ struct TraceTests {
         #expect(trace.stage == .refused)
         #expect(trace.comesBack?.told == refusal.retryAfter)
         #expect(trace.comesBack?.room == nil)
-        #expect(offers(trace).map(\.share) == [0.97, 0.94])
-        #expect(offers(trace).map(\.fits) == [false, false])
+        #expect(trace.offers.map(\.share) == [0.97, 0.94])
+        #expect(trace.offers.map(\.fits) == [false, false])
     }
 
     @Test("a budget's refusal shows no endpoints, since none was looked at")
@@ -138,7 +134,7 @@ struct TraceTests {
                     .tokensPerMinute, limit: 100, used: 90, requested: 200, wait: .seconds(3))))
         let trace = try #require(machine.decider.trace(1))
         #expect(trace.stage == .refused)
-        #expect(trace.offerCount == 0 && trace.waitsFrom == nil)
+        #expect(trace.offers.isEmpty && trace.waitsFrom == nil)
     }
 
     @Test("a bounce shows in the trace of the next decision")
@@ -148,7 +144,7 @@ struct TraceTests {
         machine.handle(.bounced(sent.ticket))
         let trace = try #require(machine.decider.trace(1))
         #expect(trace.bounces == 1)
-        #expect(offers(trace).map(\.isChosen) == [false, true])
+        #expect(trace.offers.map(\.isChosen) == [false, true])
     }
 
     @Test("prompts that are warm somewhere show how much, and are compared in seconds")
@@ -163,8 +159,8 @@ struct TraceTests {
         #expect(second.endpoint == home)
         let trace = try #require(machine.decider.trace(2))
         #expect(trace.way == .warmPrefix)
-        let chosen = offers(trace)[home.index]
-        let other = offers(trace)[1 - home.index]
+        let chosen = trace.offers[home.index]
+        let other = trace.offers[1 - home.index]
         #expect(chosen.cached.count == 500 && other.cached == .zero)
         #expect(try #require(chosen.score) < #require(other.score))
     }
@@ -181,8 +177,8 @@ struct TraceTests {
         let trace = try #require(machine.decider.trace(1))
         #expect(trace.way == .lowerBound && trace.isClamped)
         #expect((trace.bound, trace.expected) == (Tokens(399), Tokens(399)))
-        #expect(offers(trace).map(\.fits) == [false, true])
-        #expect(offers(trace).map(\.score) == [nil, 0.8999])
+        #expect(trace.offers.map(\.fits) == [false, true])
+        #expect(trace.offers.map(\.score) == [nil, 0.8999])
     }
 
     @Test("of many endpoints the emptiest are shown, the chosen one and how many more there are")
@@ -192,14 +188,14 @@ struct TraceTests {
         let sent = try machine.send(arrival(1))
         #expect(sent.endpoint == EndpointID(19))
         let trace = try #require(machine.decider.trace(1))
-        #expect(offers(trace).map(\.endpoint.index) == Array(12...19))
-        #expect(offers(trace).last?.isChosen == true)
+        #expect(trace.offers.map(\.endpoint.index) == Array(12...19))
+        #expect(trace.offers.last?.isChosen == true)
         #expect(trace.leftOut == 12)
         machine.scrape(3, used: 9_900)
         for place in 0..<20 where place != 3 { machine.handle(.drained(EndpointID(place), true)) }
         let last = try machine.send(arrival(2))
         #expect(last.refusal?.reason == .kvCachePressure)
-        #expect(offers(try #require(machine.decider.trace(2))).map(\.endpoint.index) == [3])
+        #expect(try #require(machine.decider.trace(2)).offers.map(\.endpoint.index) == [3])
     }
 
     @Test("the oldest give way, and a reload may keep more, fewer or none")

@@ -29,7 +29,7 @@ struct MemoryStoreTests {
         }
         guard
             case .usage(let standings, .store) = store.usage(
-                of: [acme], for: RequestID(raw: 2), now: now, wall: wall)
+                of: [BudgetAccount(acme)], for: RequestID(raw: 2), now: now, wall: wall)
         else {
             Issue.record("no usage")
             return

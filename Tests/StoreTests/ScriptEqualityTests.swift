@@ -40,8 +40,13 @@ private final class History {
     private var random: SplitMix64
     private let loop: StoreLoop
     private var budgets = Budgets(lease: .seconds(30), maxReservations: 10_000)
-    private var acme: TenantPolicy
+    private var world: LimitWorld
+    /// What requests are charged to, by tenant, model and key.
+    private var accounts: [BudgetAccount] = []
+    private var shown: [BudgetAccount] = []
     private var open: [ReserveRequest] = []
+    private var lastRequest: UInt64 = 1_000_000
+    private var naming: ReservationNaming
     private var wall: Int64
     private(set) var steps = 0
     private(set) var reserved = 0
@@ -53,16 +58,21 @@ private final class History {
     init(seed: UInt64, shared: RedisShared) throws {
         random = SplitMix64(seed: seed)
         loop = try StoreLoop(shared, worker: Int(seed % 256))
+        naming = ReservationNaming(nonce: seed, worker: 7)
         // Somewhere in 2020 to 2029, often just before a month's end.
         wall = Int64(1_577_836_800 + random.next() % 315_000_000) * 1_000_000
         if seed % 3 == 0 { wall = 1_740_787_190_000_000 }
-        acme = tenant([:], name: "t\(seed)")
-        acme.limits = TenantLimits(rates: History.rates(&random))
+        world = LimitWorld(seed, around: wall / 1_000_000, &random)
+        build()
         try loop.runUntilUp()
     }
 
+    private func build() {
+        accounts = world.sets(wall: time).map { BudgetAccount($0) }
+        shown = world.shown(wall: time).map { BudgetAccount($0) }
+    }
+
     private var time: WallTime { WallTime(nanoseconds: wall * 1_000) }
-    private var limits: LimitSet { LimitSet(acme.limits) }
 
     func step() throws {
         steps += 1
@@ -80,7 +90,8 @@ private final class History {
             try renewAll()
         case 14 where random.next() % 4 == 0:
             last = "change of limits"
-            changeLimits()
+            world.change(&random)
+            build()
         default:
             last = "repetition"
             try again()
@@ -94,19 +105,20 @@ private final class History {
         case 1: wall -= Int64(random.next() % 50_000_000)
         case 2 where random.next() % 4 == 0: wall -= Int64(random.next() % 400_000_000)
         case 3: wall += 40_000_000
+        case 4: wall += Int64(random.next() % 4_000_000_000)
         default: wall += Int64(random.next() % 2_000_000)
         }
     }
 
     private func reserve() throws {
-        var request = loop.request(acme, demand())
-        if random.next() % 3 == 0 {
-            request = ReserveRequest(
-                request: request.request, reservation: request.reservation, tenant: acme,
-                demand: request.order.demand,
-                serviceTime: .microseconds(Int(random.next() % 30_000_000)))
-        }
-        try reserve(request)
+        lastRequest += 1
+        let serviceTime =
+            random.next() % 3 == 0 ? Int(random.next() % 30_000_000) : 0
+        let account = accounts[Int(random.next() % UInt64(accounts.count))]
+        try reserve(
+            ReserveRequest(
+                request: RequestID(raw: lastRequest), reservation: naming.next(),
+                account: account, demand: demand(), serviceTime: .microseconds(serviceTime)))
     }
 
     private func reserve(_ request: ReserveRequest) throws {
@@ -118,9 +130,7 @@ private final class History {
             open.append(request)
         case (.refused(let expected), .refused(let found)) where expected == found:
             refused += 1
-        case (.neverFits(let kind, let limit, let requested), _)
-        where answer == .neverFits(kind: kind, limit: limit, requested: requested):
-            break
+        case (.neverFits(let expected), .neverFits(let found)) where expected == found: break
         default: difference = "\(outcome)\n\(String(describing: answer))"
         }
     }
@@ -131,8 +141,8 @@ private final class History {
         let before = open
         try reserve(
             ReserveRequest(
-                request: request.request, reservation: request.reservation, tenant: acme,
-                demand: request.order.demand))
+                request: request.request, reservation: request.reservation,
+                account: request.account, demand: request.order.demand))
         open = before
     }
 
@@ -143,39 +153,37 @@ private final class History {
         let times = random.next() % 6 == 0 ? 2 : 1
         for _ in 0..<times {
             _ = budgets.settle(
-                request.reservation, tenant: acme.id, use: use, limits: limits, wall: time)
-            loop.settle(request, acme, use)
+                request.reservation, use: use, limits: request.account.limits, wall: time)
+            loop.store.settle(
+                Settlement(
+                    reservation: request.reservation, account: request.account, holder: .store,
+                    use: use), now: loop.now, wall: time)
         }
     }
 
     /// Lets a third of a lease pass for the store, so that it renews all that it holds.
     private func renewAll() throws {
         loop.ahead = loop.ahead + .seconds(10)
-        for request in open where request.order.limits[.concurrentRequests] > 0 {
-            _ = budgets.renew(request.reservation, tenant: acme.id, wall: time)
+        for request in open
+        where request.account.limits.limits.contains(where: { $0.kind == .concurrentRequests }) {
+            _ = budgets.renew(
+                request.reservation, limits: request.account.limits, wall: time)
         }
         try loop.turn(until: loop.now)
     }
 
-    private func changeLimits() {
-        var rates = acme.limits.rates
-        for place in rates.indices { rates[place].amount *= 0.5 + random.unit() }
-        if random.next() % 3 == 0, rates.count > 1 {
-            rates.remove(at: Int(random.next() % UInt64(rates.count)))
-        }
-        acme.limits.rates = rates
-    }
-
     private func compareUsage() throws {
-        let expected = budgets.standing(of: acme.id, limits: limits, wall: time)
-        let found = try loop.usage([acme])?.first
-        if found != expected {
-            difference = "after \(last): \(text(expected))\n\(found.map(text) ?? "none")"
+        let found = try loop.usage(shown) ?? []
+        for (account, found) in zip(shown, found) {
+            let expected = budgets.standing(of: account.limits, wall: time)
+            guard found != expected else { continue }
+            difference = "after \(last): \(text(expected))\n\(text(found))"
         }
+        if found.count != shown.count { difference = "no usage" }
     }
 
     private func text(_ snapshot: LimitsSnapshot) -> String {
-        let parts = LimitKind.allCases.compactMap { snapshot[$0] }.map { "\($0)" }
+        let parts = (0..<snapshot.count).map { "\(snapshot.standing($0))" }
         return (["at \(snapshot.time)"] + parts).joined(separator: "\n  ")
     }
 
@@ -184,22 +192,5 @@ private final class History {
         return Demand(
             input: Tokens(Int(random.next() % (large ? 20_000 : 500))),
             output: Tokens(Int(random.next() % 300)), cost: random.unit() / 3)
-    }
-
-    private static func rates(_ random: inout SplitMix64) -> [Limit] {
-        var rates: [Limit] = []
-        for kind in LimitKind.allCases where random.next() % 2 == 0 {
-            let amount =
-                switch kind {
-                case .concurrentRequests: Double(1 + random.next() % 12)
-                case .requestsPerMinute: Double(1 + random.next() % 60)
-                case .costPerMonth: random.unit() * 20 + 0.01
-                case .tokensPerDay: 20_000 + random.unit() * 20_000
-                default: 300 + random.unit() * 6_000
-                }
-            rates.append(Limit(kind: kind, amount: amount))
-        }
-        if rates.isEmpty { rates = [Limit(kind: .tokensPerMinute, amount: 2_000)] }
-        return rates
     }
 }

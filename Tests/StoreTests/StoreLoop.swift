@@ -118,9 +118,13 @@ final class StoreLoop {
 
     /// The tenants' standings; nil when the store has none to give.
     func usage(_ tenants: [TenantPolicy]) throws -> [LimitsSnapshot]? {
+        try usage(tenants.map { BudgetAccount($0) })
+    }
+
+    func usage(_ accounts: [BudgetAccount]) throws -> [LimitsSnapshot]? {
         lastRequest += 1
         let request = RequestID(raw: lastRequest)
-        var found = store.usage(of: tenants, for: request, now: now, wall: WallClock.now())
+        var found = store.usage(of: accounts, for: request, now: now, wall: WallClock.now())
         try run("the usage comes") {
             for (place, answer) in answers.enumerated() {
                 if case .usage(request, let usage) = answer {
@@ -137,6 +141,34 @@ final class StoreLoop {
 
     func used(_ kind: LimitKind, of tenant: TenantPolicy) throws -> Double? {
         try usage([tenant])?.first?[kind]?.used
+    }
+}
+
+extension BudgetAccount {
+    /// Of a tenant alone.
+    convenience init(_ tenant: TenantPolicy) {
+        self.init(LimitSet(tenant.limits, of: tenant.id, named: tenant.name))
+    }
+}
+
+extension ReserveRequest {
+    init(
+        request: RequestID, reservation: ReservationID, tenant: TenantPolicy, demand: Demand,
+        serviceTime: Duration = .zero
+    ) {
+        self.init(
+            request: request, reservation: reservation, account: BudgetAccount(tenant),
+            demand: demand, serviceTime: serviceTime)
+    }
+}
+
+extension Settlement {
+    init(
+        reservation: ReservationID, tenant: TenantPolicy, holder: ReservationHolder,
+        use: SettledUse
+    ) {
+        self.init(
+            reservation: reservation, account: BudgetAccount(tenant), holder: holder, use: use)
     }
 }
 

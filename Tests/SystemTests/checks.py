@@ -19,13 +19,7 @@ TYPES = {
     "context_length_exceeded": "invalid_request_error",
     "request_exceeds_limit": "invalid_request_error",
     "header_too_large": "invalid_request_error",
-    "tokens_per_minute_exceeded": "tokens",
-    "input_tokens_per_minute_exceeded": "tokens",
-    "output_tokens_per_minute_exceeded": "tokens",
-    "requests_per_minute_exceeded": "requests",
     "concurrent_requests_exceeded": "requests",
-    "tokens_per_day_exceeded": "insufficient_quota",
-    "cost_per_month_exceeded": "insufficient_quota",
     "kv_cache_pressure": "service_unavailable_error",
     "queue_full": "service_unavailable_error",
     "queue_wait_too_long": "service_unavailable_error",
@@ -37,6 +31,13 @@ TYPES = {
     "upstream_failed": "server_error",
     "deadline_exceeded": "timeout_error",
 }
+
+
+for window in ("second", "minute", "hour", "day", "week", "month"):
+    for quantity in ("tokens", "input_tokens", "output_tokens", "requests", "cost"):
+        is_short = window in ("second", "minute", "hour") and quantity != "cost"
+        unit = "requests" if quantity == "requests" else "tokens"
+        TYPES[f"{quantity}_per_{window}_exceeded"] = unit if is_short else "insufficient_quota"
 
 
 def refused(answer: Answer, status: int, code: str, param: str | None = None) -> dict:

@@ -326,3 +326,54 @@ def test_a_damaged_snapshot_is_told_and_does_not_stop_the_start(start, engine, t
     gateway = start(configuration)
     assert str(snapshot) in gateway.wait_log("snapshot")
     admitted(gateway.chat())
+
+
+def hierarchy(engine) -> dict:
+    """Two tenants of one team of one organisation."""
+    configuration = settings(engine, limits={"tokens_per_minute": 100_000})
+    configuration["organisations"] = [
+        {
+            "id": "corp",
+            "limits": {"requests_per_hour": 5, "cost_per_day": 1},
+            "teams": [{"id": "research", "limits": {"requests_per_day": 3}}],
+        }
+    ]
+    for model in configuration["models"]:
+        model["price"] = {"input_per_million": 1, "output_per_million": 4}
+    for tenant in configuration["tenants"][:2]:
+        tenant["organisation"] = "corp"
+    configuration["tenants"][0]["team"] = "research"
+    each = {"requests_per_minute": 60, "burst": {"requests": 2}}
+    configuration["tenants"][0]["key_limits"] = [each]
+    return configuration
+
+
+def test_a_request_is_checked_against_its_organisation_its_team_and_its_key(start, engine):
+    gateway = start(hierarchy(engine))
+    for _ in range(2):
+        admitted(gateway.chat())
+    answer = gateway.chat()
+    error = refused(answer, 429, "requests_per_minute_exceeded")
+    assert "requests per minute of this key: Limit 2, Used 1.9" in error["message"]
+    assert '"key-requests-per-minute";r=0' in answer.fields["ratelimit"]
+    wait_out(answer)
+    admitted(gateway.chat())
+    answer = gateway.chat()
+    error = refused(answer, 429, "requests_per_day_exceeded")
+    assert "requests per day of the team: Limit 3, Used 3, Requested 1" in error["message"]
+    assert answer.fields["x-should-retry"] == "false"
+    assert error["type"] == "insufficient_quota"
+    for _ in range(2):
+        admitted(gateway.chat(key=OTHER_KEY))
+    answer = gateway.chat(key=OTHER_KEY)
+    error = refused(answer, 429, "requests_per_hour_exceeded")
+    assert "requests per hour of the organisation: Limit 5, Used 4.9" in error["message"]
+    # 720 s for one of five in an hour.
+    assert 600 < wait_of(answer) <= 721
+    standing = {
+        (limit["scope"], limit["name"]): limit["used"] for limit in gateway.tenant()["limits"]
+    }
+    assert standing["team", "requests_per_day"] == 3
+    assert 4.9 < standing["organisation", "requests_per_hour"] <= 5
+    cost = sum(gateway.tenant(name)["cost"] for name in ("acme", "beta"))
+    assert standing["organisation", "cost_per_day"] == pytest.approx(cost, abs=1e-9)

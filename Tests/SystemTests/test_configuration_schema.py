@@ -53,7 +53,7 @@ BROKEN = [
     (["classes", 0, "kv"], {"treshold_at": 0.5}),
     (["tenants", 0, "keys"], ["sk-clear-key"]),
     (["tenants", 0, "limits"], {"tokens_per_minute": 0}),
-    (["tenants", 0, "limits"], {"tokens_per_hour": 5}),
+    (["tenants", 0, "limits"], {"tokens_per_year": 5}),
     (["tenants", 0, "weight"], "heavy"),
 ]
 

@@ -96,9 +96,9 @@ def test_an_admitted_request(launch, engine):
     assert 0 < estimate["input"] < 50
     assert estimate["output_expected"] == 50 and estimate["output_bound"] == 50
     assert [limit["name"] for limit in found["limits"]] == [
+        "tokens_per_day",
         "requests_per_minute",
         "concurrent_requests",
-        "tokens_per_day",
     ]
     day = limit_of(found, "tokens_per_day")
     # The first one was settled with what the engine reported.
