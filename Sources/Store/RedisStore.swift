@@ -198,7 +198,7 @@ extension RedisStore {
             answerWithoutStore(request, wall: wall)
             settlements.append(Settlement(cancelling: request))
         case .settle(let settlement): settlements.putBack(settlement)
-        case .usage: takeStanding(nil)
+        case .usage(let account): takeStanding(nil, of: account)
         case .abandoned, .renew, .probe, .exchange, .ledger: break
         }
     }
@@ -208,8 +208,8 @@ extension RedisStore {
     ) {
         switch task {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
-        case .usage:
-            if case .usage(let standing) = reply { takeStanding(standing) }
+        case .usage(let account):
+            if case .usage(let standing) = reply { takeStanding(standing, of: account) }
         case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }
@@ -235,15 +235,15 @@ extension RedisStore {
         self.answer(request, answer)
     }
 
-    private func takeStanding(_ standing: LimitsSnapshot?) {
-        if let answer = reads.take(standing) { answers.append(answer) }
+    private func takeStanding(_ standing: LimitsSnapshot?, of account: BudgetAccount) {
+        if let answer = reads.take(standing, of: account) { answers.append(answer) }
     }
 
     private func takeRefusal(of task: ScriptRun, wall: WallTime) {
         counted.commandsRefused += 1
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
-        case .usage: takeStanding(nil)
+        case .usage(let account): takeStanding(nil, of: account)
         case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }

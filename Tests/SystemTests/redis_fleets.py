@@ -164,7 +164,7 @@ class Cluster:
                 continue
             for line in server.cli("CLUSTER", "NODES").splitlines():
                 words = line.split()
-                if "myself,master" not in words[2]:
+                if len(words) < 8 or "myself,master" not in words[2]:
                     continue
                 for part in words[8:]:
                     first, _, last = part.partition("-")

@@ -377,7 +377,8 @@ def test_a_slot_that_moves_is_followed(start, engine, cluster):
     for _ in range(20):
         admitted(gateway.chat(key="sk-0"))
     eventually(
-        lambda: gateway.used("tokens_per_day", "tenant-0") >= 220, "it is settled there again"
+        lambda: gateway.used("tokens_per_day", "tenant-0") >= 220,
+        f"it is settled there again: {gateway.tenant('tenant-0')} {gateway.logs}",
     )
     assert gateway.used("tokens_per_day") == 11
     assert int(target.cli("CLUSTER", "COUNTKEYSINSLOT", slot)) > 0
