@@ -42,8 +42,8 @@ struct UsageReads {
         return read.steps[read.sent]
     }
 
-    /// Takes the answer for a tenant, nil where the store refused it; gives the whole answer when it
-    /// was the last. Servers of a cluster answer in any order, and to a read that was ended too.
+    /// Takes the answer for a tenant, nil where the store refused it; gives the whole answer when
+    /// it was the last. Servers of a cluster answer in any order, and to a read that was ended too.
     mutating func take(_ standing: LimitsSnapshot?, of account: BudgetAccount) -> StoreAnswer? {
         guard !reads.isEmpty, let place = place(of: account) else { return nil }
         reads[0].standings[place] = standing
