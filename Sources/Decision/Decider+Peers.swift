@@ -187,9 +187,7 @@ extension Decider {
         for new in reports {
             let known = old.first { $0.gateway == new.gateway }
             var peer = known ?? SharingPeer(gateway: new.gateway, toldAt: now)
-            for told in new.report.tenants where told.trafficClass.index < queues.count {
-                merge(told, of: &peer, isNew: known == nil)
-            }
+            merge(new.report.tenants, of: &peer, isNew: known == nil)
             learn(new.report.lessons, of: &peer)
             note(new.report.placements, of: &peer)
             align(new, isNew: known == nil)
@@ -221,18 +219,35 @@ extension Decider {
         }
     }
 
+    private mutating func merge(
+        _ tenants: [GatewayReport.Tenant], of peer: inout SharingPeer, isNew: Bool
+    ) {
+        var floors = [Int?](repeating: nil, count: queues.count)
+        for told in tenants
+        where told.trafficClass.index < queues.count && told.tenant.index < policy.tenants.count {
+            let place = told.trafficClass.index
+            queues[place].raise(told.tenant, given: told.given, isNew: isNew)
+            guard merge(told, of: &peer, isNew: isNew) else { continue }
+            let floor = queues[place].fair.counter(of: told.tenant) - told.lead
+            floors[place] = min(floors[place] ?? floor, floor)
+        }
+        for place in queues.indices {
+            if let floor = floors[place] { queues[place].raiseFloor(to: floor) }
+        }
+    }
+
     /// Takes over what another gateway has served since it told before. Of what it had served
-    /// when it was first heard of, nothing.
+    /// when it was first heard of, nothing. True where it was something.
     private mutating func merge(
         _ told: GatewayReport.Tenant, of peer: inout SharingPeer, isNew: Bool
-    ) {
-        guard told.tenant.index < policy.tenants.count else { return }
+    ) -> Bool {
         let before = isNew ? told.served : peer.seen[told.key] ?? told.servedBefore
         peer.seen[told.key] = told.served
         // More than a gateway can serve in a lease is nonsense.
         let more = max(-Self.mostServed, min(told.served - before, Self.mostServed))
-        guard more != 0 else { return }
+        guard more != 0 else { return false }
         queues[told.trafficClass.index].merge(told.tenant, cost: more)
+        return true
     }
 
     private mutating func noteBacklogs() {

@@ -10,10 +10,13 @@ extension ClassQueue {
     ) -> [GatewayReport.Tenant] {
         fair.services(most: most).map { service in
             let head = service.waits ? choice(of: service.tenant, by: order) : nil
-            return GatewayReport.Tenant(
+            var told = GatewayReport.Tenant(
                 trafficClass, service.tenant, served: service.served,
                 servedBefore: service.servedBefore, counter: fair.counter(of: service.tenant),
                 waited: head.map { max(.zero, order.now - $0.entry.arrivedAt) })
+            told.given = service.given
+            told.lead = service.lead
+            return told
         }
     }
 
@@ -22,6 +25,14 @@ extension ClassQueue {
 
     /// Another gateway has served the tenant so much more.
     public mutating func merge(_ tenant: TenantID, cost: Int) { fair.merge(tenant, cost: cost) }
+
+    /// Another gateway has lifted the tenant so much in all.
+    public mutating func raise(_ tenant: TenantID, given: Int, isNew: Bool) {
+        fair.raise(tenant, given: given, isNew: isNew)
+    }
+
+    /// Another gateway would lift to this whoever comes when nobody waits.
+    public mutating func raiseFloor(to level: Int) { fair.raiseFloor(to: level) }
 
     /// The gateway that all go by counts like this: see `FairShare.align`.
     public mutating func align(_ told: [(tenant: TenantID, counter: Int)], by parts: Int) {

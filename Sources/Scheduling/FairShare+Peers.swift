@@ -13,6 +13,9 @@ extension FairShare {
         /// The same when it was last quiet.
         var servedBefore: Int
         var waits: Bool
+        var given: Int
+        /// Its counter beyond that to which one would be lifted if nobody waited.
+        var lead: Int
     }
 
     /// A tenant is told of in so many reports after its last charge: one may be missed.
@@ -40,7 +43,8 @@ extension FairShare {
                 services.append(
                     Service(
                         tenant: TenantID(place), served: account.served,
-                        servedBefore: account.servedBefore, waits: isWaiting))
+                        servedBefore: account.servedBefore, waits: isWaiting,
+                        given: account.given, lead: account.counter - floor))
             }
         }
         return services
@@ -57,6 +61,25 @@ extension FairShare {
         know(tenant)
         add(tenant, cost: cost)
     }
+
+    /// Sums of lifts are told modulo this: they grow for ever.
+    private static let givenModulus = 1 << 52
+
+    static func wrapped(_ given: Int) -> Int { given & (givenModulus - 1) }
+
+    /// Another gateway has lifted the tenant so much in all. Whoever has lifted it most is right:
+    /// it may have begun to wait at several of them at about the same time. Of one that is `new` it
+    /// is only noted.
+    mutating func raise(_ tenant: TenantID, given: Int, isNew: Bool) {
+        know(tenant)
+        let more = Self.wrapped(given &- accounts[tenant.index].given)
+        guard more > 0, more < Self.givenModulus / 2 else { return }
+        accounts[tenant.index].given = Self.wrapped(given)
+        if !isNew { shift(tenant, by: more) }
+    }
+
+    /// Where nobody waits, whoever comes is lifted to what it would be lifted to at another gateway.
+    mutating func raiseFloor(to level: Int) { floor = max(floor, min(level, least ?? .max)) }
 
     /// The counters come closer to those of another gateway, but for what all of them differ by:
     /// by one part in `parts` of what is left. Else what each has given on its own to tenants who

@@ -23,6 +23,8 @@ public struct FairShare: Sendable {
         var changed = -1
         /// It waits at another gateway.
         var isElsewhere = false
+        /// By so much it was lifted since the beginning, here or as others tell; see `given`.
+        var given = 0
     }
 
     /// The step of weight 1: weights are exact to a part in 65,536.
@@ -35,7 +37,7 @@ public struct FairShare: Sendable {
     /// A heap of those who wait.
     private var heap: [Int] = []
     /// The counter of whoever had the last turn, never above the least of those who waited.
-    private var floor = 0
+    var floor = 0
     /// Reports to other gateways so far, and who waits at these: see `FairShare+Peers`.
     var reports = 0
     var elsewhere: [TenantID] = []
@@ -74,7 +76,7 @@ public struct FairShare: Sendable {
     }
 
     /// The least counter of those who wait, here or elsewhere; nil when nobody does.
-    private var least: Int? {
+    var least: Int? {
         var least = heap.first.map { accounts[$0].counter }
         for tenant in elsewhere {
             let counter = accounts[tenant.index].counter
@@ -94,7 +96,10 @@ public struct FairShare: Sendable {
     public mutating func lift(_ tenant: TenantID) {
         know(tenant)
         guard accounts[tenant.index].seat < 0, !accounts[tenant.index].isElsewhere else { return }
-        accounts[tenant.index].counter = max(accounts[tenant.index].counter, least ?? floor)
+        let lack = (least ?? floor) - accounts[tenant.index].counter
+        guard lack > 0 else { return }
+        accounts[tenant.index].counter += lack
+        accounts[tenant.index].given = Self.wrapped(accounts[tenant.index].given &+ lack)
     }
 
     /// It has somebody that waits from now on.

@@ -14,6 +14,10 @@ public struct GatewayReport: Sendable, Equatable {
         public var servedBefore: Int
         /// By what it has its turn there: cost ÷ weight, as that gateway counts.
         public var counter: Int
+        /// By how much it was lifted when it began to wait, since the beginning, as told by all.
+        public var given = 0
+        /// By how much its counter is beyond that to which one is lifted when nobody waits.
+        public var lead = 0
         /// For how long the one has waited whose turn it is; nil when none of it waits.
         public var waited: Duration?
         /// It is the first of its class, and nobody should take the room that it waits for.

@@ -98,7 +98,7 @@ public enum SharingText {
             let waited = told.waited.map { $0.nanoseconds / 1_000 } ?? -1
             entries.append(
                 "T \(words) \(told.served) \(told.servedBefore) \(told.counter) \(waited) "
-                    + (told.holds ? "1" : "0"))
+                    + "\(told.holds ? 1 : 0) \(told.given) \(told.lead)")
         }
         for backlog in report.backlogs {
             guard let word = names.word(backlog.trafficClass) else { continue }
@@ -145,16 +145,19 @@ public enum SharingText {
     private static func tenant(
         _ words: [Substring], _ age: Duration, _ names: SharingNames
     ) -> GatewayReport.Tenant? {
-        guard words.count == 8, let trafficClass = names.trafficClass(words[1]),
+        guard words.count == 10, let trafficClass = names.trafficClass(words[1]),
             let tenant = names.tenant(words[2]), let served = number(words[3], upTo: 1 << 52),
             let before = number(words[4], upTo: 1 << 52), let counter = number(words[5]),
-            let waited = number(words[6], upTo: 1 << 50)
+            let waited = number(words[6], upTo: 1 << 50),
+            let given = number(words[8], upTo: 1 << 52), let lead = number(words[9]), given >= 0
         else { return nil }
         let since = waited < 0 ? nil : Duration(nanoseconds: Int64(waited) * 1_000) + age
         var told = GatewayReport.Tenant(
             trafficClass, tenant, served: served, servedBefore: before, counter: counter,
             waited: since)
         told.holds = words[7] == "1"
+        told.given = given
+        told.lead = lead
         return told
     }
 

@@ -90,6 +90,56 @@ struct PeerTests {
             queue.fair.counter(of: TenantID(1)) < queue.fair.counter(of: TenantID(0)))
     }
 
+    @Test("one that begins to wait is lifted to the least of those who wait anywhere")
+    func liftToLeast() {
+        var queue = queue()
+        queue.waits(elsewhere: [TenantID(2)])
+        _ = wait(&queue, 0, since: now)
+        queue.charge(TenantID(0), cost: Tokens(1_000))
+        queue.charge(TenantID(2), cost: Tokens(300))
+        _ = wait(&queue, 1, since: now)
+        let counters = (0..<3).map { queue.fair.counter(of: TenantID($0)) }
+        #expect(counters[1] == counters[2] && counters[1] < counters[0])
+    }
+
+    @Test("what a tenant is given at one gateway it is given at all, and once")
+    func given() throws {
+        var (one, two) = (queue(), queue())
+        _ = wait(&one, 0, since: now)
+        one.charge(TenantID(0), cost: Tokens(1_000))
+        _ = wait(&one, 1, since: now)
+        let told = try #require(
+            one.report(of: ClassID(0), by: order, most: 64).first { $0.tenant == TenantID(1) })
+        #expect(told.given == one.fair.counter(of: TenantID(1)) && told.given > 0)
+        two.merge(TenantID(0), cost: 1_000)
+        for _ in 0..<2 {
+            two.raise(TenantID(1), given: told.given, isNew: false)
+            for place in 0..<2 {
+                let tenant = TenantID(place)
+                #expect(two.fair.counter(of: tenant) == one.fair.counter(of: tenant))
+            }
+        }
+        two.raise(TenantID(1), given: told.given - 5, isNew: false)
+        two.raise(TenantID(1), given: told.given + 5, isNew: true)
+        #expect(two.fair.counter(of: TenantID(1)) == told.given)
+        // Whoever has just come takes over what was given before its time, and gives nothing of it.
+        two.raise(TenantID(1), given: told.given + 7, isNew: false)
+        #expect(two.fair.counter(of: TenantID(1)) == told.given + 2)
+    }
+
+    @Test("where nobody waits one is lifted as elsewhere, but not above those who wait")
+    func floors() {
+        for isWaiting in [false, true] {
+            var queue = queue()
+            queue.charge(TenantID(0), cost: Tokens(1))
+            let least = queue.fair.counter(of: TenantID(0))
+            if isWaiting { _ = wait(&queue, 0, since: now) }
+            queue.raiseFloor(to: 9 * least)
+            queue.lift(TenantID(1))
+            #expect(queue.fair.counter(of: TenantID(1)) == (isWaiting ? least : 9 * least))
+        }
+    }
+
     @Test("counters that differ by what each gave come together, whatever they all differ by")
     func align() {
         var queue = queue()

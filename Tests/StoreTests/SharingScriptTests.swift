@@ -93,6 +93,8 @@ struct SharingScriptTests {
             ClassID(1), TenantID(0), served: 12, servedBefore: -3, counter: 1 << 50,
             waited: .milliseconds(20))
         told.holds = true
+        told.given = (1 << 52) - 1
+        told.lead = -5
         report.tenants = [
             told,
             GatewayReport.Tenant(
