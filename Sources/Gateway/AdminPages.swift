@@ -18,6 +18,7 @@ struct AdminPages {
 
         GET  /healthz  /readyz  /metrics
         GET  /admin/tenants  /admin/tenants/{id}
+        PATCH, DELETE /admin/tenants/{id}
         GET  /admin/throttles?tenant=&reason=&since=&limit=
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
@@ -112,6 +113,7 @@ struct AdminPages {
             json.endObject()
         }
         json.endArray()
+        control.writeOverride(of: tenant.name, to: &json)
         counts(of: tenant, totals, to: &json)
         ratios(of: tenant, to: &json)
         json.endObject()
