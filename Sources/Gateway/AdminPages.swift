@@ -206,6 +206,7 @@ struct AdminPages {
         json.member("model", record.model.map { policy.models[$0.index].name })
         json.member("reason", record.refusal.reason.code)
         json.member("status", record.refusal.reason.status)
+        json.member("scope", record.refusal.scope?.rawValue)
         json.key("estimate")
         json.beginObject()
         json.member("input", record.input.count)
