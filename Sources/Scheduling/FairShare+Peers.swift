@@ -78,7 +78,7 @@ extension FairShare {
         if !isNew { shift(tenant, by: more) }
     }
 
-    /// Where nobody waits, whoever comes is lifted to what it would be lifted to at another gateway.
+    /// Where nobody waits, whoever comes is lifted to what it would be lifted to elsewhere.
     mutating func raiseFloor(to level: Int) { floor = max(floor, min(level, least ?? .max)) }
 
     /// The counters come closer to those of another gateway, but for what all of them differ by:
