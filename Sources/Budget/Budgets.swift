@@ -45,13 +45,13 @@ public struct Budgets: Sendable {
     /// The limits of the call at hand.
     private var states: [LimitState] = []
 
-    /// How long a lapsed reservation can still be settled.
-    public static let kept = Duration.seconds(3_600)
+    /// How long a lapsed reservation can still be settled: a day.
+    public static let kept = Duration.seconds(86_400)
     /// Accounts at once, about 300 bytes each; at the bound those that have used nothing are
     /// forgotten.
     public static let mostAccounts = 1 << 20
 
-    /// `lease`: after this long without renewal the place of a concurrent request returns.
+    /// `lease`: after this long without renewal what a reservation holds returns.
     /// `maxReservations`: the most open reservations of all tenants; about 300 bytes each.
     public init(lease: Duration, maxReservations: Int) {
         leaseMicroseconds = lease.nanoseconds / 1_000
@@ -98,16 +98,13 @@ public struct Budgets: Sendable {
         let moment = look(at: limits, now: now)
         guard let found = open.find(id, root: limits.root, now: moment) else { return .unknown }
         let reservation = open[found]
-        let isSame = reservation.limits === limits
         for place in states.indices {
-            let charged =
-                isSame
-                ? place
-                : reservation.limits.limits.firstIndex { $0.code == states[place].limit.code }
-            guard let charged else { continue }
+            guard let charged = charged(place, of: reservation) else { continue }
             let quantity = states[place].quantity
+            // What has lapsed was given back already.
             states[place].settle(
-                mark: reservation.marks[charged], reserved: reservation.demand.counted(quantity),
+                mark: reservation.marks[charged],
+                reserved: reservation.holds(charged) ? reservation.demand.counted(quantity) : 0,
                 actual: use.counted(quantity))
         }
         open.remove(id)
@@ -116,14 +113,37 @@ public struct Budgets: Sendable {
         return .done
     }
 
-    /// Starts the lease of an open reservation anew.
+    /// Starts the lease of an open reservation anew. What it held of an account where it had lapsed
+    /// is charged again, whether or not there is room.
     public mutating func renew(
         _ id: ReservationID, limits: LimitSet, wall: WallTime
     ) -> SettlementOutcome {
-        let moment = look(at: limits, now: Self.time(wall))
-        guard open.find(id, root: limits.root, now: moment) != nil else { return .unknown }
-        open.renew(id, leaseEnd: moment + leaseMicroseconds)
+        let now = Self.time(wall)
+        let moment = look(at: limits, now: now)
+        guard let found = open.find(id, root: limits.root, now: moment) else { return .unknown }
+        let reservation = open[found]
+        var marks = reservation.marks
+        var isChargedAgain = false
+        for place in states.indices {
+            guard let charged = charged(place, of: reservation), !reservation.holds(charged)
+            else { continue }
+            let amount = reservation.demand.counted(states[place].quantity)
+            marks[charged] = states[place].charge(amount)
+            isChargedAgain = true
+        }
+        open.renew(id, leaseEnd: moment + leaseMicroseconds, marks: marks)
+        if isChargedAgain { save(limits, now: now) }
         return .done
+    }
+
+    /// Where a reservation has the limit that the call has at `place`; nil where it was not
+    /// charged.
+    private func charged(_ place: Int, of reservation: OpenReservation) -> Int? {
+        let code = states[place].limit.code
+        let theirs = reservation.limits.limits
+        // Nearly always what it was charged to is what it is settled with.
+        if place < theirs.count, theirs[place].code == code { return place }
+        return theirs.firstIndex { $0.code == code }
     }
 
     /// How limits stand; charges nothing.
@@ -176,24 +196,42 @@ public struct Budgets: Sendable {
         open.forget(now: now)
         states.removeAll(keepingCapacity: true)
         var moment: Int64?
-        var account = Account()
-        var number = -1
-        for limit in limits.limits {
-            if limit.account != number {
-                number = limit.account
-                account = self.account(limits.accounts[number].id)
-                let clock = account.effectiveTime(now)
-                moment = max(moment ?? clock, clock)
+        var hasLapsed = false
+        for (number, planned) in limits.accounts.enumerated() {
+            let account = account(planned.id)
+            let clock = account.effectiveTime(now)
+            moment = max(moment ?? clock, clock)
+            let lapsed = open.lapse(planned.id, now: clock, most: Self.mostLapsed)
+            let first = states.count
+            while states.count < limits.limits.count,
+                limits.limits[states.count].account == number
+            {
+                let limit = limits.limits[states.count]
+                let isConcurrent = limit.kind == .concurrentRequests
+                let count = isConcurrent ? open.count(planned.id, now: clock) : 0
+                states.append(LimitState(limit, of: account, open: count, now: now))
             }
-            var concurrent = 0
-            if case .concurrent = limit.form {
-                let id = limits.accounts[number].id
-                open.expire(id, now: account.effectiveTime(now))
-                concurrent = open.concurrent(id)
+            for reservation in lapsed.map({ open[$0] }) {
+                for place in first..<states.count { giveBack(place, reservation) }
             }
-            states.append(LimitState(limit, of: account, open: concurrent, now: now))
+            hasLapsed = hasLapsed || !lapsed.isEmpty
+        }
+        if hasLapsed {
+            save(limits, now: now)
+            for place in states.indices { states[place].keep() }
         }
         return moment ?? now
+    }
+
+    /// Leases that end are looked at so many a call and account, so that none takes long.
+    private static let mostLapsed = 16
+
+    /// What nobody settled and nobody renews counts as not used, until somebody says otherwise.
+    private mutating func giveBack(_ place: Int, _ reservation: OpenReservation) {
+        guard let charged = charged(place, of: reservation) else { return }
+        states[place].settle(
+            mark: reservation.marks[charged],
+            reserved: reservation.demand.counted(states[place].quantity), actual: 0)
     }
 
     private mutating func save(_ limits: LimitSet, now: Int64) {
@@ -237,6 +275,13 @@ public struct Budgets: Sendable {
     /// Within what doubles hold exactly.
     private static func time(_ wall: WallTime) -> Int64 {
         min(max(wall.microseconds, 0), 1 << 52)
+    }
+}
+
+extension OpenReservation {
+    /// Its charge to the limit at `place` has not lapsed.
+    func holds(_ place: Int) -> Bool {
+        leased & (1 << UInt64(limits.limits[place].account)) != 0
     }
 }
 

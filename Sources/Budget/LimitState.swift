@@ -29,11 +29,11 @@ struct LimitState: Sendable {
     /// As in `Account.Counter`.
     private(set) var second: Double
     /// `used` as it is kept: what it will be drained from when the request comes again.
-    private let stored: Double
+    private var stored: Double
     private let now: Int64
     /// Of the account: see `Account.effectiveTime` and `effectiveClock`.
     private let clock: Int64
-    private let base: Int64
+    private var base: Int64
     /// When a calendar's window ends.
     private let windowEnd: Int64
 
@@ -71,6 +71,12 @@ struct LimitState: Sendable {
         }
         self.used = used
         self.second = second
+    }
+
+    /// What it is now is kept, and drained from when the request comes again.
+    mutating func keep() {
+        stored = used
+        base = clock
     }
 
     // MARK: reserve

@@ -9,14 +9,14 @@ struct OpenReservation: Sendable {
     let limits: LimitSet
     let demand: Demand
     /// By limit, what `LimitState.charge` gave.
-    let marks: [Double]
-    /// Its places among concurrent requests return at this time.
+    var marks: [Double]
+    /// When it lapses, unless it is renewed: what it holds returns then.
     var leaseEnd: Int64
-    /// Bit n: it holds its place of the n-th account.
+    /// Bit n: it holds what it was charged of the n-th account.
     var leased: UInt64 = 0
 }
 
-/// The places among one account's concurrent requests, by the ends of their leases.
+/// The reservations that hold something of one account, by the ends of their leases.
 ///
 /// What was settled or renewed meanwhile stays in the row until it comes to its turn, or until
 /// there is more of it than of what counts.
@@ -24,6 +24,11 @@ struct LeaseRow: Sendable {
     struct Place: Sendable {
         let end: Int64
         let id: ReservationID
+
+        /// Those of one moment by their names, as the store has them.
+        func isBefore(_ other: Place) -> Bool {
+            (end, id.nonce, id.number) < (other.end, other.id.nonce, other.id.number)
+        }
     }
     var places: Deque<Place> = []
     /// Those that count.
@@ -32,7 +37,7 @@ struct LeaseRow: Sendable {
     mutating func add(_ place: Place) {
         var at = places.count
         // Leases are of one length, so this goes back only where the clock did.
-        while at > 0, places[at - 1].end > place.end { at -= 1 }
+        while at > 0, place.isBefore(places[at - 1]) { at -= 1 }
         if at == places.count { places.append(place) } else { places.insert(place, at: at) }
         count += 1
     }
@@ -63,8 +68,12 @@ struct OpenReservations: Sendable {
     var count: Int { index.count }
     var isFull: Bool { index.count >= limit }
 
-    /// Requests in flight that hold a place of that account.
-    func concurrent(_ account: AccountID) -> Int { rows[account]?.count ?? 0 }
+    /// Reservations that hold something of that account and have not lapsed.
+    func count(_ account: AccountID, now: Int64) -> Int {
+        guard let row = rows[account] else { return 0 }
+        let lapsed = row.places.prefix { $0.end <= now }.count { isLeased($0, of: account) }
+        return row.count - lapsed
+    }
 
     /// Where the reservation of that name is, if it belongs to whoever has this root, unless it
     /// lapsed too long ago.
@@ -107,39 +116,45 @@ struct OpenReservations: Sendable {
         leaseEnd: 0)
 
     /// Gives a reservation a new lease, even if the old one has lapsed.
-    mutating func renew(_ id: ReservationID, leaseEnd: Int64) {
+    mutating func renew(_ id: ReservationID, leaseEnd: Int64, marks: [Double]) {
         guard let slot = index.slot(of: id) else { return }
         let place = Int(slot)
         vacate(place)
         ends.count -= 1
         slots[place].leaseEnd = leaseEnd
+        slots[place].marks = marks
         lease(place)
     }
 
-    /// Takes the leases of an account that have ended out of its count.
-    mutating func expire(_ account: AccountID, now: Int64) {
-        while let first = rows[account]?.places.first, first.end <= now {
+    /// Takes the first `most` leases that have ended from an account, and gives where their
+    /// reservations are.
+    mutating func lapse(_ account: AccountID, now: Int64, most: Int) -> [Int] {
+        var lapsed: [Int] = []
+        while lapsed.count < most, let first = rows[account]?.places.first, first.end <= now {
             rows[account]?.places.removeFirst()
-            guard let place = current(first), let bit = bit(of: account, at: place) else {
-                continue
-            }
-            if slots[place].leased & bit != 0 {
-                slots[place].leased &= ~bit
-                rows[account]?.count -= 1
-            }
+            guard let place = current(first), let bit = bit(of: account, at: place),
+                slots[place].leased & bit != 0
+            else { continue }
+            slots[place].leased &= ~bit
+            rows[account]?.count -= 1
+            // After that time the store does not know it any more.
+            if first.end > now - keptMicroseconds { lapsed.append(place) }
         }
+        if rows[account]?.count == 0 { rows[account] = nil }
+        return lapsed
     }
 
-    /// Forgets what lapsed too long ago.
+    /// Forgets what lapsed too long ago, even if the clock is set back by an hour afterwards.
     mutating func forget(now: Int64) {
-        while let first = ends.places.first, first.end + keptMicroseconds <= now {
+        let latest = now - keptMicroseconds - 3_600_000_000
+        while let first = ends.places.first, first.end <= latest {
             ends.places.removeFirst()
             if current(first) != nil { remove(first.id) }
         }
     }
 
-    /// Nothing counts there, and nothing may come back to it.
-    func isUnused(_ account: AccountID) -> Bool { concurrent(account) == 0 }
+    /// Nobody holds anything of it.
+    func isUnused(_ account: AccountID) -> Bool { rows[account] == nil }
 
     // MARK: rows
 
@@ -159,22 +174,20 @@ struct OpenReservations: Sendable {
         let entry = LeaseRow.Place(end: slots[place].leaseEnd, id: slots[place].id)
         ends.add(entry)
         if ends.isCrowded { ends.places = ends.places.filter { current($0) != nil } }
-        let limits = slots[place].limits
-        for limit in limits.limits {
-            guard case .concurrent = limit.form else { continue }
-            let account = limits.accounts[limit.account].id
-            slots[place].leased |= 1 << UInt64(limit.account)
-            var row = rows.removeValue(forKey: account) ?? LeaseRow()
+        for (number, account) in slots[place].limits.accounts.enumerated() {
+            slots[place].leased |= 1 << UInt64(number)
+            var row = rows.removeValue(forKey: account.id) ?? LeaseRow()
             row.add(entry)
-            if row.isCrowded {
-                row.places = row.places.filter { place in
-                    guard let found = current(place), let bit = bit(of: account, at: found)
-                    else { return false }
-                    return slots[found].leased & bit != 0
-                }
-            }
-            rows[account] = row
+            if row.isCrowded { row.places = row.places.filter { isLeased($0, of: account.id) } }
+            rows[account.id] = row
         }
+    }
+
+    private func isLeased(_ place: LeaseRow.Place, of account: AccountID) -> Bool {
+        guard let found = current(place), let bit = bit(of: account, at: found) else {
+            return false
+        }
+        return slots[found].leased & bit != 0
     }
 
     /// Gives its places back, as far as it has them.

@@ -5,8 +5,8 @@
 ///
 /// It is `Budget` once more, operation by operation, on the same doubles; a test holds the two
 /// together. Change neither alone. It runs in Redis 5 and later and uses the commands TIME, GET,
-/// SET, DEL, HMGET, HSET, PEXPIRE, ZADD, ZREM, ZCOUNT, ZREMRANGEBYSCORE and ZCARD; the connection
-/// uses EVALSHA and SCRIPT LOAD, and AUTH and SELECT where they are configured.
+/// SET, DEL, HMGET, HSET, PEXPIRE, ZADD, ZREM, ZSCORE, ZCOUNT, ZRANGEBYSCORE and ZREMRANGEBYSCORE;
+/// the connection uses EVALSHA and SCRIPT LOAD, and AUTH and SELECT where they are configured.
 ///
 /// Keys, all with the same hash tag for all limits of a request, all expiring. The root is
 /// `organisation/NAME` where the tenant belongs to one, and otherwise the tenant's name; accounts
@@ -14,17 +14,18 @@
 /// `tenant/NAME/key/HASH`.
 /// - `{prefix:root}:used:<account>`, a hash: what is used. A field for each limit and one for the
 ///   time, 60 bytes each; kept until all of it has drained and its windows are over.
-/// - `{prefix:root}:open:<account>`, a sorted set: the concurrent requests by the end of their
-///   lease, under 250 bytes each; kept for a lease and a minute.
+/// - `{prefix:root}:open:<account>`, a sorted set: the reservations that hold something of it, by
+///   the ends of their leases, under 250 bytes each; kept for a lease and a day.
 /// - `{prefix:root}:hold:<reservation>`, a string: one open reservation, 150 bytes and 25 for each
-///   limit. Deleted at settlement; that of a dead gateway is kept for a lease and an hour.
+///   limit. Deleted at settlement; that of a dead gateway is kept for a lease and a day. Those
+///   whose leases have ended are found by the names in the sets, and are on the same node.
 enum BudgetScript {
     static let text = #"""
-        -- KEYS: hold; the accounts; of each limit of concurrent requests its set, in their order.
+        -- KEYS: hold; the accounts; of each account its open reservations.
         -- ARGV: operation; now, empty but in tests; lease, kept; input, output, cost; service time
         -- (reserve), used or nothing (settle); how many accounts; of each limit six: account, code,
         -- quantity, window, amount, capacity. Times in microseconds, cost in millionths.
-        local DAY, LONGEST, TOLERANCE = 86400000000, 1e15, 60000000
+        local DAY, LONGEST, TOLERANCE, MOST_LAPSED = 86400000000, 1e15, 60000000, 16
         local operation = ARGV[1]
         if operation == 'probe' then
             -- Can this server decide at all? A replica, or one without memory, says no.
@@ -48,7 +49,9 @@ enum BudgetScript {
         -- The limits.
         local owner, code, quantity, period, calendar, amount, capacity, set =
             {}, {}, {}, {}, {}, {}, {}, {}
-        local sets = 0
+        local open = {}
+        for a = 1, accounts do open[a] = KEYS[1 + accounts + a] end
+        local id = string.sub(KEYS[1], -32)
         for k = 1, count do
             local at = 9 + 6 * (k - 1)
             owner[k], code[k], quantity[k] = tonumber(ARGV[at + 1]), ARGV[at + 2],
@@ -57,8 +60,7 @@ enum BudgetScript {
             local window = ARGV[at + 4]
             period[k] = tonumber(window)
             if window == 'open' then
-                sets = sets + 1
-                set[k] = KEYS[1 + accounts + sets]
+                set[k] = true
             elseif not period[k] then
                 calendar[k] = window
             end
@@ -180,14 +182,43 @@ enum BudgetScript {
                     if not (set_back[a] and second[k] > start) then used[k] = 0 end
                     second[k] = start
                 end
-            else
-                -- Once a script has written, Redis lets it go on without memory: one that is to be
-                -- refused then must not begin with a write that changes nothing.
-                if redis.call('ZCOUNT', set[k], '-inf', text(clock[a])) > 0 then
-                    redis.call('ZREMRANGEBYSCORE', set[k], '-inf', text(clock[a]))
-                end
-                used[k] = redis.call('ZCARD', set[k])
             end
+        end
+
+        local function words_of(value)
+            if not value then return nil end
+            local words = {}
+            for word in string.gmatch(value, '%S+') do words[#words + 1] = word end
+            return words
+        end
+        -- Takes a limit, and gives what has to be remembered for the settlement.
+        local function charge(k, asked)
+            used[k] = used[k] + asked
+            return text(set[k] and 0 or calendar[k] and second[k] or used[k] + second[k])
+        end
+        -- Replaces what was reserved of a limit by what was used.
+        local function settle(k, mark, reserved, actual)
+            local more = actual - reserved
+            if set[k] then
+                -- It is counted.
+            elseif calendar[k] then
+                if mark == second[k] then used[k] = max(0, used[k] + more) end
+            elseif more >= 0 then
+                used[k] = used[k] + more
+            else
+                local undrained = max(0, mark - second[k])
+                local refund = min(-more, min(used[k], undrained))
+                used[k] = used[k] - refund
+                second[k] = second[k] + refund
+            end
+        end
+        local function reserved_by(words)
+            return amounts(tonumber(words[2]), tonumber(words[3]), tonumber(words[4]))
+        end
+        local function places_of(words)
+            local places = {}
+            for i = 5, #words, 2 do places[words[i]] = i + 1 end
+            return places
         end
 
         local function reset_of(k)
@@ -227,26 +258,61 @@ enum BudgetScript {
                 redis.call('PEXPIRE', KEYS[1 + a], milliseconds(life))
             end
         end
+        -- What nobody settled and nobody renews counts as not used, until somebody says otherwise.
+        local has_lapsed = false
+        for a = 1, accounts do
+            local function ended()
+                return redis.call('ZRANGEBYSCORE', open[a], '-inf', text(clock[a]), 'LIMIT', 0,
+                    MOST_LAPSED)
+            end
+            local gone = ended()
+            if #gone > 0 then
+                redis.call('ZREMRANGEBYSCORE', open[a], '-inf', text(clock[a] - kept))
+                gone = ended()
+            end
+            for i = 1, #gone do
+                redis.call('ZREM', open[a], gone[i])
+                local words = words_of(redis.call('GET', string.sub(KEYS[1], 1, -33) .. gone[i]))
+                if words and words[1] ~= 'settled' then
+                    has_lapsed = true
+                    local reserved, places = reserved_by(words), places_of(words)
+                    for k = 1, count do
+                        local place = places[code[k]]
+                        if owner[k] == a and place then
+                            settle(k, tonumber(words[place]), reserved[quantity[k]], 0)
+                        end
+                    end
+                end
+            end
+        end
+        for k = 1, count do
+            if set[k] then
+                used[k] = redis.call('ZCOUNT', open[owner[k]], '(' .. text(clock[owner[k]]),
+                    '+inf')
+            end
+        end
+        if has_lapsed then
+            save()
+            for k = 1, count do stored[k] = used[k] end
+            for a = 1, accounts do base[a] = clock[a] end
+        end
+
         -- The open reservation as words: end of lease, input, output, cost, then of each limit its
         -- code and its mark.
         local function hold(words)
             redis.call('SET', KEYS[1], table.concat(words, ' '), 'PX',
                 milliseconds(lease + kept + moment - now))
-            local charged = {}
-            for i = 5, #words, 2 do charged[words[i]] = true end
-            for k = 1, count do
-                if set[k] and charged[code[k]] then
-                    redis.call('ZADD', set[k], words[1], string.sub(KEYS[1], -32))
-                    redis.call('PEXPIRE', set[k], milliseconds(lease + TOLERANCE + moment - now))
-                end
+            for a = 1, accounts do
+                redis.call('ZADD', open[a], words[1], id)
+                redis.call('PEXPIRE', open[a],
+                    milliseconds(lease + kept + TOLERANCE + moment - now))
             end
         end
         local function held()
-            local value = redis.call('GET', KEYS[1])
-            if not value then return nil end
-            local words = {}
-            for word in string.gmatch(value, '%S+') do words[#words + 1] = word end
-            if words[1] ~= 'settled' and tonumber(words[1]) + kept <= moment then return nil end
+            local words = words_of(redis.call('GET', KEYS[1]))
+            if words and words[1] ~= 'settled' and tonumber(words[1]) + kept <= moment then
+                return nil
+            end
             return words
         end
 
@@ -255,8 +321,22 @@ enum BudgetScript {
         local reservation = held()
         if operation == 'renew' then
             if not reservation or reservation[1] == 'settled' then return 'unknown' end
+            -- What had lapsed is charged again.
+            local reserved, places = reserved_by(reservation), places_of(reservation)
+            local is_charged_again = false
+            for a = 1, accounts do
+                local is_held = redis.call('ZSCORE', open[a], id)
+                for k = 1, count do
+                    local place = places[code[k]]
+                    if owner[k] == a and place and not is_held then
+                        reservation[place] = charge(k, reserved[quantity[k]])
+                        is_charged_again = true
+                    end
+                end
+            end
             reservation[1] = text(moment + lease)
             hold(reservation)
+            if is_charged_again then save() end
             return 'done'
         end
 
@@ -269,28 +349,18 @@ enum BudgetScript {
                 return 'unknown'
             end
             if reservation[1] == 'settled' then return 'unknown' end
-            local reserved = amounts(tonumber(reservation[2]), tonumber(reservation[3]),
-                tonumber(reservation[4]))
+            local reserved, places = reserved_by(reservation), places_of(reservation)
             local actual = {0, 0, 0, 0, 0, 0}
             if ARGV[8] == 'used' then actual = amounts(input, output, cost) end
-            local marks = {}
-            for i = 5, #reservation, 2 do marks[reservation[i]] = tonumber(reservation[i + 1]) end
-            for k = 1, count do
-                local mark = marks[code[k]]
-                local more = actual[quantity[k]] - reserved[quantity[k]]
-                if not mark then
-                    -- It was not charged.
-                elseif set[k] then
-                    redis.call('ZREM', set[k], string.sub(KEYS[1], -32))
-                elseif calendar[k] then
-                    if mark == second[k] then used[k] = max(0, used[k] + more) end
-                elseif more >= 0 then
-                    used[k] = used[k] + more
-                else
-                    local undrained = max(0, mark - second[k])
-                    local refund = min(-more, min(used[k], undrained))
-                    used[k] = used[k] - refund
-                    second[k] = second[k] + refund
+            for a = 1, accounts do
+                -- What has lapsed was given back already.
+                local is_held = redis.call('ZREM', open[a], id) == 1
+                for k = 1, count do
+                    local place = places[code[k]]
+                    if owner[k] == a and place then
+                        settle(k, tonumber(reservation[place]),
+                            is_held and reserved[quantity[k]] or 0, actual[quantity[k]])
+                    end
                 end
             end
             redis.call('DEL', KEYS[1])
@@ -337,10 +407,8 @@ enum BudgetScript {
 
         local words = {text(moment + lease), text(input), text(output), text(cost)}
         for k = 1, count do
-            used[k] = used[k] + requested[quantity[k]]
             words[#words + 1] = code[k]
-            words[#words + 1] = text(set[k] and 0 or calendar[k] and second[k]
-                or used[k] + second[k])
+            words[#words + 1] = charge(k, requested[quantity[k]])
         end
         hold(words)
         save()

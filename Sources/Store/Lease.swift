@@ -3,7 +3,7 @@
 import Budget
 import Units
 
-/// A reservation whose place among concurrent requests is kept by renewing.
+/// A reservation that is kept by renewing.
 struct Lease {
     let reservation: ReservationID
     let account: BudgetAccount

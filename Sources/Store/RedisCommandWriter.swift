@@ -39,16 +39,14 @@ struct RedisCommandWriter {
     /// EVALSHA of `BudgetScript`.
     func write(_ call: Call, _ terms: Terms, to output: inout ByteBuffer) {
         let limits = call.account.limits
-        let keys = 1 + limits.accounts.count + call.account.openAccounts.count
+        let keys = 1 + 2 * limits.accounts.count
         begin(3 + keys + 8 + call.account.argumentCount, &output)
         bulk("EVALSHA", &output)
         bulk(terms.digest, &output)
         bulk(keys.description, &output)
         hold(call, &output)
         for account in limits.accounts { key(limits.root, "used:", account.path, &output) }
-        for place in call.account.openAccounts {
-            key(limits.root, "open:", limits.accounts[place].path, &output)
-        }
+        for account in limits.accounts { key(limits.root, "open:", account.path, &output) }
         bulk(call.operation, &output)
         if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
         bulk(Double(terms.lease.nanoseconds / 1_000), &output)

@@ -25,7 +25,7 @@ public final class RedisStore {
     static let mostWaiting = 16_384
     /// Settlements that wait for Redis; 150 bytes each.
     static let mostSettlements = 65_536
-    /// Places among concurrent requests that are kept by renewing.
+    /// Reservations that are kept by renewing.
     static let mostLeases = 131_072
 
     private let shared: RedisShared
@@ -205,7 +205,7 @@ extension RedisStore {
     ) {
         switch reply {
         case .reserved(let snapshot):
-            if !request.account.openAccounts.isEmpty {
+            if !request.account.limits.accounts.isEmpty {
                 renewals.add(request.reservation, account: request.account, now: now)
             }
             decide(request, .reserved(snapshot, .store))

@@ -4,8 +4,8 @@ import Budget
 import DequeModule
 import Units
 
-/// The reservations of one worker that hold a place among concurrent requests, in the order in
-/// which their leases are to be renewed: each a third of a lease after the last time.
+/// The open reservations of one worker, in the order in which their leases are to be renewed: each
+/// a third of a lease after the last time.
 struct RenewalQueue {
     private var queue: Deque<Lease> = []
     private var open: Set<ReservationID> = []

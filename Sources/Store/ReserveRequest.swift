@@ -12,17 +12,12 @@ public final class BudgetAccount: Sendable {
     let arguments: [UInt8]
     /// How many they are.
     let argumentCount: Int
-    /// The accounts that have a limit of concurrent requests, in the order of their limits.
-    let openAccounts: [Int]
 
     public init(_ limits: LimitSet) {
         self.limits = limits
         let words = LimitArguments.words(limits)
         arguments = LimitArguments.bulks(words)
         argumentCount = words.count
-        openAccounts = limits.limits.compactMap { limit in
-            limit.kind == .concurrentRequests ? limit.account : nil
-        }
     }
 
     /// Nothing is limited.

@@ -12,7 +12,7 @@ struct Fixture {
     var naming = ReservationNaming(nonce: 7, worker: 1)
 
     init(
-        _ rates: [LimitKind: Double], lease: Duration = .seconds(60), maxReservations: Int = 1_000
+        _ rates: [LimitKind: Double], lease: Duration = .seconds(1e8), maxReservations: Int = 1_000
     ) {
         budgets = Budgets(lease: lease, maxReservations: maxReservations)
         limits = Self.set(rates)

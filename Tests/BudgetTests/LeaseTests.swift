@@ -43,13 +43,52 @@ struct LeaseTests {
         #expect(budget.used(.concurrentRequests, at: seconds(22)) == 1)
     }
 
-    @Test("a reservation that lapsed longer ago than an hour is forgotten")
-    func forgotten() {
+    @Test("what nobody settles or renews returns when its lease ends, of every limit")
+    func reservationsReturn() {
+        let kinds: [LimitKind] = [.tokensPerDay, .costPerMonth, LimitKind(.requests, per: .hour)]
+        var budget = Fixture([kinds[0]: 1_000, kinds[1]: 5, kinds[2]: 100], lease: .seconds(10))
+        let (_, id) = budget.reserve(tokens(500, cost: 2), at: 0)
+        for (kind, held) in zip(kinds, [500.0, 2, 1]) {
+            #expect(budget.used(kind, at: seconds(10) - 1) <= held)
+            #expect(budget.used(kind, at: seconds(10) - 1) > 0)
+        }
+        for kind in kinds { #expect(budget.used(kind, at: seconds(10)) == 0) }
+        // Whoever was only slow still pays, once.
+        for _ in 0..<2 { budget.settle(id, .used(tokens(300, cost: 1)), at: seconds(11)) }
+        for (kind, used) in zip(kinds, [300.0, 1, 1]) {
+            #expect(budget.used(kind, at: seconds(11)) == used)
+        }
+    }
+
+    @Test("of many that lapsed at once some return with every call, and all in the end")
+    func manyLapse() {
+        var budget = Fixture([.tokensPerDay: 1_000, .concurrentRequests: 200], lease: .seconds(10))
+        for _ in 0..<100 { _ = budget.reserve(tokens(10), at: 0) }
+        #expect(budget.standing(at: seconds(10))[.tokensPerDay]?.used == 840)
+        #expect(budget.standing(at: seconds(10))[.concurrentRequests]?.used == 0)
+        for _ in 0..<5 { _ = budget.standing(at: seconds(10)) }
+        #expect(budget.used(.tokensPerDay, at: seconds(10)) == 0)
+    }
+
+    @Test("what had lapsed is charged again when its gateway is back and renews it")
+    func chargedAgain() {
         var budget = Fixture([.tokensPerDay: 1_000], lease: .seconds(10))
+        let (_, id) = budget.reserve(tokens(800), at: 0)
+        #expect(budget.reserve(tokens(700), at: seconds(10)).0.isReserved)
+        #expect(renew(&budget, id, at: seconds(12)) == .done)
+        #expect(budget.used(.tokensPerDay, at: seconds(12)) == 1_500)
+        budget.settle(id, .used(tokens(100)), at: seconds(13))
+        #expect(budget.used(.tokensPerDay, at: seconds(13)) == 800)
+    }
+
+    @Test("a reservation that lapsed longer ago than a day is forgotten")
+    func forgotten() {
+        var budget = Fixture([.tokensPerMinute: 1_000], lease: .seconds(10))
         let (_, id) = budget.reserve(tokens(500), at: 0)
         let end = seconds(10) + Budgets.kept.nanoseconds / 1_000
-        #expect(budget.settle(id, .nothing, at: end) == .unknown)
-        #expect(budget.used(.tokensPerDay, at: end) == 500)
+        #expect(budget.settle(id, .used(tokens(100)), at: end) == .unknown)
+        #expect(budget.used(.tokensPerMinute, at: end) == 0)
+        _ = budget.standing(at: end + seconds(3_600))
         #expect(budget.budgets.openCount == 0)
     }
 
@@ -59,8 +98,8 @@ struct LeaseTests {
         let idle = BudgetOrder(
             id: budget.naming.next(), limits: LimitSet(), demand: tokens(1))
         #expect(budget.budgets.reserve(idle, wall: Fixture.wall(0)).isReserved)
-        #expect(budget.reserve(tokens(1), at: seconds(3_609)).0 == .full)
-        #expect(budget.reserve(tokens(1), at: seconds(3_610)).0.isReserved)
+        #expect(budget.reserve(tokens(1), at: seconds(90_009)).0 == .full)
+        #expect(budget.reserve(tokens(1), at: seconds(90_010)).0.isReserved)
     }
 
     @Test("the wait for a place is the service time over the open requests, or a second")

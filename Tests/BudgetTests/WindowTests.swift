@@ -96,7 +96,7 @@ struct WindowTests {
                 TenantLimits(rates: [Limit(kind: kind, amount: 9, isCalendar: true, zone: zone)]))
             var now: Int64 = 1_699_900_000_000_000
             for _ in 0..<60 {
-                var budgets = Budgets(lease: .seconds(1), maxReservations: 9)
+                var budgets = Budgets(lease: .seconds(1e8), maxReservations: 9)
                 func standing(_ time: Int64) -> LimitStanding? {
                     budgets.standing(of: limits, wall: WallTime(nanoseconds: time * 1_000))[kind]
                 }

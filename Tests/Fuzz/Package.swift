@@ -41,7 +41,9 @@ let package = Package(
         room("Wire", ["Units"]),
         room("Dialects", ["Units", "Wire"]),
         room("Policy", ["Units"]),
-        room("Budget", ["Units", "Policy"]),
+        room(
+            "Budget",
+            ["Units", "Policy", .product(name: "DequeModule", package: "swift-collections")]),
         room("Admission", ["Units", "Policy"]),
         room("Scheduling", ["Units", "Policy"]),
         room("EventLoop", ["Units", "CPlatform"]),

@@ -104,7 +104,8 @@ struct RedisStoreTests {
         server.command(
             "ACL", "SETUSER", "penstock", "on", ">secret", "~{test:*", "-@all", "+evalsha",
             "+script|load", "+time", "+get", "+set", "+del", "+hmget", "+hset", "+pexpire",
-            "+zadd", "+zcount", "+zrem", "+zremrangebyscore", "+zcard")
+            "+zadd", "+zcount", "+zrem", "+zrangebyscore",
+            "+zremrangebyscore", "+zscore")
         let shared = RedisShared(
             policy: policy(server.path, username: "penstock", password: "secret"))
         let loop = try StoreLoop(shared)

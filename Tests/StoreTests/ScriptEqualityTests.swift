@@ -164,8 +164,7 @@ private final class History {
     /// Lets a third of a lease pass for the store, so that it renews all that it holds.
     private func renewAll() throws {
         loop.ahead = loop.ahead + .seconds(10)
-        for request in open
-        where request.account.limits.limits.contains(where: { $0.kind == .concurrentRequests }) {
+        for request in open where !request.account.limits.accounts.isEmpty {
             _ = budgets.renew(
                 request.reservation, limits: request.account.limits, wall: time)
         }

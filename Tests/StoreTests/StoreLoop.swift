@@ -69,9 +69,13 @@ final class StoreLoop {
     }
 
     func request(_ tenant: TenantPolicy, _ demand: Demand) -> ReserveRequest {
+        request(BudgetAccount(tenant), demand)
+    }
+
+    func request(_ account: BudgetAccount, _ demand: Demand) -> ReserveRequest {
         lastRequest += 1
         return ReserveRequest(
-            request: RequestID(raw: lastRequest), reservation: naming.next(), tenant: tenant,
+            request: RequestID(raw: lastRequest), reservation: naming.next(), account: account,
             demand: demand)
     }
 

@@ -186,6 +186,31 @@ def test_places_of_a_gateway_that_died_come_back(redis, start, engine):
     eventually(lambda: living.chat().status == 200, "the places come back", within=8)
 
 
+def test_reservations_of_a_gateway_that_died_come_back(redis, start, engine):
+    redis.start()
+    engine.default = reply(gate=engine.gate())
+    configuration = on(redis, engine, tokens_per_day=10_000, requests_per_hour=100)
+    dying, living = start(configuration), start(configuration)
+    wait_store(dying), wait_store(living)
+    forced = {"max_tokens": 4000, "ignore_eos": True}
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(dying.chat, stream=True, **forced) for _ in range(2)]
+        eventually(lambda: len(engine.calls) == 2)
+        refused(living.chat(**forced), 429, "tokens_per_day_exceeded")
+        # Longer than a lease of five seconds: who lives renews.
+        time.sleep(6)
+        assert living.used("tokens_per_day") > 8000
+        dying.kill()
+        for future in held:
+            with pytest.raises(Exception):
+                future.result()
+    engine.default = reply(prompt=10, usage=usage_of(10, 5))
+    eventually(lambda: living.used("tokens_per_day") == 0, "the tokens come back", within=8)
+    assert living.used("requests_per_hour") == 0
+    admitted(living.chat(**forced))
+    eventually(lambda: living.used("tokens_per_day") == 15)
+
+
 def test_budgets_outlive_the_gateway(redis, start, engine):
     redis.start()
     configuration = on(redis, engine, tokens_per_day=5_000)
