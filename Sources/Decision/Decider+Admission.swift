@@ -83,7 +83,8 @@ extension Decider {
 
     // MARK: choose and admit
 
-    /// The available endpoint with the least projected share on which the request fits. One where
+    /// The available endpoint with the least projected share on which the request fits, and the
+    /// least strain where a pace is wanted. One where
     /// it bounced is none, as long as the pool has another. A worker that has not heard of a new
     /// endpoint yet takes the configuration over with the action that names it.
     /// Those that are `held` for somebody else are none either.
@@ -133,9 +134,11 @@ extension Decider {
         for id in pool {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
                 endpoints[id.index].takesPrompt(now),
-                let load = endpoints[id.index].load(claim, now: now), load < bestLoad,
+                let share = endpoints[id.index].load(claim, now: now),
                 gpuTakes(entry, at: id, now: now)
             else { continue }
+            let load = share + endpoints[id.index].strain(now)
+            guard load < bestLoad else { continue }
             best = id
             bestLoad = load
         }

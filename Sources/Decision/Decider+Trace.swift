@@ -172,7 +172,7 @@ extension Decider {
         guard offer.isAvailable, let load = load(offer, entry, now: now) else { return offer }
         offer.fits = true
         offer.load = load
-        if offer.takesPrompt { offer.score = load }
+        if offer.takesPrompt { offer.score = load + endpoints[place].strain(now) }
         return offer
     }
 
