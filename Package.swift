@@ -82,7 +82,7 @@ let package = Package(
             "Store",
             [
                 "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
-                collections,
+                "COpenSSL", collections,
             ]),
         room("Telemetry", ["Units", "Wire", logging]),
         room(

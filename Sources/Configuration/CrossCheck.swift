@@ -110,6 +110,7 @@ extension CrossCheck {
         {
             add("\(store.path("redis")): is required with kind: redis", at: store.place("kind"))
         }
+        if let redis = root.section("store")?.section("redis") { checkRedis(redis) }
         if let sharing = root.section("store")?.section("sharing") { checkSharing(sharing) }
         if let ledger = root.section("ledger") { checkLedger(ledger) }
     }
@@ -124,6 +125,34 @@ extension CrossCheck {
                 "\(ledger.path("redis_stream")): needs a store of kind: redis",
                 at: ledger.place("redis_stream"))
         }
+    }
+
+    private mutating func checkRedis(_ redis: Section) {
+        let mode = redis.text("mode") ?? "single"
+        let addresses = redis.list("addresses")
+        if mode == "single", addresses.count > 1 {
+            add(
+                "\(redis.path("addresses")): mode: single has one, found \(addresses.count)",
+                at: redis.place("addresses"))
+        }
+        if mode != "single" {
+            for item in addresses {
+                guard case .address(.unix) = item.value else { continue }
+                add(
+                    "\(redis.path("addresses")): mode: \(mode) has no Unix sockets",
+                    at: item.place)
+            }
+        }
+        if mode == "cluster", let database = redis.integer("database"), database != 0 {
+            add(
+                "\(redis.path("database")): a cluster has only 0",
+                at: redis.place("database"))
+        }
+        guard let tls = redis.section("tls"), tls.isRight("certificate"), tls.isRight("key"),
+            (tls["certificate"] == nil) != (tls["key"] == nil)
+        else { return }
+        let missing = tls["key"] == nil ? "key" : "certificate"
+        add("\(tls.path(missing)): is required beside the other", at: tls.place)
     }
 
     /// A refresh may be late, and another one lost, before others take a gateway for dead.

@@ -67,6 +67,31 @@ struct FixedBuilder {
     }
 
     private func redis(_ redis: Section) -> RedisStorePolicy {
+        var policy = plainRedis(redis)
+        switch checked(redis.text("mode")) {
+        case "cluster": policy.mode = .cluster
+        case "sentinel":
+            let sentinel = redis.section("sentinel")
+            policy.mode = .sentinel(
+                SentinelPolicy(
+                    master: sentinel?.text("master") ?? SentinelPolicy.usualMaster,
+                    username: sentinel?.text("username"),
+                    password: sentinel?.secret("password")))
+        default: policy.mode = .single
+        }
+        policy.tls = redis.section("tls").map { tls in
+            RedisTLSPolicy(
+                authority: path(tls, "ca"), serverName: tls.text("server_name"),
+                certificate: path(tls, "certificate"), key: path(tls, "key"))
+        }
+        return policy
+    }
+
+    private func path(_ section: Section, _ name: String) -> String? {
+        section.text(name).map { FileReader.resolve($0, in: folder) }
+    }
+
+    private func plainRedis(_ redis: Section) -> RedisStorePolicy {
         RedisStorePolicy(
             addresses: redis.list("addresses").map { item in
                 guard case .address(let address) = item.value else { return checked(nil) }

@@ -70,12 +70,28 @@ enum Keys {
             "How often the snapshot is written, and so what a crash may lose."),
         Key("store.redis", .section, .absent, .fixed, "For `kind: redis`."),
         Key(
-            "store.redis.mode", .scalar(.choice(["single"], later: ["sentinel", "cluster"])),
+            "store.redis.mode",
+            .scalar(.choice(["single", "sentinel", "cluster"], later: [])),
             .value(.text("single")), .fixed,
             "How the servers work together."),
         Key(
-            "store.redis.addresses", .list(.connectAddress, 1...1), .required, .fixed,
-            "The server."),
+            "store.redis.addresses", .list(.connectAddress, 1...16), .required, .fixed,
+            "The server; with `mode: sentinel` the sentinels, with `mode: cluster` some of its "
+                + "servers, which tell of the others."),
+        Key(
+            "store.redis.sentinel", .section, .absent, .fixed,
+            "For `mode: sentinel`. Sentinels have to tell addresses, as they do by default, not "
+                + "names."),
+        Key(
+            "store.redis.sentinel.master", .scalar(.text(256)),
+            .value(.text(SentinelPolicy.usualMaster)), .fixed,
+            "What sentinels call the master."),
+        Key(
+            "store.redis.sentinel.username", .scalar(.text(256)), .absent, .fixed,
+            "The sentinels' user, where they have access lists."),
+        Key(
+            "store.redis.sentinel.password", .scalar(.secret(.command)), .absent, .fixed,
+            "The sentinels' password."),
         Key(
             "store.redis.username", .scalar(.text(256)), .absent, .fixed,
             "The user, where the server has access lists."),
@@ -86,7 +102,23 @@ enum Keys {
             "store.redis.database", .scalar(.integer(0...1_023, unit: "")),
             .value(.integer(0)), .fixed,
             "The database's number."),
-        .notYet("store.redis.tls", "TLS with the server."),
+        Key(
+            "store.redis.tls", .section, .absent, .fixed,
+            "TLS 1.2 or later with servers and sentinels, whose certificates are verified; left "
+                + "out, all of it is in clear."),
+        Key(
+            "store.redis.tls.ca", .scalar(.path), .absent, .fixed,
+            "A file of the certificates that are trusted; without it those of the system."),
+        Key(
+            "store.redis.tls.server_name", .scalar(.text(253)), .absent, .fixed,
+            "The name, or address, that certificates have to have; without it the host of the "
+                + "address."),
+        Key(
+            "store.redis.tls.certificate", .scalar(.path), .absent, .fixed,
+            "A file with our own certificate, where servers want one."),
+        Key(
+            "store.redis.tls.key", .scalar(.path), .absent, .fixed,
+            "A file with its key."),
         Key(
             "store.redis.timeout", .scalar(.duration(.milliseconds(1) ... .milliseconds(100))),
             .value(.duration(.milliseconds(50))), .fixed,

@@ -18,6 +18,8 @@ public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) ->
         compare("store.memory.snapshot", old.snapshot, new.snapshot)
         compare("store.memory.snapshot_interval", old.snapshotInterval, new.snapshotInterval)
     case (.redis(let old), .redis(let new)):
+        compare("store.redis.mode", old.mode, new.mode)
+        compare("store.redis.tls", old.tls, new.tls)
         compare("store.redis.addresses", old.addresses, new.addresses)
         compare("store.redis.username", old.username, new.username)
         compare("store.redis.password", old.password, new.password)

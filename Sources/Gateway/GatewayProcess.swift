@@ -32,12 +32,14 @@ public enum GatewayFault: Error, Sendable, CustomStringConvertible {
     case system(SystemFault)
     case thread(SystemFault)
     case ledger(String, SystemFault)
+    case store(String)
 
     public var description: String {
         switch self {
         case .listen(let address, let fault): "cannot listen on \(address): \(fault)"
         case .system(let fault): "\(fault)"
         case .thread(let fault): "cannot start a thread: \(fault)"
+        case .store(let reason): "store: \(reason)"
         case .ledger(let path, .addressInUse): "ledger \(path): another gateway writes to it"
         case .ledger(let path, let fault): "ledger \(path): \(fault)"
         }
@@ -74,7 +76,7 @@ public final class GatewayProcess {
         do {
             let resolver = try Resolver(limit: 1_024)
             let seed = randomSeed()
-            let redis = Self.redis(setup, resolver)
+            let redis = try Self.redis(setup, resolver)
             ledger = try LedgerThreads(setup.fixed, gateway: seed, redis: redis, log: log)
             let shared = try Shared(
                 policy: setup.policy, workers: setup.fixed.workers,
@@ -168,9 +170,13 @@ extension GatewayProcess {
         return memory
     }
 
-    private static func redis(_ setup: GatewaySetup, _ resolver: Resolver) -> RedisShared? {
+    private static func redis(
+        _ setup: GatewaySetup, _ resolver: Resolver
+    ) throws(GatewayFault) -> RedisShared? {
         guard case .redis(let policy) = setup.fixed.store else { return nil }
-        return RedisShared(policy: policy, resolver: resolver)
+        let redis = RedisShared(policy: policy, resolver: resolver)
+        do throws(StoreFault) { try redis.checkFiles() } catch { throw .store("\(error)") }
+        return redis
     }
 
     private static func start(

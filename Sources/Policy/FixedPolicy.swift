@@ -86,7 +86,55 @@ public struct MemoryStorePolicy: Sendable, Equatable {
     }
 }
 
+/// How Redis servers work together.
+public enum RedisMode: Sendable, Equatable {
+    case single
+    /// `addresses` are sentinels, which say where the master is.
+    case sentinel(SentinelPolicy)
+    /// `addresses` are some of the servers of a cluster.
+    case cluster
+}
+
+public struct SentinelPolicy: Sendable, Equatable {
+    /// What sentinels call a master unless told otherwise.
+    public static let usualMaster = "mymaster"
+
+    /// The master's name among sentinels.
+    public var master: String
+    public var username: String?
+    public var password: Secret?
+
+    public init(master: String, username: String? = nil, password: Secret? = nil) {
+        self.master = master
+        self.username = username
+        self.password = password
+    }
+}
+
+/// TLS with Redis servers, and with sentinels.
+public struct RedisTLSPolicy: Sendable, Equatable {
+    /// A file of certificates of those whom to trust; nil: those that the system trusts.
+    public var authority: String?
+    /// Whose certificate it has to be; nil: the address's host.
+    public var serverName: String?
+    /// Our own certificate and its key, where servers want one.
+    public var certificate: String?
+    public var key: String?
+
+    public init(
+        authority: String? = nil, serverName: String? = nil, certificate: String? = nil,
+        key: String? = nil
+    ) {
+        self.authority = authority
+        self.serverName = serverName
+        self.certificate = certificate
+        self.key = key
+    }
+}
+
 public struct RedisStorePolicy: Sendable, Equatable {
+    public var mode = RedisMode.single
+    public var tls: RedisTLSPolicy?
     public var addresses: [Address]
     public var username: String?
     public var password: Secret?

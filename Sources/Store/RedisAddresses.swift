@@ -22,6 +22,19 @@ public final class RedisAddresses: Sendable {
         self.resolver = resolver
     }
 
+    /// The same, with the name that its certificate has to have.
+    func target(attempt: Int) -> RedisTarget? {
+        let host: String? = entries.withLock { entries in
+            guard !entries.isEmpty else { return nil }
+            return switch entries[attempt % entries.count].address {
+            case .ip(let host, _), .name(let host, _): host
+            case .unix: "localhost"
+            }
+        }
+        guard let host, let address = address(attempt: attempt) else { return nil }
+        return RedisTarget(address: address, host: host)
+    }
+
     /// The address for a worker's attempt of this number: each attempt goes to the next one. Nil
     /// while a host name has no address.
     func address(attempt: Int) -> SocketAddress? {

@@ -15,7 +15,7 @@ public enum LedgerOutcome: Sendable, Equatable {
 /// One process's way to the stream of the ledger: a connection of its own, on the loop of the
 /// thread that has it. One batch at a time.
 public final class RedisLedger {
-    private let link: RedisLink
+    private let link: RedisWay
     private let key: String
     private let seen: String
     private let maxLength: Int
@@ -29,7 +29,7 @@ public final class RedisLedger {
         shared: RedisShared, key: String, maxLength: Int, gateway: UInt64, poller: Poller,
         tokenKind: UInt8
     ) {
-        link = RedisLink(
+        link = RedisWay(
             shared: shared, poller: poller, tokenKind: tokenKind, seed: gateway, role: .ledger)
         self.key = key
         self.maxLength = maxLength
@@ -101,6 +101,10 @@ public final class RedisLedger {
                     isBusy = false
                     outcome = .failed(fault.description)
                 }
+            case .undelivered(let fault, _):
+                isBusy = false
+                outcome = .failed(fault.description)
+            case .redirected, .between: break
             }
         }
         events.removeAll(keepingCapacity: true)
@@ -123,7 +127,7 @@ public enum RedisLedgerReader {
     ) throws(StoreFault) -> Bool {
         let poller: Poller
         do { poller = try Poller(batch: 8) } catch { throw .connection(error) }
-        let link = RedisLink(
+        let link = RedisWay(
             shared: shared, poller: poller, tokenKind: 1, seed: 1, role: .ledgerReader)
         var reading = Reading(key: key)
         while !reading.isOver {
@@ -157,7 +161,7 @@ public enum RedisLedgerReader {
 
         init(key: String) { self.key = key }
 
-        mutating func ask(_ link: RedisLink, now: Instant) {
+        mutating func ask(_ link: RedisWay, now: Instant) {
             guard link.isUp, !isAsking, !isOver else { return }
             isAsking = true
             link.send(
@@ -165,7 +169,7 @@ public enum RedisLedgerReader {
         }
 
         mutating func take(
-            _ link: RedisLink, _ body: (RawSpan) -> Bool
+            _ link: RedisWay, _ body: (RawSpan) -> Bool
         ) throws(StoreFault) -> Bool {
             link.takeEvents(into: &events)
             defer { events.removeAll(keepingCapacity: true) }
@@ -181,6 +185,8 @@ public enum RedisLedgerReader {
                     isAsking = false
                     faults += 1
                     if faults >= mostFaults { throw fault }
+                case .undelivered: isAsking = false
+                case .redirected, .between: break
                 }
             }
             return true

@@ -15,10 +15,16 @@ enum LinkEvent {
     case refused(ScriptRun, String)
     /// The connection is gone, and with it the replies to these tasks, oldest first.
     case lost(StoreFault, [ScriptRun])
+    /// Another server of the cluster has its key; the answer is due all the same.
+    case redirected(ScriptRun, deadline: Instant, RedisRedirect)
+    /// Its slot is on its way between two servers, neither of which can run it now.
+    case between(ScriptRun, deadline: Instant)
+    /// Nobody could run this one task in time; others are served.
+    case undelivered(StoreFault, ScriptRun)
 }
 
-/// The way from one worker to Redis: connects, greets, sends tasks, matches replies, and gives a
-/// connection up as soon as one reply is late or wrong.
+/// The way from one worker to one Redis server: connects, greets, sends tasks, matches replies, and
+/// gives a connection up as soon as one reply is late or wrong.
 ///
 /// Redis answers in the order of the commands, so the commands in flight are a queue. What happened
 /// is left in `events`, for the owner to take after every call.
@@ -67,6 +73,13 @@ final class RedisLink {
     private let poller: Poller
     private let tokenKind: UInt8
     private let role: Role
+    private let tls: RedisTLSContext?
+    /// Among the links of its way.
+    private let place: Int
+    /// Where the server is; nil: where the configuration says, or nobody has said yet.
+    private(set) var target: RedisTarget?
+    /// It has been there once.
+    private(set) var wasUp = false
     private let writer: RedisCommandWriter
     private var terms: RedisCommandWriter.Terms
     private var random: SplitMix64
@@ -77,11 +90,14 @@ final class RedisLink {
     private var events: [LinkEvent] = []
 
     init(
-        shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64,
-        role: Role = .budgets
+        shared: RedisShared, tls: RedisTLSContext?, poller: Poller, tokenKind: UInt8,
+        seed: UInt64, role: Role, place: Int, target: RedisTarget?
     ) {
         self.shared = shared
+        self.tls = tls
         self.role = role
+        self.place = place
+        self.target = target
         self.poller = poller
         self.tokenKind = tokenKind
         random = SplitMix64(seed: seed)
@@ -112,10 +128,35 @@ final class RedisLink {
 
     /// Sends a task with the next flush. Only while up.
     func send(_ task: ScriptRun, now: Instant) {
+        send(task, deadline: now + shared.policy.timeout, asking: false)
+    }
+
+    /// `asking`: the slot is on its way to this server.
+    func send(_ task: ScriptRun, deadline: Instant, asking: Bool) {
         guard case .up(let connection) = phase else { broken("tasks are sent while up") }
+        if asking { greet(["ASKING"], connection, deadline) }
         write(task, to: connection)
-        inFlight.append(
-            RedisCommand(kind: .run(task), deadline: now + shared.policy.timeout))
+        inFlight.append(RedisCommand(kind: .run(task), deadline: deadline))
+    }
+
+    /// Which link of its way an event is for.
+    static func place(of token: Token) -> Int { Int(token.key.raw >> 32) }
+
+    /// From now on the server is there.
+    func aim(at target: RedisTarget, now: Instant) {
+        guard target != self.target else { return }
+        let isNews = self.target != nil
+        self.target = target
+        switch phase {
+        case .away: phase = .away(retryAt: now)
+        case .opening, .up: if isNews { lose(.refused(.moved), now: now) }
+        }
+    }
+
+    /// The server is none any more.
+    func leave(now: Instant) {
+        guard connection != nil else { return }
+        lose(.refused(.moved), now: now)
     }
 
     /// Lets a reservation's answer go nowhere; false when none is in flight.
@@ -198,23 +239,32 @@ extension RedisLink {
 
     private func open(now: Instant) throws(StoreFault) {
         attempts += 1
-        guard let address = shared.addresses.address(attempt: attempts - 1) else {
-            throw .unresolved
+        let policy = shared.policy
+        guard let target = try nextTarget() else { throw .unresolved }
+        var session: RedisTLSSession?
+        if let wanted = policy.tls {
+            session = try RedisTLSSession(tls, wanted, host: target.host)
         }
-        let token = Token(kind: tokenKind, key: SlabKey(raw: UInt64(attempts)))
+        let key = UInt64(place) << 32 | UInt64(UInt32(truncatingIfNeeded: attempts))
         let connection = try RedisConnection(
-            to: address, poller: poller, token: token, limit: role.replyLimit)
+            to: target.address, session: session, poller: poller,
+            token: Token(kind: tokenKind, key: SlabKey(raw: key)), limit: role.replyLimit)
         phase = .opening(connection)
         let deadline = now + .milliseconds(Self.openMilliseconds)
-        let policy = shared.policy
         if let password = policy.password?.revealed {
             let words = ["AUTH"] + (policy.username.map { [$0] } ?? []) + [password]
             greet(words, connection, deadline)
         }
-        if policy.database != 0 {
+        if policy.database != 0, policy.mode != .cluster {
             greet(["SELECT", String(policy.database)], connection, deadline)
         }
         loadScript(connection, deadline)
+    }
+
+    private func nextTarget() throws(StoreFault) -> RedisTarget? {
+        if let target { return target }
+        guard case .single = shared.policy.mode else { throw .unknownMaster }
+        return shared.addresses.target(attempt: attempts - 1)
     }
 
     private func greet(_ words: [String], _ connection: RedisConnection, _ deadline: Instant) {
@@ -265,6 +315,8 @@ extension RedisLink {
 
 // Replies.
 extension RedisLink {
+    private var isOfCluster: Bool { shared.policy.mode == .cluster }
+
     private func receive(_ connection: RedisConnection) throws(StoreFault) {
         for _ in 0..<Self.mostPieces {
             guard case .some = try connection.receive() else { return }
@@ -297,7 +349,8 @@ extension RedisLink {
             guard digest.utf8.count == 40 else { throw .malformedReply }
             terms.digest = digest
             isLoadingScript = false
-            if case .opening = phase, role != .budgets {
+            // A probe's key would be another server's.
+            if case .opening = phase, role != .budgets || isOfCluster {
                 isUp(connection)
             } else if case .opening = phase {
                 write(.probe, to: connection)
@@ -314,6 +367,7 @@ extension RedisLink {
 
     private func isUp(_ connection: RedisConnection) {
         phase = .up(connection)
+        wasUp = true
         shared.succeeded()
         events.append(.up)
     }
@@ -323,6 +377,14 @@ extension RedisLink {
     ) throws(StoreFault) {
         let refusal = ServerRefusal(message)
         if case .run(let task) = command.kind, case .up = phase {
+            if refusal == .tryAgain {
+                events.append(.between(task, deadline: command.deadline))
+                return
+            }
+            if isOfCluster, let target, let redirect = RedisRedirect(message, asked: target) {
+                events.append(.redirected(task, deadline: command.deadline, redirect))
+                return
+            }
             if refusal == .noScript, !command.isResent {
                 return resend(task, command.deadline, connection)
             }

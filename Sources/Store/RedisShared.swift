@@ -21,6 +21,11 @@ public final class RedisShared: Sendable {
         addresses = RedisAddresses(policy.addresses, resolver: resolver)
     }
 
+    /// Whether the files of `tls` are what they should be; reads them.
+    public func checkFiles() throws(StoreFault) {
+        if let tls = policy.tls { _ = try RedisTLSContext(tls) }
+    }
+
     func attempt(now: Instant) -> AttemptGate.Answer { gate.withLock { $0.attempt(now: now) } }
     func succeeded() { gate.withLock { $0.succeeded() } }
     func failed() { gate.withLock { $0.failed() } }

@@ -22,7 +22,7 @@ public final class RedisSharing {
     /// Exchanges without a reply: a beat's worth, and a claim of each of some hundred pools.
     static let window = 512
 
-    private let link: RedisLink
+    private let link: RedisWay
     private let gateway: String
     private let lease: Duration
     private var names: SharingNames
@@ -34,7 +34,7 @@ public final class RedisSharing {
         shared: RedisShared, sharing: SharedStorePolicy, policy: Policy, gateway: GatewayID,
         poller: Poller, tokenKind: UInt8
     ) {
-        link = RedisLink(
+        link = RedisWay(
             shared: shared, poller: poller, tokenKind: tokenKind, seed: gateway.raw,
             role: .sharing)
         self.gateway = SharingNames.hexadecimal(gateway.raw)
@@ -104,6 +104,8 @@ public final class RedisSharing {
             case .answered(let task, let reply): take(reply, to: task)
             case .refused(let task, _): fail(task)
             case .lost(_, let tasks): for task in tasks { fail(task) }
+            case .undelivered(_, let task): fail(task)
+            case .redirected, .between: break
             }
         }
         events.removeAll(keepingCapacity: true)

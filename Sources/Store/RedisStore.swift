@@ -29,7 +29,7 @@ public final class RedisStore {
     static let mostLeases = 131_072
 
     private let shared: RedisShared
-    private let link: RedisLink
+    private let link: RedisWay
     private var current = StoreState.opening
     private var counted = StoreCounters()
     /// Reservations that wait for their turn, or for the very first connection.
@@ -49,7 +49,7 @@ public final class RedisStore {
     /// attempts, one for each worker.
     public init(shared: RedisShared, poller: Poller, tokenKind: UInt8, seed: UInt64) {
         self.shared = shared
-        link = RedisLink(shared: shared, poller: poller, tokenKind: tokenKind, seed: seed)
+        link = RedisWay(shared: shared, poller: poller, tokenKind: tokenKind, seed: seed)
         renewals = RenewalQueue(lease: shared.policy.reservationLease, limit: Self.mostLeases)
     }
 
@@ -160,6 +160,8 @@ extension RedisStore {
             case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
             case .refused(let task, _): takeRefusal(of: task, wall: wall)
             case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
+            case .undelivered(_, let task): takeBack(task, wall: wall)
+            case .redirected, .between: break
             }
         }
         let mayPump = !events.isEmpty
@@ -189,13 +191,25 @@ extension RedisStore {
         answers.append(contentsOf: reads.giveUp())
     }
 
+    /// The store is there, but not for this one.
+    private func takeBack(_ task: ScriptRun, wall: WallTime) {
+        switch task {
+        case .reserve(let request):
+            answerWithoutStore(request, wall: wall)
+            settlements.append(Settlement(cancelling: request))
+        case .settle(let settlement): settlements.putBack(settlement)
+        case .usage(let account): takeStanding(nil, of: account)
+        case .abandoned, .renew, .probe, .exchange, .ledger: break
+        }
+    }
+
     private func take(
         _ reply: ScriptReply, to task: ScriptRun, now: Instant, wall: WallTime
     ) {
         switch task {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
-        case .usage:
-            if case .usage(let standing) = reply { takeStanding(standing) }
+        case .usage(let account):
+            if case .usage(let standing) = reply { takeStanding(standing, of: account) }
         case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }
@@ -221,15 +235,15 @@ extension RedisStore {
         self.answer(request, answer)
     }
 
-    private func takeStanding(_ standing: LimitsSnapshot?) {
-        if let answer = reads.take(standing) { answers.append(answer) }
+    private func takeStanding(_ standing: LimitsSnapshot?, of account: BudgetAccount) {
+        if let answer = reads.take(standing, of: account) { answers.append(answer) }
     }
 
     private func takeRefusal(of task: ScriptRun, wall: WallTime) {
         counted.commandsRefused += 1
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
-        case .usage: takeStanding(nil)
+        case .usage(let account): takeStanding(nil, of: account)
         case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }

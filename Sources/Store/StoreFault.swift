@@ -6,6 +6,10 @@ public import EventLoop
 public enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
     /// The host name has no address yet.
     case unresolved
+    /// No sentinel, or no server of the cluster, has said where it is.
+    case unknownMaster
+    /// What OpenSSL says.
+    case tls(String)
     /// The connection could not be made, or broke.
     case connection(SystemFault)
     /// Connecting and greeting took longer than this many milliseconds.
@@ -25,6 +29,8 @@ public enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unresolved: "the host name has no address"
+        case .unknownMaster: "nobody has said which server it is"
+        case .tls(let reason): reason
         case .connection(let fault): fault.description
         case .openTimeout(let limit): "no connection within \(limit) ms"
         case .deadline(let limit): "no answer within \(limit) ms"
@@ -51,6 +57,8 @@ public enum ServerRefusal: String, Sendable, CaseIterable {
     case noReplicas = "NOREPLICAS"
     case clusterDown = "CLUSTERDOWN"
     case moved = "MOVED"
+    /// Slots are on their way between servers of a cluster.
+    case tryAgain = "TRYAGAIN"
     /// It forgets the script as soon as it is loaded.
     case noScript = "NOSCRIPT"
     /// To a greeting, in any other words.

@@ -14,15 +14,25 @@ struct UsageReads {
         let steps: [BudgetAccount]
         var sent = 0
         var answered = 0
-        /// Shorter than `answered` when a tenant could not be read: then the whole answer is none.
-        var standings: [LimitsSnapshot] = []
+        /// Of the steps at the same places; nil where none came yet, or the store refused it.
+        var standings: [LimitsSnapshot?]
+        var isAnswered: [Bool]
+        /// Before it all are answered.
+        var first = 0
+
+        init(_ request: RequestID, _ steps: [BudgetAccount]) {
+            self.request = request
+            self.steps = steps
+            standings = Array(repeating: nil, count: steps.count)
+            isAnswered = Array(repeating: false, count: steps.count)
+        }
     }
     private var reads: Deque<Read> = []
 
     var isFull: Bool { reads.count >= Self.limit }
 
     mutating func add(_ request: RequestID, _ accounts: [BudgetAccount]) {
-        reads.append(Read(request: request, steps: accounts))
+        reads.append(Read(request, accounts))
     }
 
     /// The next tenant to ask for, of the first read only.
@@ -32,16 +42,28 @@ struct UsageReads {
         return read.steps[read.sent]
     }
 
-    /// Takes the answer for the oldest tenant asked for, nil where the store refused it; gives the
-    /// whole answer when it was the last.
-    mutating func take(_ standing: LimitsSnapshot?) -> StoreAnswer? {
-        guard !reads.isEmpty else { return nil }
+    /// Takes the answer for a tenant, nil where the store refused it; gives the whole answer when
+    /// it was the last. Servers of a cluster answer in any order, and to a read that was ended too.
+    mutating func take(_ standing: LimitsSnapshot?, of account: BudgetAccount) -> StoreAnswer? {
+        guard !reads.isEmpty, let place = place(of: account) else { return nil }
+        reads[0].standings[place] = standing
+        reads[0].isAnswered[place] = true
         reads[0].answered += 1
-        if let standing { reads[0].standings.append(standing) }
         guard reads[0].answered == reads[0].steps.count else { return nil }
         let read = reads.removeFirst()
-        let isWhole = read.standings.count == read.answered
-        return .usage(read.request, isWhole ? .usage(read.standings, .store) : .unavailable)
+        let standings = read.standings.compactMap { $0 }
+        // Where a tenant could not be read, the whole answer is none.
+        let isWhole = standings.count == read.steps.count
+        return .usage(read.request, isWhole ? .usage(standings, .store) : .unavailable)
+    }
+
+    private mutating func place(of account: BudgetAccount) -> Int? {
+        while reads[0].first < reads[0].sent, reads[0].isAnswered[reads[0].first] {
+            reads[0].first += 1
+        }
+        return (reads[0].first..<reads[0].sent).first { place in
+            reads[0].steps[place] === account && !reads[0].isAnswered[place]
+        }
     }
 
     /// Ends all reads.

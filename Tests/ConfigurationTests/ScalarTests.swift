@@ -132,8 +132,8 @@ import Units
     }
 
     @Test(arguments: [
-        "listeners[0].protocols[0]: 'http2'", "store.redis.mode: 'sentinel'",
-        "store.redis.mode: 'cluster'", "tenants[0].limits.overlong_prompt: 'truncate_middle'",
+        "listeners[0].protocols[0]: 'http2'",
+        "tenants[0].limits.overlong_prompt: 'truncate_middle'",
         "tenants[0].limits.overlong_prompt: 'truncate_oldest_messages'",
         "tenants[0].limits.mode: 'shadow'",
     ])
@@ -143,7 +143,6 @@ import Units
         let document =
             switch parts[0].first {
             case "l": Document().with(.listener, "protocols: [\(value)]")
-            case "s": Document().with(.top, "store: {redis: {addresses: [a:1], mode: \(value)}}")
             default:
                 Document().with(
                     .tenant, "limits: {\(parts[0].split(separator: ".").last ?? ""): \(value)}")

@@ -37,6 +37,8 @@ let package = Package(
         .target(name: "CFuzzer"),
         .target(name: "CPlatform"),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         room("Units"),
         room("Wire", ["Units"]),
         room("Dialects", ["Units", "Wire"]),
@@ -51,7 +53,7 @@ let package = Package(
             "Store",
             [
                 "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
-                .product(name: "DequeModule", package: "swift-collections"),
+                "COpenSSL", .product(name: "DequeModule", package: "swift-collections"),
             ]),
         room(
             "Configuration", ["Units", "Policy", .product(name: "Yams", package: "Yams")]),

@@ -38,6 +38,7 @@ enum ImportRule {
         "Transport": libc.union(["Units", "Wire", "EventLoop", "COpenSSL", "CNghttp2"]),
         "Store": libc.union([
             "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
+            "COpenSSL",
         ]),
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([

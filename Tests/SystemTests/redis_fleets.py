@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redis servers that work together, and servers that speak TLS, of the test's own."""
+
+import pathlib
+import shutil
+import socket
+import subprocess
+
+from waiting import eventually
+
+# The largest port that leaves room for the cluster's bus, ten thousand above.
+HIGHEST = 55_000
+
+
+def free_port() -> int:
+    """One that nobody has now, nor the one ten thousand above it."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            if port > HIGHEST:
+                port -= 20_000
+            try:
+                second.bind(("127.0.0.1", port + 10_000))
+                return port
+            except OSError:
+                continue
+
+
+class Server:
+    """One redis-server process; it may be killed and started again."""
+
+    def __init__(self, folder: pathlib.Path, *options: str, port: int | None = None):
+        self.port = port or free_port()
+        self.folder = folder / f"redis-{self.port}"
+        self.folder.mkdir()
+        self.options = options
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, *files: str) -> "Server":
+        binary = shutil.which("redis-server")
+        assert binary, "redis-server is not installed: make deps"
+        words = [binary, *files, "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if "--tls-port" not in self.options:
+            words += ["--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*words, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        return self
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def cli(self, *words: str, options: tuple[str, ...] = ()) -> str:
+        done = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *options, *words],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        return (done.stdout + done.stderr).strip()
+
+    def wait(self) -> "Server":
+        eventually(lambda: self.cli("PING") == "PONG", f"{self.address} answers")
+        return self
+
+
+PLAIN = ("--save", "", "--appendonly", "no", "--loglevel", "warning")
+
+
+class Sentinels:
+    """A master, a replica, and three sentinels that watch them."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.master = Server(folder, *PLAIN)
+        self.replica = Server(folder, *PLAIN, "--replicaof", f"127.0.0.1 {self.master.port}")
+        self.sentinels = [Server(folder) for _ in range(3)]
+
+    @property
+    def addresses(self) -> list[str]:
+        return [sentinel.address for sentinel in self.sentinels]
+
+    @property
+    def servers(self) -> list[Server]:
+        return [self.master, self.replica, *self.sentinels]
+
+    def start(self) -> "Sentinels":
+        self.master.start().wait()
+        self.replica.start().wait()
+        eventually(
+            lambda: "master_link_status:up" in self.replica.cli("INFO", "replication"),
+            "the replica follows",
+        )
+        for sentinel in self.sentinels:
+            file = sentinel.folder / "sentinel.conf"
+            file.write_text(
+                f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\n"
+                "sentinel down-after-milliseconds mymaster 500\n"
+                "sentinel failover-timeout mymaster 2000\n"
+            )
+            sentinel.start(str(file), "--sentinel").wait()
+        eventually(self._know_all, "the sentinels know each other")
+        return self
+
+    def _know_all(self) -> bool:
+        return all(
+            "slaves=1,sentinels=3" in sentinel.cli("INFO", "sentinel")
+            for sentinel in self.sentinels
+        )
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+
+class Cluster:
+    """Three primaries with a replica each."""
+
+    def __init__(self, folder: pathlib.Path):
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+        self.servers = [Server(folder, *PLAIN, *options) for _ in range(6)]
+
+    @property
+    def addresses(self) -> list[str]:
+        return [server.address for server in self.servers[:2]]
+
+    def start(self) -> "Cluster":
+        for server in self.servers:
+            server.start()
+        for server in self.servers:
+            server.wait()
+        nodes = [server.address for server in self.servers]
+        done = self.servers[0].cli(
+            options=("--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes")
+        )
+        assert "All 16384 slots covered" in done, done
+        eventually(self._are_ready, "the cluster is there", within=30)
+        return self
+
+    def _are_ready(self) -> bool:
+        return all(
+            "cluster_state:ok" in server.cli("CLUSTER", "INFO") for server in self.servers
+        ) and all(
+            "master_link_status:up" in server.cli("INFO", "replication")
+            for server in self.servers
+            if "role:slave" in server.cli("INFO", "replication")
+        )
+
+    def owner(self, key: str) -> Server:
+        """The primary that has a key's slot."""
+        living = next(server for server in self.servers if server.process)
+        slot = int(living.cli("CLUSTER", "KEYSLOT", key))
+        for server in self.servers:
+            if server.process is None:
+                continue
+            for line in server.cli("CLUSTER", "NODES").splitlines():
+                words = line.split()
+                if len(words) < 8 or "myself,master" not in words[2]:
+                    continue
+                for part in words[8:]:
+                    first, _, last = part.partition("-")
+                    if first.isdigit() and int(first) <= slot <= int(last or first):
+                        return server
+        raise AssertionError(f"nobody has the slot of {key}")
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.kill()
