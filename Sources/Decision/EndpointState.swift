@@ -230,10 +230,10 @@ public struct EndpointState: Sendable {
 
     // MARK: prompts
 
-    /// How much the steps there are longer, where a pace is wanted: seconds until the prompts that
+    /// How much longer the steps there are, where a pace is wanted: seconds until the prompts that
     /// were let in are made up for, and a little for each sequence. Of two endpoints with room the
-    /// one that has less of it serves both sooner, whatever their caches hold (fixture E at 0.6:
-    /// servegen_mlarge meets its targets with 92.0 % for 89.3 %, servegen_image with 89.4 for 87.8).
+    /// one with less of it serves both sooner, whatever their caches hold (fixture E at 0.6: of
+    /// servegen_mlarge 92.0 % meet their targets for 89.3 %, of servegen_image 89.4 for 87.8).
     func strain(_ now: Instant) -> Double {
         prompts.target == nil
             ? 0 : prompts.untilFull(now) + Self.strainOfSequence * Double(decoding)

@@ -29,8 +29,8 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     case lateRefusals = "late_refusals"
     /// Share of the refused clients that came back, and were let in then.
     case firstReturn = "admitted_at_first_return"
-    /// What came back in the fullest ten seconds, over what was finished in as many on average while
-    /// clients came back: tokens in and out.
+    /// What came back in the fullest ten seconds, over what was finished in as many on average
+    /// while clients came back: tokens in and out.
     case returnPeak = "returns_over_drain"
     /// Requests a second that met both targets.
     case goodput
