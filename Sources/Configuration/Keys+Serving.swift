@@ -90,6 +90,20 @@ extension Keys {
             "Its engines take the member `priority` in a body: vLLM with `--scheduling-policy "
                 + "priority`, SGLang with `--enable-priority-scheduling`, trtllm-serve. Each gets "
                 + "its class's `priority` in its own direction. A client's own never passes."),
+        Key(
+            "pools[].ramp", .section, .filled, .reloadable,
+            "How an engine begins that comes to others which serve already: new by a reload, back "
+                + "after 10 s or more, or healthy for the first time. It is taken for smaller and "
+                + "slower than it is; alone, or where all are new, it is not, and nobody is "
+                + "refused for it."),
+        Key(
+            "pools[].ramp.from", .scalar(.decimal(0.01...1, unit: "share")),
+            .value(.decimal(RampPolicy().from)), .reloadable,
+            "The share of its turn that it begins with."),
+        Key(
+            "pools[].ramp.over", .scalar(.duration(.zero ... .seconds(3_600))),
+            .value(.duration(RampPolicy().over)), .reloadable,
+            "Until it has all of its turn; `0s`: at once."),
         .notYet("pools[].warmup", "Prompts sent to new engines."),
         .notYet("pools[].autoscale", "Desired replicas for an autoscaler."),
     ]

@@ -54,6 +54,13 @@ extension RoutingPolicy {
     }
 }
 
+extension RampPolicy {
+    init(_ section: Section) {
+        self.init(
+            from: checked(section.decimal("from")), over: checked(section.duration("over")))
+    }
+}
+
 extension QueuePolicy {
     init(_ section: Section) {
         self.init()

@@ -131,7 +131,8 @@ extension PolicyBuilder {
                 decodeTokensPerSecond: capacity.decimal("decode_tokens_per_second"),
                 kvTokens: capacity.tokens("kv_tokens"),
                 kvBytesPerToken: capacity.integer("kv_bytes_per_token"),
-                takesPriority: checked(section.boolean("priority_field")))
+                takesPriority: checked(section.boolean("priority_field")),
+                ramp: RampPolicy(checked(section.section("ramp"))))
             return (place, pool)
         }
         return pools.table(present, before: previous?.pools ?? []) { pool in

@@ -133,7 +133,8 @@ extension Decider {
         for id in pool {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
                 endpoints[id.index].takesPrompt(now),
-                let load = endpoints[id.index].load(claim, now: now), load < bestLoad,
+                let whole = endpoints[id.index].load(claim, now: now), whole < bestLoad,
+                let load = ramped(whole, of: entry, at: id, now: now), load < bestLoad,
                 gpuTakes(entry, at: id, now: now)
             else { continue }
             best = id
@@ -302,10 +303,18 @@ extension Decider {
     ) {
         // The answer to a question that was under way when a reload took the endpoint out.
         guard !endpoints[endpoint.index].isRemoved else { return }
-        let wasAway = !endpoints[endpoint.index].health.isHealthy
+        let health = endpoints[endpoint.index].health
+        let wasAway = !health.isHealthy
+        let since = wasAway ? health.changedAt : nil
         endpoints[endpoint.index].health.succeeded(sleeping: reading?.isSleeping, now: now)
         // Mostly another process, with an empty cache.
-        if wasAway, endpoints[endpoint.index].health.isHealthy { prefixes.forget(endpoint) }
+        let isBack = endpoints[endpoint.index].health.isHealthy
+        if wasAway, isBack { prefixes.forget(endpoint) }
+        rampAnswered(endpoint, away: isBack ? since : nil, now: now)
+        // One that slept has given its cache up.
+        if health.isSleeping, !endpoints[endpoint.index].health.isSleeping {
+            rampWoken(endpoint, now: now)
+        }
         if let reading {
             read(reading, at: endpoint, now: now)
             prefixes.configure(

@@ -66,7 +66,7 @@ extension Decider {
         for id in policy.pools[entry.pool.index].endpoints where endpoints[id.index].isAvailable {
             if share(of: id, with: entry, now: now) != nil { return nil }
             guard !held.contains(id), entry.bounces == 0 || !entry.avoids(id),
-                endpoints[id.index].takesPrompt(now),
+                endpoints[id.index].takesPrompt(now), rampShare(of: id, now: now) >= 1,
                 gpuTakes(entry, holding: claim.whole, at: id, now: now),
                 let share = endpoints[id.index].share(adding: claim.sequence, now: now),
                 share < lowest

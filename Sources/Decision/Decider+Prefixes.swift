@@ -83,7 +83,8 @@ extension Decider {
             let held = common.held(on: id)
             let claim = held.tokens > .zero ? Newcomer(sharing(entry, held), policy) : cold
             guard gauges[id.index].least(claim) < .infinity, isMeant(id),
-                let load = endpoints[id.index].load(claim, now: now),
+                let whole = endpoints[id.index].load(claim, now: now),
+                let load = ramped(whole, of: entry, at: id, now: now),
                 gpuTakes(entry, at: id, now: now)
             else { continue }
             offers.append(affinityOffer(id, share: load, now: now))
@@ -96,8 +97,8 @@ extension Decider {
         let wait = endpoints[id.index].promptWait(now)
         let (committed, rate) = endpoints[id.index].prefillAhead(waiting: wait)
         return AffinityChoice.Offer(
-            endpoint: id, committed: committed, rate: rate, share: share,
-            sequences: endpoints[id.index].decoding)
+            endpoint: id, committed: committed, rate: rate * rampShare(of: id, now: now),
+            share: share, sequences: endpoints[id.index].decoding)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.
@@ -121,7 +122,8 @@ extension Decider {
         }
         prefixes.prefill(uncached, on: endpoint)
         endpoints[endpoint.index].prompted += uncached.count
-        endpoints[endpoint.index].prompts.admit(uncached, now: now)
+        endpoints[endpoint.index].prompts.admit(
+            ramped(uncached, at: endpoint, now: now), now: now)
         endpoints[endpoint.index].adjustPrompts(now)
         guard entry.isStreamed else {
             endpoints[endpoint.index].prompts.prefilled(uncached)

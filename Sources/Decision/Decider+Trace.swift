@@ -115,7 +115,8 @@ extension Decider {
             offer.isChosen = id == chosen
             if offer.fits {
                 let affinity = AffinityChoice.Offer(
-                    endpoint: id, committed: offer.committed, rate: offer.prefillPerSecond,
+                    endpoint: id, committed: offer.committed,
+                    rate: offer.prefillPerSecond * offer.ramp,
                     share: offer.load)
                 offer.cached = match.cached(of: prompt, tokens: entry.input, on: id)
                 offer.score = AffinityChoice.delay(
@@ -169,10 +170,12 @@ extension Decider {
         let held = endpoints[place].held(adding: entry.sequence)
         offer.held = endpoints[place].ledger.beside + held
         offer.share = endpoints[place].ledger.share(holding: held, now: now)
+        offer.ramp = rampShare(of: id, now: now)
         guard offer.isAvailable, let load = load(offer, entry, now: now) else { return offer }
         offer.fits = true
-        offer.load = load
-        if offer.takesPrompt { offer.score = load }
+        let seen = ramped(load, of: entry, at: id, now: now)
+        offer.load = seen ?? load
+        if offer.takesPrompt { offer.score = seen }
         return offer
     }
 

@@ -276,7 +276,7 @@ extension Decider {
 
     /// Nobody behind it may take the room that it waits for.
     func holds(_ entry: Entry, now: Instant) -> Bool {
-        if lingers(entry, now: now) { return false }
+        if lingers(entry, now: now) || waitsForRamp(entry, now: now) { return false }
         let wait = waitForRoom(entry, behind: .zero, .likely, now: now)
         if let wait {
             let limit = entry.waitsUntil - (entry.waitsFrom ?? entry.waitsUntil)

@@ -30,6 +30,8 @@ public struct Decider: Sendable {
     /// The requests at each endpoint, in no order.
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
+    /// Until when each has an endpoint that is new.
+    var rampsUntil: [Instant] = []
     /// For each pool those that share GPUs with it, itself among them.
     var neighbours: [[PoolID]] = []
     var queues: [ClassQueue] = []
@@ -325,12 +327,18 @@ public struct Decider: Sendable {
     ) {
         policy = new
         traces.resize(to: new.requestHistory)
+        var returned: [EndpointID] = []
         for place in endpoints.indices {
+            if endpoints[place].isRemoved, !new.endpoints[place].removed {
+                returned.append(EndpointID(place))
+            }
             endpoints[place].configure(new.endpoints[place], of: new)
             prefixes.configure(
                 new.endpoints[place].id, capacity: endpoints[place].ledger.capacity)
         }
         grow()
+        for id in returned { awaitRamp(id) }
+        for pool in new.pools { noteRamps(pool.id) }
         gaugeAll(now: now)
         for place in queues.indices {
             var stranded: [Ticket] = []
@@ -361,9 +369,13 @@ public struct Decider: Sendable {
         for endpoint in policy.endpoints.dropFirst(endpoints.count) {
             endpoints.append(EndpointState(endpoint, of: policy))
             prefixes.configure(endpoint.id, capacity: endpoints.last?.ledger.capacity)
+            awaitRamp(endpoint.id)
         }
         while seats.count < endpoints.count { seats.append([]) }
-        while pools.count < policy.pools.count { pools.append(PoolState()) }
+        while pools.count < policy.pools.count {
+            pools.append(PoolState())
+            rampsUntil.append(Instant(nanoseconds: 0))
+        }
         while queues.count < policy.classes.count {
             queues.append(ClassQueue(capacity: entries.limit))
             shares.append(ClassShare())

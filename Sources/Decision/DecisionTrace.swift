@@ -61,6 +61,9 @@ public struct DecisionTrace: Sendable {
         /// What the choice compares, the least is best: a share, or seconds where prompts that
         /// begin alike are told apart. Nil where it was no choice.
         public var score: Double?
+        /// The share of its turn that it had, below 1 while it was new: the score is of one so much
+        /// smaller and slower.
+        public var ramp = 1.0
         /// The share as the choice takes it: a measure behind every share where none is known.
         var load = 0.0
 

@@ -30,6 +30,10 @@ public struct EndpointState: Sendable {
     public internal(set) var committed = Tokens.zero
     /// How many prompt tokens it may take, so that its steps stay within their target.
     public internal(set) var prompts: PromptBudget
+    /// The share of its turn that it gets while it is new.
+    public internal(set) var ramp: EndpointRamp
+    /// It has answered a probe.
+    var hasAnswered = false
     /// Own open streams.
     var streams = 0
     /// What other gateways tell of it, and what they leave; nil while nobody shares the store.
@@ -59,6 +63,8 @@ public struct EndpointState: Sendable {
         health = EndpointHealth(
             unhealthyAfter: policy.upstream.unhealthyAfter,
             healthyAfter: policy.upstream.healthyAfter)
+        let ramp = policy.pools[endpoint.pool.index].ramp
+        self.ramp = EndpointRamp(from: ramp.from, over: ramp.over)
         pool = endpoint.pool
         gpu = policy.gpu(of: endpoint.id)
         isRemoved = endpoint.removed
@@ -82,6 +88,8 @@ public struct EndpointState: Sendable {
             unhealthyAfter: policy.upstream.unhealthyAfter,
             healthyAfter: policy.upstream.healthyAfter)
         prompts.configure(target: policy.betweenTokens(of: endpoint.pool))
+        let ramp = policy.pools[endpoint.pool.index].ramp
+        self.ramp.configure(from: ramp.from, over: ramp.over)
         if isRemoved, !endpoint.removed {
             health.restart()
             ledger.forgetReadings()

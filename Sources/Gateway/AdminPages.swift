@@ -295,6 +295,7 @@ struct AdminPages {
         json.member("available", state.health.isAvailable)
         json.member("draining", state.health.isDraining)
         json.member("sleeping", state.health.isSleeping)
+        json.member("ramp", state.ramp.share(now))
         json.key("kv")
         json.beginObject()
         json.member("capacity_tokens", state.ledger.capacity?.count)

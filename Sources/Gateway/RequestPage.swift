@@ -208,6 +208,7 @@ struct RequestPage {
         json.number("projected_kv", offer.share)
         json.member("projected_tokens", offer.held.count)
         json.number("score", offer.score)
+        json.member("ramp", offer.ramp)
         json.member("chosen", offer.isChosen)
         json.member("available", offer.isAvailable)
         json.member("fits", offer.fits)

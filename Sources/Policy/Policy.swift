@@ -107,13 +107,15 @@ public struct PoolPolicy: Sendable, Equatable {
     public var kvBytesPerToken: Int?
     /// Its engines take a request's place in their own order.
     public var takesPriority: Bool
+    /// How an engine begins that is new in it.
+    public var ramp: RampPolicy
     public var removed: Bool
 
     public init(
         id: PoolID, name: String, engine: EngineKind, endpoints: [EndpointID], models: [ModelID],
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
-        takesPriority: Bool = false, removed: Bool = false
+        takesPriority: Bool = false, ramp: RampPolicy = RampPolicy(), removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -126,6 +128,7 @@ public struct PoolPolicy: Sendable, Equatable {
         self.kvTokens = kvTokens
         self.kvBytesPerToken = kvBytesPerToken
         self.takesPriority = takesPriority
+        self.ramp = ramp
         self.removed = removed
     }
 }

@@ -113,6 +113,7 @@ extension Fleet {
         clients[client].seat = open[engine].count
         open[engine].append(client)
         outcomes[client].forwardedAt = now
+        outcomes[client].forwardedTo = engine
         forwarded[engine] += 1
         touched.append(engine)
         if !isReporting[engine], plain == nil {
@@ -179,7 +180,7 @@ extension Fleet {
     }
 
     mutating func scrape(_ gateway: Int) {
-        for engine in engines.indices {
+        for engine in 0..<joined {
             advance(engine)
             guard plain == nil else { continue }
             let endpoint = EndpointID(engine)

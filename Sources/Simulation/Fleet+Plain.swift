@@ -182,7 +182,7 @@ extension Fleet {
 
     private func chooseAny(_ client: Int, _ gateway: Int, _ rule: PlainRule) -> Int? {
         switch rule.choice {
-        case .turns: return (gates[gateway].lastEndpoint + 1) % engines.count
+        case .turns: return (gates[gateway].lastEndpoint + 1) % joined
         case .leastRequests:
             return least(gateway) {
                 $0.engines[$1].gauges.running + $0.engines[$1].gauges.waiting

@@ -26,6 +26,9 @@ public struct Fleet {
         /// Streams of an engine are reported.
         case report(Int)
         case loss(FleetLoss)
+        case join(FleetJoin)
+        /// Engines' counters are noted, some time after the first join.
+        case mark
         /// A gateway looks through what it should tell the others.
         case sharing(Int)
         /// The store hears of a gateway, and a gateway of the store.
@@ -70,6 +73,9 @@ public struct Fleet {
 
     var engines: [EngineModel]
     var isLost: [Bool]
+    /// Engines that are there, or were.
+    var joined: Int
+    var marked: [EngineCounters] = []
     var isGatewayLost: [Bool]
     /// What gateways tell each other, where they are several.
     var store: SharedStore?
@@ -119,13 +125,14 @@ public struct Fleet {
         self.setup = setup
         self.workload = workload
         random = SplitMix64(seed: setup.seed ^ 0x5045_4E53)
-        let count = setup.endpoints
+        let count = setup.allEndpoints
         var model = EngineModel(
             setup.profile, prefixUnit: setup.prefixUnit,
             maxHeld: max(1, workload.trace.requests.count))
         model.detail = .milestones
         engines = [EngineModel](repeating: model, count: count)
-        isLost = [Bool](repeating: false, count: count)
+        isLost = (0..<count).map { $0 >= setup.endpoints }
+        joined = setup.endpoints
         isGatewayLost = [Bool](repeating: false, count: setup.gateways)
         planned = [Instant](repeating: .distantFuture, count: count)
         versions = [UInt32](repeating: 0, count: count)
@@ -159,7 +166,7 @@ public struct Fleet {
         for place in 0..<setup.gateways {
             deciders.append(
                 Decider(
-                    policy: policy, limit: max(1, unresolved),
+                    policy: policy.without(from: joined), limit: max(1, unresolved),
                     seed: setup.seed &+ UInt64(place) &* 0x9E37_79B9,
                     sharing: setup.sharesStore
                         ? SharingPolicy(GatewayID(raw: UInt64(place))) : nil))
@@ -168,7 +175,7 @@ public struct Fleet {
             deciders[place].learnsPrompts = setup.learnsPrompts
             if !setup.givesBack { deciders[place].keepAccounts() }
         }
-        if setup.sharesStore { store = SharedStore(endpoints: setup.endpoints) }
+        if setup.sharesStore { store = SharedStore(endpoints: setup.allEndpoints) }
         if policy.tenants.contains(where: { !$0.limits.rates.isEmpty }) {
             budgets = Budgets(lease: .seconds(365 * 86_400), maxReservations: unresolved)
             limitSets = policy.tenants.map {
@@ -180,7 +187,8 @@ public struct Fleet {
     var result: FleetResult {
         FleetResult(
             setup: setup, weights: workload.weights, outcomes: outcomes,
-            engines: engines.map(\.counters), forwarded: forwarded, samples: samples,
+            engines: engines.map(\.counters), marked: marked, forwarded: forwarded,
+            samples: samples,
             wastedPrefill: Tokens(wastedPrefill), end: end, returned: returned,
             admittedAtFirstReturn: admittedAtFirstReturn,
             blocksAreConserved: engines.indices.allSatisfy {
@@ -233,6 +241,7 @@ extension Fleet {
         for loss in setup.losses {
             heap.push(.loss(loss), at: Instant(nanoseconds: 0) + loss.after)
         }
+        planJoins()
         if let sampling = setup.sampling { heap.push(.sample, at: now + sampling) }
     }
 
@@ -253,6 +262,8 @@ extension Fleet {
             if plain == nil { decide(gateway, .ticked) } else { expirePlain(gateway) }
         case .report(let engine): report(engine)
         case .loss(let loss): lose(loss)
+        case .join(let join): self.join(join)
+        case .mark: mark()
         case .sharing(let gateway): share(gateway)
         case .told(let gateway, let ask): tell(gateway, ask)
         case .answered(let gateway, let answer):

@@ -52,6 +52,21 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     /// Median of the tenants below the largest.
     case lightTTFT = "light_ttft_p50_s"
 
+    /// What engines that joined found in their prefix caches, from a minute after that on, over the
+    /// same of the others; and the shares themselves.
+    case joinedHits = "joined_over_pool_hits"
+    case joinedHitRatio = "joined_hit_ratio"
+    case poolHitRatio = "pool_hit_ratio"
+    /// The 99th percentile of the time to the first token of requests that came in the half minute
+    /// before engines joined, and in the one after.
+    case ttftBeforeJoin = "ttft_p99_before_join_s"
+    case ttftAfterJoin = "ttft_p99_after_join_s"
+    /// The latter over the former.
+    case joinSpike = "ttft_p99_join_spike"
+    /// Tokens of the requests that engines which joined got in the half minute after that, over an
+    /// equal share.
+    case joinedShare = "joined_share"
+
     /// It counts: whole numbers.
     public var isCount: Bool {
         switch self {
@@ -66,9 +81,14 @@ public enum FleetColumn: String, Sendable, CaseIterable {
         case .requests, .preemptions, .shed, .cut, .refusals, .lateRefusals, .tokens, .goodTokens,
             .gap:
             0
-        case .ttftMean, .ttftP50, .ttftP90, .ttftP95, .ttftP99, .ttftMax, .lightTTFT: 2
+        case .ttftMean, .ttftP50, .ttftP90, .ttftP95, .ttftP99, .ttftMax, .lightTTFT,
+            .ttftBeforeJoin, .ttftAfterJoin:
+            2
         case .tpotP50, .tpotP99, .makespan: 1
-        case .kvPeak, .kvMean, .firstReturn, .goodput, .loadSkew: 2
+        case .kvPeak, .kvMean, .firstReturn, .goodput, .loadSkew, .joinedHits, .joinSpike,
+            .joinedShare:
+            2
+        case .joinedHitRatio, .poolHitRatio: 3
         case .shedRatio, .metTargets, .hitRatio, .wastedPrefill, .preemptionRatio, .shareError: 3
         }
     }

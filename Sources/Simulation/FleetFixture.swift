@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Policy
 public import Units
 
 /// What of a fixture's table is wanted; nil: all of it, as the fixture has it.
@@ -81,7 +82,7 @@ public enum FleetFixture: String, Sendable, CaseIterable {
         case .kv: ["bursts", "gateway_killed", "store_killed"]
         case .fairness: FairnessWorkload.allCases.map(\.rawValue)
         case .order: OrderLoad.allCases.map(\.rawValue)
-        case .prefix: Self.prefixRates.map { "\($0)" } + ["hot"]
+        case .prefix: Self.prefixRates.map { "\($0)" } + ["hot", "join", "join_at_once"]
         case .traces: FixtureTrace.allCases.map(\.rawValue)
         }
     }
@@ -238,6 +239,20 @@ extension FleetFixture {
     /// A target of the knee: the 90th percentile of the time to the first token.
     static let kneeTarget = 5.0
 
+    /// One more engine after two minutes; `join_at_once`: without a ramp.
+    private static func join(_ made: inout FixtureCase, _ variant: String) {
+        made.setup.joins = [FleetJoin(1, after: .seconds(120))]
+        if variant != "join" {
+            made.setup.ramp = RampPolicy(over: .zero)
+        } else if made.setup.rule == .penstock {
+            made.bars = joinBars
+        }
+    }
+
+    private static let joinBars: [FixtureBar] = [
+        .atLeast(.joinedHits, 0.8), .atMost(.joinSpike, 1.5),
+    ]
+
     private static func prefixCases(_ choice: FixtureChoice) -> [FixtureCase] {
         guard
             var profile = EngineProfile.derived(.qwen32b, on: .h100, gpus: 2, .fp8)
@@ -249,6 +264,8 @@ extension FleetFixture {
                 choice,
                 else: ["round_robin", "least_requests", "bounded_hash", "prefix", "penstock"])
             {
+                // Baselines know no ramp.
+                if variant == "join_at_once", rule != .penstock { continue }
                 for (gateways, scrape) in choice.fleets(rule == .penstock ? [1, 4] : [1]) {
                     var setup = FleetSetup(profile: profile, endpoints: choice.endpoints ?? 8)
                     setup.gateways = gateways
@@ -263,6 +280,7 @@ extension FleetFixture {
                     }
                     made.warmUp = .seconds(60)
                     if rule == .penstock, hot > 0 { made.bars = [.atMost(.loadSkew, 1.3)] }
+                    if variant.hasPrefix("join") { join(&made, variant) }
                     cases.append(made)
                 }
             }

@@ -64,6 +64,8 @@ public struct FleetResult: Sendable {
     public let outcomes: [FleetOutcome]
     /// Per endpoint.
     public let engines: [EngineCounters]
+    /// The same a minute after engines joined; none where none did.
+    public let marked: [EngineCounters]
     /// Requests that each endpoint was given.
     public let forwarded: [Int]
     public let samples: [ServiceSample]

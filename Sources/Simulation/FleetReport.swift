@@ -41,6 +41,7 @@ public struct FleetReport: Sendable, Equatable {
         fates(result, targets)
         engines(result)
         fairness(result)
+        joins(result)
     }
 
     private mutating func latencies(_ result: FleetResult, _ warmUp: Duration) {

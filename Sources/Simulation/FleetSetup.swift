@@ -27,6 +27,18 @@ public struct FleetLoss: Sendable, Equatable {
     }
 }
 
+/// Engines that join a fleet at one moment, and that its gateways hear of by a reload.
+public struct FleetJoin: Sendable, Equatable {
+    public var count: Int
+    /// Since the start.
+    public var after: Duration
+
+    public init(_ count: Int, after: Duration) {
+        self.count = count
+        self.after = after
+    }
+}
+
 /// A fleet in virtual time: gateways in front of like engines.
 public struct FleetSetup: Sendable {
     /// What a refused client does.
@@ -38,7 +50,7 @@ public struct FleetSetup: Sendable {
     }
 
     public var profile: EngineProfile
-    /// Above zero.
+    /// At the start; above zero.
     public var endpoints: Int
     /// Above zero. Several share a store, half a millisecond away.
     public var gateways = 1
@@ -61,6 +73,10 @@ public struct FleetSetup: Sendable {
     public var clamp: ClampPolicy?
     public var patience = Patience.none
     public var losses: [FleetLoss] = []
+    /// They come behind the others, in this order, which is that of time.
+    public var joins: [FleetJoin] = []
+    /// How engines begin that are new, without a `policy`.
+    public var ramp = RampPolicy()
     /// What gateways take prompts for, as a multiple of what they are.
     public var promptBias = 1.0
     /// Gateways learn from what engines report of prompts, and give back what caches lack.
@@ -79,6 +95,9 @@ public struct FleetSetup: Sendable {
         self.endpoints = endpoints
     }
 
+    /// With those that will join.
+    var allEndpoints: Int { joins.reduce(endpoints) { $0 + $1.count } }
+
     /// The gateways tell each other what they do.
     var sharesStore: Bool { hasStore && gateways > 1 && rule == .penstock }
 
@@ -86,7 +105,7 @@ public struct FleetSetup: Sendable {
     /// cache, only for a wait that is too long.
     func plainPolicy(tenants: Int, weights: [Double]) -> Policy {
         let pool = PoolID(0)
-        let ids = (0..<endpoints).map { EndpointID($0) }
+        let ids = (0..<allEndpoints).map { EndpointID($0) }
         var queue = QueuePolicy()
         queue.maxRequests = 1 << 22
         queue.maxTokens = Tokens(1 << 50)
@@ -101,7 +120,7 @@ public struct FleetSetup: Sendable {
             pools: [
                 PoolPolicy(
                     id: pool, name: "simulated", engine: .vllm, endpoints: ids,
-                    models: [model.id], kvTokens: profile.kvTokens)
+                    models: [model.id], kvTokens: profile.kvTokens, ramp: ramp)
             ],
             endpoints: ids.map {
                 EndpointPolicy(

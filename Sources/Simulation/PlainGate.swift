@@ -34,12 +34,12 @@ struct PlainGate {
         self.weights = weights
         queues = Array(repeating: [], count: rule.order == .arrival ? 1 : tenants)
         counters = Array(repeating: 0, count: tenants)
-        readings = Array(repeating: Reading(), count: setup.endpoints)
-        own = Array(repeating: 0, count: setup.endpoints)
-        reserved = Array(repeating: 0, count: setup.endpoints)
+        readings = Array(repeating: Reading(), count: setup.allEndpoints)
+        own = Array(repeating: 0, count: setup.allEndpoints)
+        reserved = Array(repeating: 0, count: setup.allEndpoints)
         switch rule.admission {
         case .rate(let share): level = [share * setup.capacity]
-        case .work: level = Array(repeating: 1, count: setup.endpoints)
+        case .work: level = Array(repeating: 1, count: setup.allEndpoints)
         case .all, .reactive, .reserve, .peakWalk, .projection: level = []
         }
     }

@@ -76,6 +76,9 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .long, help: "A what-if: N@30s loses N endpoints at that time; repeatable.")
     var lose: [SimulatedLoss] = []
 
+    @Option(name: .long, help: "A what-if: N@60s lets N endpoints join at that time; repeatable.")
+    var join: [SimulatedLoss] = []
+
     @Option(name: .customLong("lose-gateways"), help: "The same with gateways.")
     var loseGateways: [SimulatedLoss] = []
 
@@ -155,11 +158,12 @@ struct SimulateCommand: ParsableCommand {
         guard let fixture = FleetFixture(rawValue: name.uppercased()) else {
             throw ValidationError("--fixture \(name): there are A, B, C, D and E")
         }
-        guard config == nil, scale.isEmpty, lose.isEmpty, loseGateways.isEmpty, loseStore == nil,
-            requests == nil
+        guard config == nil, scale.isEmpty, lose.isEmpty, join.isEmpty, loseGateways.isEmpty,
+            loseStore == nil, requests == nil
         else {
             throw ValidationError(
-                "--config, --scale, --lose, --lose-gateways, --lose-store and --requests go with "
+                "--config, --scale, --lose, --join, --lose-gateways, --lose-store and --requests "
+                    + "go with "
                     + "--trace or --rate")
         }
         let named = variants + (fixture == .order ? load : [])
@@ -184,6 +188,9 @@ struct SimulateCommand: ParsableCommand {
         let lost = lose.reduce(0) { $0 + min($1.count, 4_096) }
         guard config != nil || lost < endpoints ?? 4 else {
             throw ValidationError("--lose leaves no endpoint")
+        }
+        guard join.reduce(0, { $0 + min($1.count, 4_096) }) <= 4_096 else {
+            throw ValidationError("--join lets at most 4096 endpoints join")
         }
         let lostGateways = loseGateways.reduce(0) { $0 + min($1.count, 4_096) }
         guard lostGateways == 0 || lostGateways < gateways.min() ?? 1 else {

@@ -28,6 +28,14 @@ struct SimulatedTable {
     // MARK: for people
 
     private var columns: [FleetColumn] {
+        usualColumns + (rows.contains { !$0.of.setup.joins.isEmpty } ? Self.joinColumns : [])
+    }
+
+    private static let joinColumns: [FleetColumn] = [
+        .joinedShare, .joinedHits, .joinedHitRatio, .poolHitRatio, .ttftBeforeJoin, .ttftAfterJoin,
+    ]
+
+    private var usualColumns: [FleetColumn] {
         fixture?.columns ?? [
             .requests, .ttftP50, .ttftP99, .tpotP50, .tpotP99, .preemptions, .kvPeak, .shedRatio,
             .refusals, .metTargets, .goodTokens, .hitRatio,

@@ -35,7 +35,8 @@ struct WhatIf {
         guard lost < count else {
             throw Failure.input(["--lose: the pool \(pool.name) has \(count) endpoints"])
         }
-        self.policy = policy.simulated(pool: pool.id, endpoints: count, of: profile)
+        let joining = command.join.reduce(0) { $0 + $1.count }
+        self.policy = policy.simulated(pool: pool.id, endpoints: count + joining, of: profile)
         trafficClass = place
         endpoints = count
     }
@@ -123,9 +124,14 @@ struct WhatIf {
             + (command.loseStore.map { [FleetLoss(storeAfter: $0.after)] } ?? [])
     }
 
+    private var joins: [FleetJoin] {
+        command.join.map { FleetJoin($0.count, after: $0.after) }
+            .sorted { $0.after < $1.after }
+    }
+
     /// A what-if stands below what it changes.
     private var kinds: [Kind] {
-        command.scale.isEmpty && losses.isEmpty ? [.asIs] : [.asIs, .whatIf]
+        command.scale.isEmpty && losses.isEmpty && joins.isEmpty ? [.asIs] : [.asIs, .whatIf]
     }
 
     private func setups(_ capacity: Double, _ kind: Kind) -> [FleetSetup] {
@@ -147,6 +153,7 @@ struct WhatIf {
                     setup.targets = command.slo?.targets
                     setup.patience = command.obeyRetryAfter ? .obeys(returns: 10) : .none
                     setup.losses = kind == .asIs ? [] : losses
+                    setup.joins = kind == .asIs ? [] : joins
                     setup.capacity = capacity
                     // The end is looked at always, and nothing here asks for more.
                     setup.sampling = .seconds(3_600)

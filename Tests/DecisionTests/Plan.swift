@@ -40,7 +40,7 @@ struct Plan {
         pools.append(
             PoolPolicy(
                 id: id, name: "pool\(id.index)", engine: .vllm, endpoints: [], models: [],
-                kvTokens: kv.map { Tokens($0) }))
+                kvTokens: kv.map { Tokens($0) }, ramp: RampPolicy(over: .zero)))
         for _ in 0..<count { addEndpoint(to: id) }
     }
 
