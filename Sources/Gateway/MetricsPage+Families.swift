@@ -4,6 +4,7 @@ import Admission
 import Decision
 import Dialects
 import Policy
+import Store
 import Synchronization
 import Telemetry
 import Units

@@ -51,7 +51,8 @@ public enum ScriptReply: Sendable, Equatable {
         switch (task, reply) {
         case (.reserve, .reserved), (.reserve, .refused), (.reserve, .neverFits),
             (.reserve, .settledBefore),
-            (.late, .reserved), (.late, .settledBefore), (.abandoned, _), (.settle, .done), (.settle, .unknown),
+            (.late, .reserved), (.late, .settledBefore), (.abandoned, _), (.settle, .done),
+            (.settle, .unknown),
             (.renew, .done), (.renew, .unknown), (.usage, .usage):
             self = reply
         default: return nil

@@ -59,7 +59,7 @@ class Storm:
                 answer = self.gateway.chat(stream=number % 2 == 0)
                 status = answer.status
                 if status == 429:
-                    self.faults.append(AssertionError(f"refused: {answer.body} {self.gateway.tenant()} {self.gateway.logs}"))
+                    self.faults.append(AssertionError(f"refused: {answer.body}"))
             except Exception as error:  # Told at the end: a thread's is not the test's.
                 self.faults.append(error)
                 return
