@@ -125,11 +125,28 @@ public struct Cohorts: Sendable, Equatable {
     /// One sequence more.
     public mutating func add(_ sequence: PeakWalk.Sequence) { join(sequence) }
 
+    /// Tokens of those at a place, or fewer again, that are counted apart from them.
+    mutating func hold(_ tokens: Int, at place: Int) {
+        members[place].held += tokens
+        all.held += tokens
+        occupied |= 1 << UInt64(place)
+    }
+
+    /// Up to so many tokens of those at a place are counted apart from them; how many.
+    public mutating func take(_ tokens: Int, from place: Int) -> Int {
+        let taken = max(0, min(tokens, members[place].held))
+        members[place].held -= taken
+        all.held -= taken
+        return taken
+    }
+
     // MARK: what they will hold
 
     /// The peak, with `newcomer` and `others` among them: each cohort is walked as if its members
     /// ended together after their mean rest.
-    func peak(adding newcomer: PeakWalk.Sequence? = nil, beside others: Cohorts? = nil) -> Tokens {
+    public func peak(
+        adding newcomer: PeakWalk.Sequence? = nil, beside others: Cohorts? = nil
+    ) -> Tokens {
         let own = newcomer.map { Self.place(of: $0.rest) } ?? -1
         var left = occupied | (others?.occupied ?? 0)
         if own >= 0 { left |= 1 << UInt64(own) }

@@ -7,8 +7,9 @@ public import Units
 ///
 /// This is the arithmetic alone; the script in `Store` does the same in Redis. A claim is granted
 /// where the joint projection of all live accounts, the newcomer and what others may let in without
-/// asking are within the claim's limit. Slack is granted only below `easy`, half of what is left
-/// there at most, so that several who ask share it.
+/// asking are within the claim's limit; or where nobody may let in anything without asking, and all
+/// would be within its second limit if they went to their bounds. Slack is granted only below
+/// `easy`, half of what is left there at most, so that several who ask share it.
 public struct SharedEndpoint: Sendable {
     /// Fields at most; a gateway beyond them is refused what it asks for, until leases expire.
     public static let most = 64
@@ -20,9 +21,16 @@ public struct SharedEndpoint: Sendable {
         public var limit: Tokens
         /// What all may hold without it: less than the limit for one that has to be alone.
         public var beside: Tokens
+        /// The same if it goes to its bound.
+        public var longest: PeakWalk.Sequence
+        /// What all may hold with it if all go to their bounds; zero: that does not matter.
+        public var most = Tokens.zero
+        /// What it begins with that somebody holds, in neither sequence; `mostWanted` at most.
+        public var runs: [CommonRun] = []
 
         public init(_ sequence: PeakWalk.Sequence, limit: Tokens, beside: Tokens) {
             self.sequence = sequence
+            longest = sequence
             self.limit = limit
             self.beside = beside
         }
@@ -86,12 +94,9 @@ public struct SharedEndpoint: Sendable {
     /// What all that live hold together, slack included: never above the limit of the last claim
     /// that was granted, but for sequences that grew beyond what was expected of them.
     public func reserved(now: Instant) -> Tokens {
-        var (sum, slack) = (Cohorts(), Tokens.zero)
-        for field in fields where field.expiresAt > now {
-            sum.add(field.account.cohorts)
-            slack += field.account.slack
-        }
-        return sum.projection() + slack
+        var sum = EndpointSum()
+        for field in fields where field.expiresAt > now { sum.add(field.account) }
+        return sum.projection
     }
 
     /// The gateway's account becomes what it says, with what it wanted where that is granted, for
@@ -106,7 +111,7 @@ public struct SharedEndpoint: Sendable {
         }
         var account = ask.account
         let settled = Self.settle(ask, beside: peers)
-        if settled.isGranted, let want = ask.want { account.cohorts.add(want.sequence) }
+        if settled.isGranted, let want = ask.want { account.add(want) }
         account.slack = settled.slack
         let place = fields.firstIndex { gateway < $0.gateway } ?? fields.count
         fields.insert(
@@ -117,20 +122,38 @@ public struct SharedEndpoint: Sendable {
     private static func settle(
         _ ask: Ask, beside peers: [Peer]
     ) -> (isGranted: Bool, slack: Tokens) {
-        var (others, kept) = (Cohorts(), Tokens.zero)
-        for peer in peers {
-            others.add(peer.account.cohorts)
-            kept += peer.account.slack
-        }
-        var joint = ask.account.cohorts.projection(beside: others) + kept
+        var sum = EndpointSum()
+        for peer in peers { sum.add(peer.account) }
+        var own = ask.account
+        own.slack = .zero
+        sum.add(own)
+        var joint = sum.projection
         var isGranted = false
         if let want = ask.want {
-            let with =
-                ask.account.cohorts.projection(adding: want.sequence, beside: others) + kept
-            isGranted = joint <= want.beside && with <= want.limit
+            sum.add(want)
+            let with = sum.projection
+            let isBounded = want.most > .zero && sum.bounded.map { $0 <= want.most } ?? false
+            isGranted = joint <= want.beside && with <= want.limit || isBounded
             if isGranted { joint = with }
         }
         let left = max(0, ask.easy.count - joint.count) / 2
         return (isGranted, Tokens(max(0, min(ask.slack.count, left))))
+    }
+}
+
+extension EndpointAccount {
+    /// What was wanted is there.
+    public mutating func add(_ want: SharedEndpoint.Want) {
+        cohorts.add(want.sequence)
+        bounds?.add(Cohorts.Cohort(want.longest), at: Cohorts.place(of: want.longest.rest))
+        let place = Cohorts.place(of: want.sequence.rest)
+        for run in want.runs {
+            if let known = runs.firstIndex(where: { $0.key == run.key }) {
+                runs[known].tokens = max(runs[known].tokens, run.tokens)
+                runs[known].place = CommonRun.everybodys
+            } else {
+                runs.append(CommonRun(key: run.key, tokens: run.tokens, place: place))
+            }
+        }
     }
 }

@@ -18,6 +18,11 @@ struct Checker {
         section(tree, .root, path: "") ?? Section(place: tree.place, path: "")
     }
 
+    /// A document with other keys than the configuration's.
+    mutating func check(_ tree: Tree, _ outline: Outline) -> Section {
+        section(tree, outline, path: "") ?? Section(place: tree.place, path: "")
+    }
+
     // MARK: Mappings
 
     private mutating func section(_ tree: Tree, _ outline: Outline, path: String) -> Section? {

@@ -81,7 +81,7 @@ extension Keys {
             }
     }
 
-    private static func limit(_ kind: LimitKind, _ path: String) -> Key {
+    static func limit(_ kind: LimitKind, _ path: String) -> Key {
         let meaning: String
         switch (kind.quantity, kind.window?.word ?? "") {
         case (.tokens, let window): meaning = "Input and output together, in a \(window)."

@@ -16,6 +16,9 @@ struct Outline: Sendable {
     /// All keys of the configuration.
     static let root = Outline(Keys.all, under: "")
 
+    /// Of some other document.
+    init(_ keys: [Key]) { self.init(keys, under: "") }
+
     private init(_ keys: [Key], under prefix: String) {
         members = keys.compactMap { key in
             guard key.path.hasPrefix(prefix) else { return nil }

@@ -48,8 +48,13 @@ extension Decider {
         var common = Common()
         for place in 0..<match.count {
             let endpoint = match.warm[place].endpoint
-            let (tokens, alone) = held.shared(prompt.blocks, of: entry.input, on: endpoint)
-            common.add(Held(endpoint: endpoint, tokens: tokens, alone: alone))
+            let own = held.shared(prompt.blocks, of: entry.input, on: endpoint)
+            let others = heldElsewhere(
+                prompt, of: entry.input, behind: own.blocks, at: endpoint)
+            common.add(
+                Held(
+                    endpoint: endpoint, tokens: min(own.tokens + others.tokens, entry.input),
+                    alone: own.alone + others.alone))
         }
         return common
     }
@@ -64,7 +69,7 @@ extension Decider {
     /// The request goes to the endpoint.
     mutating func joinCommon(_ ticket: Ticket, _ entry: inout Entry, at endpoint: EndpointID) {
         guard let key = entry.prefix, let prompt = prompts[key] else { return }
-        let perBlock = entry.input.count * PrefixMeter.blockBytes / max(prompt.textBytes, 1)
+        let perBlock = perBlock(prompt, of: entry.input)
         var changes: [HeldPrefixes.Change] = []
         let (known, shared) = held.join(
             ticket, prompt.blocks, tokens: Tokens(perBlock), of: entry.input, on: endpoint
@@ -73,6 +78,7 @@ extension Decider {
         entry.promoted = .zero
         entry.knownBlocks = known
         for change in changes { owns(change.holder, less: change.tokens, at: endpoint) }
+        recountRuns(prompt.blocks, at: endpoint)
     }
 
     /// It has left.
@@ -87,6 +93,7 @@ extension Decider {
         for change in changes {
             owns(change.holder, less: .zero - change.tokens, at: endpoint)
         }
+        recountRuns(prompt.blocks, at: endpoint)
     }
 
     /// A sequence of the endpoint shares so much of its prompt that it had alone; less than nothing

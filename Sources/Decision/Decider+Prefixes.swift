@@ -116,6 +116,9 @@ extension Decider {
         var uncached = entry.input
         if let key = entry.prefix, let prompt = prompts[key] {
             let match = prefixes.match(prompt.blocks)
+            for place in 0..<match.count {
+                cut(prompt, after: match.warm[place].blocks, at: endpoint)
+            }
             uncached -= match.cached(of: prompt, tokens: entry.input, on: endpoint)
             if uncached == entry.input { tellPlace(prompt.blocks, on: endpoint, now: now) }
             prefixes.note(prompt.blocks, on: endpoint)

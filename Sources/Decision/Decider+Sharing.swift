@@ -91,28 +91,8 @@ extension Decider {
         return sharing.reportsAt == now
     }
 
-    private func want(
-        _ entry: Entry, at endpoint: EndpointID, now: Instant
-    ) -> SharedEndpoint.Want {
-        let ledger = endpoints[endpoint.index].ledger
-        var entry = sharing(entry, common(entry).held(on: endpoint))
-        entry = clamped(entry, at: endpoint, now: now)
-        // As long as either is there.
-        entry.common -= entry.promoted
-        let limits = policy.classes[entry.trafficClass.index]
-        let share = entry.isHard ? limits.rejectAt.nextDown : limits.throttleAt
-        guard !ledger.canHold(entry.input + entry.rest, under: share) else {
-            let limit = room(at: endpoint, under: share, now: now)
-            return SharedEndpoint.Want(entry.sequence, limit: limit, beside: limit)
-        }
-        let alone = EndpointLedger.aloneLimit
-        return SharedEndpoint.Want(
-            entry.sequence, limit: room(at: endpoint, under: alone, now: now),
-            beside: room(at: endpoint, under: 1 - alone, now: now))
-    }
-
     /// What those may hold who tell of themselves.
-    private func room(at endpoint: EndpointID, under share: Double, now: Instant) -> Tokens {
+    func room(at endpoint: EndpointID, under share: Double, now: Instant) -> Tokens {
         let ledger = endpoints[endpoint.index].ledger
         let deficit = ledger.deficit(holding: .zero, under: share, now: now)
         return max(.zero, .zero - (deficit ?? .zero))
@@ -157,6 +137,7 @@ extension Decider {
         _ endpoint: EndpointID, want: SharedEndpoint.Want? = nil, hasReport: Bool,
         now: Instant, into actions: inout [Action]
     ) -> Int {
+        refreshRuns(endpoint)
         guard var sharing else { return 0 }
         sharing.number += 1
         if sharing.heardAt == nil { sharing.heardAt = now }
@@ -181,22 +162,6 @@ extension Decider {
                         easy: room(at: endpoint, under: Self.easyShare, now: now)),
                     report: hasReport ? report(now: now) : nil)))
         return sharing.number
-    }
-
-    private func account(of endpoint: EndpointID) -> EndpointAccount {
-        let state = endpoints[endpoint.index]
-        var account = EndpointAccount()
-        account.cohorts = state.walk.cohorts
-        // What several hold together stays as long as any of them does.
-        if state.common > .zero {
-            account.cohorts.add(Cohorts.Cohort(held: state.common.count, width: 1), at: 0)
-        }
-        account.prefilling = state.ledger.prefilling
-        account.committed = state.committed
-        account.turnover = state.turnover
-        account.left = state.ledger.released
-        account.prompts = state.prompted
-        return account
     }
 
     mutating func exchanged(
@@ -226,7 +191,7 @@ extension Decider {
         guard let shared = sharing, shared.isShared, let view = endpoints[endpoint.index].shared
         else { return }
         let wasSilent = view.peers.isEmpty
-        let sent = endpoints[endpoint.index].shared?.update(reply.peers) ?? .zero
+        let sent = meet(reply.peers, at: endpoint)
         endpoints[endpoint.index].shared?.slack = reply.slack
         endpoints[endpoint.index].shared?.slackUntil = now + shared.policy.lease
         if wasSilent, view.isNew {

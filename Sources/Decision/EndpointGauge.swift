@@ -77,7 +77,10 @@ struct EndpointGauge: Sendable {
         half = isMany ? state.ledger.expectedRest.count : 0
         // The peak of all may be lower than a walk of the own: cohorts are coarser.
         if state.shared == nil { peak = beside + (state.common + state.walk.least).count }
-        if state.isOwnAlone { bounded = others + (state.common + state.bounds.least).count }
+        if state.ledger.isFreeOfOthers, state.shared?.sum.bounds.map({ _ in true }) ?? true {
+            bounded = others
+            if state.shared == nil { bounded = others + (state.common + state.bounds.least).count }
+        }
         if state.shared == nil {
             most =
                 resident + (state.common + state.ledger.expectedRest).count

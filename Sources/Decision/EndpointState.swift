@@ -158,22 +158,23 @@ public struct EndpointState: Sendable {
         bounding longest: PeakWalk.Sequence, within most: Double, now: Instant
     ) -> Tokens? {
         let expected = ledger.deficit(holding: held(adding: newcomer), under: limit, now: now)
-        guard let expected, expected > .zero, most > limit, isOwnAlone,
-            let bounded = ledger.deficit(
-                holding: ledger.givenBack + common + bounds.peak(adding: longest), under: most,
-                now: now)
+        guard let expected, expected > .zero, most > limit, let held = bounded(adding: longest),
+            let bounded = ledger.deficit(holding: held, under: most, now: now)
         else { return expected }
         return min(expected, bounded)
     }
 
-    /// All that is there, and may come there, is known to its bounds: others tell what is expected.
-    var isOwnAlone: Bool { shared == nil && ledger.isFreeOfOthers }
+    /// The most that all who are there can ever hold; nil where that is not known.
+    func bounded(adding longest: PeakWalk.Sequence?) -> Tokens? {
+        guard ledger.isFreeOfOthers else { return nil }
+        // What nobody can exceed counts in full.
+        let own = ledger.givenBack + common
+        guard let shared else { return own + bounds.peak(adding: longest) }
+        return shared.bounded(bounds, longest).map { $0 + own }
+    }
 
     private func boundedShare(adding longest: PeakWalk.Sequence?, now: Instant) -> Double? {
-        guard isOwnAlone else { return nil }
-        // What nobody can exceed counts in full.
-        return ledger.share(
-            holding: ledger.givenBack + common + bounds.peak(adding: longest), now: now)
+        bounded(adding: longest).flatMap { ledger.share(holding: $0, now: now) }
     }
 
     /// Of those who are there, too many will end about when the newcomer would, by an eighth of its
@@ -181,10 +182,10 @@ public struct EndpointState: Sendable {
     /// has there. They would leave as a wave, and of a wave fewer fit than of a stream.
     func bunches(_ newcomer: PeakWalk.Sequence, under share: Double) -> Bool {
         guard let capacity = ledger.capacity,
-            walk.count + (shared?.cohorts.width ?? 0) >= PeakWalk.exactly
+            walk.count + (shared?.sum.cohorts.width ?? 0) >= PeakWalk.exactly
         else { return false }
         let whole = walk.companions(
-            of: newcomer.rest, within: Self.bunchParts, beside: shared?.cohorts)
+            of: newcomer.rest, within: Self.bunchParts, beside: shared?.sum.cohorts)
         let even = share * Double(capacity.count) / Double(Self.bunchParts)
         return Double(whole.count) > 1.25 * even
     }
@@ -197,7 +198,7 @@ public struct EndpointState: Sendable {
     public var inFlight: Tokens {
         let own = ledger.others + ledger.resident + ledger.expectedRest
         guard let shared else { return own }
-        return own + Tokens(shared.cohorts.held.count + shared.cohorts.rest.count)
+        return own + shared.sum.held + shared.sum.cohorts.rest
     }
 
     /// The same as far as it is expected: whoever was let in because its whole bound fits fills an
@@ -215,14 +216,14 @@ public struct EndpointState: Sendable {
 
     /// The rate at which requests like those that are open now are taken in and given back.
     public var turnoverPerSecond: Double {
-        Double(turnover + (shared?.turnover ?? 0)) / 1_000
+        Double(turnover + (shared?.sum.turnover ?? 0)) / 1_000
     }
 
     /// The same of the own ones.
     var ownTurnoverPerSecond: Double { Double(turnover) / 1_000 }
 
     /// Tokens that sequences of other gateways hold, as these tell.
-    public var peerTokens: Tokens { shared?.cohorts.held ?? .zero }
+    public var peerTokens: Tokens { shared?.sum.held ?? .zero }
     /// Tokens for which requests may be let in there without asking the store.
     public var grantedTokens: Tokens { shared?.slack ?? .zero }
 
@@ -256,19 +257,19 @@ public struct EndpointState: Sendable {
     /// A sequence has come, has grown or has left.
     mutating func adjustPrompts(_ now: Instant) {
         var resident = ledger.resident + ledger.others + Tokens(ledger.expectedRest.count / 2)
-        if let shared { resident += shared.cohorts.held + Tokens(shared.cohorts.rest.count / 2) }
+        if let shared { resident += shared.sum.held + Tokens(shared.sum.cohorts.rest.count / 2) }
         prompts.adjust(decoding: decoding, resident: resident, now: now)
     }
 
     /// Uncached prompt tokens of all gateways' streams that have had no first token.
-    var committedOfAll: Tokens { committed + (shared?.committed ?? .zero) }
+    var committedOfAll: Tokens { committed + (shared?.sum.committed ?? .zero) }
 
     /// Sequences of all gateways, as far as they tell.
-    var decoding: Int { ledger.sequences + (shared?.cohorts.width ?? 0) }
+    var decoding: Int { ledger.sequences + (shared?.sum.cohorts.width ?? 0) }
 
     /// Tokens that all of them hold, and what is seen of others.
     var residentOfAll: Tokens {
-        ledger.resident + ledger.others + (shared?.cohorts.held ?? .zero)
+        ledger.resident + ledger.others + (shared?.sum.held ?? .zero)
     }
 
     mutating func observePace(_ latest: Duration) { pace = Self.average(pace, latest) }

@@ -7,11 +7,8 @@ import Units
 struct SharedView: Sendable {
     /// By their gateways.
     private(set) var peers: [SharedEndpoint.Peer] = []
-    /// Sums over them.
-    private(set) var cohorts = Cohorts()
-    private(set) var kept = Tokens.zero
-    private(set) var committed = Tokens.zero
-    private(set) var turnover = 0
+    /// All of them, without what the own sequences begin with too.
+    private(set) var sum = EndpointSum()
     /// Tokens for which requests may be let in without asking, and until when.
     var slack = Tokens.zero
     var slackUntil = Instant(nanoseconds: 0)
@@ -25,7 +22,7 @@ struct SharedView: Sendable {
     private var sighting: (EndpointLedger.Sighting, at: Instant)?
 
     /// Nobody has anything there.
-    var isEmpty: Bool { cohorts.isEmpty && kept == .zero }
+    var isEmpty: Bool { sum.isEmpty }
 
     // MARK: the projection
 
@@ -35,17 +32,27 @@ struct SharedView: Sendable {
         _ walk: PeakWalk, _ newcomer: PeakWalk.Sequence?, alone: Tokens, _ others: Tokens
     ) -> Tokens {
         guard parts > 0 else {
-            return walk.cohorts.projection(adding: newcomer, beside: cohorts) + kept
+            return walk.cohorts.projection(adding: newcomer, beside: sum.cohorts) + sum.fixed
+                + sum.kept
         }
         // One by itself would never fit otherwise, and what others hold is seen anyway.
         let own = walk.count + (newcomer == nil ? 0 : 1)
         return own <= 1 ? alone : max(alone, Tokens(alone.count * parts) - others)
     }
 
+    /// What all of those can hold at the most who tell of themselves; nil where that is not known.
+    func bounded(_ bounds: PeakWalk, _ longest: PeakWalk.Sequence?) -> Tokens? {
+        guard parts == 0, sum.kept == .zero, let others = sum.bounds else { return nil }
+        return bounds.cohorts.peak(adding: longest, beside: others) + sum.fixed + sum.alone
+    }
+
     // MARK: what they tell
 
-    /// The others have told. The prompt tokens that they have sent since they told before.
-    mutating func update(_ new: [SharedEndpoint.Peer]) -> Tokens {
+    /// The others have told. The prompt tokens that they have sent since they told before. `holds`:
+    /// the own sequences hold the run of this name.
+    mutating func update(
+        _ new: [SharedEndpoint.Peer], _ holds: (_ key: UInt64) -> Bool
+    ) -> Tokens {
         var sent = 0
         for peer in new {
             if let old = Self.account(of: peer.gateway, in: peers) {
@@ -53,18 +60,16 @@ struct SharedView: Sendable {
             }
         }
         peers = new
-        cohorts = Cohorts()
-        kept = .zero
-        committed = .zero
-        turnover = 0
+        sum = EndpointSum()
+        for peer in new { sum.add(peer.account) }
         for peer in new {
-            cohorts.add(peer.account.cohorts)
-            kept += peer.account.slack
-            committed += peer.account.committed
-            turnover += peer.account.turnover
+            for run in peer.account.runs where holds(run.key) { sum.omit(run.key, true) }
         }
         return Tokens(sent)
     }
+
+    /// The own sequences hold the run of this name now, or do not.
+    mutating func owns(_ key: UInt64, _ isOwn: Bool) { sum.omit(key, isOwn) }
 
     private static func account(
         of gateway: GatewayID, in peers: [SharedEndpoint.Peer]
@@ -91,7 +96,9 @@ struct SharedView: Sendable {
     ) -> (EndpointLedger.Sighting, least: Tokens, most: Tokens)? {
         guard let (sighting, at) = sighting, now - at >= wait else { return nil }
         let old = before ?? []
-        var (least, most) = (Tokens.zero, Tokens.zero)
+        let (twice, twiceBefore) = (countedTwice(peers), countedTwice(old))
+        var least = .zero - twiceBefore
+        var most = .zero - min(twice, twiceBefore)
         for peer in peers {
             let account = peer.account
             let unseen = Tokens(EndpointLedger.unseenPerSequence * account.cohorts.width)
@@ -106,6 +113,25 @@ struct SharedView: Sendable {
         }
         self.sighting = nil
         before = nil
-        return (sighting, least, most)
+        return (sighting, max(.zero, least), max(.zero, most))
+    }
+
+    /// Tokens that are in more than one account, or in the own one.
+    private func countedTwice(_ peers: [SharedEndpoint.Peer]) -> Tokens {
+        var (all, once) = (0, EndpointSum())
+        for peer in peers {
+            var account = EndpointAccount()
+            account.runs = peer.account.runs
+            for run in account.runs {
+                all += run.tokens
+            }
+            once.add(account)
+        }
+        for peer in peers {
+            for run in peer.account.runs where sum.run(run.key) != nil && !sum.counts(run.key) {
+                once.omit(run.key, true)
+            }
+        }
+        return Tokens(all) - once.held
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import Routing
 import Scheduling
 import Units
 
@@ -30,6 +31,9 @@ struct SharingLine: Sendable {
     var lastNeed = Tokens.zero
     var needs = Tokens.zero
     var askedSlack = Tokens.zero
+    /// What the own sequences there begin with, as it is told, and whether that has changed since.
+    var runs: [HeldPrefixes.Run] = []
+    var hasNewRuns = true
 }
 
 /// One other gateway.
@@ -79,6 +83,8 @@ struct Sharing: Sendable {
     /// The own placements of late.
     var placements: [(placement: GatewayReport.Placement, at: Instant)] = []
     var placementNumber = 0
+    /// Where prompts that begin alike were seen to go on differently.
+    var cuts = PrefixCuts()
     /// When the store answered last, or the first exchange was sent.
     var heardAt: Instant?
     /// When the others' reports came last.

@@ -51,7 +51,8 @@ extension Control {
         guard methods.contains(server.method) else {
             return fail(
                 server, 405, "the method is not allowed here",
-                allow: methods == [.post] ? "POST" : "GET, HEAD")
+                allow: methods == [.post]
+                    ? "POST" : methods.contains(.patch) ? "GET, HEAD, PATCH, DELETE" : "GET, HEAD")
         }
         guard isOpen(route) || isOperator(server) else {
             return fail(server, 401, "the admin token is needed: Authorization: Bearer")
@@ -73,6 +74,8 @@ extension Control {
             respond(server, 200, "application/json")
         case .reload: reloadNow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
+        case .tenant(let name) where server.method == .patch || server.method == .delete:
+            changeOverride(server, name)
         case .tenants, .tenant: usagePage(server, route, query)
         case .throttles, .pools, .endpoints, .queues, .ledger, .request:
             page(server, route, query, usage: [])
@@ -116,7 +119,7 @@ extension Control {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count >= 4, parts[1] == "admin" else { return nil }
         if parts.count == 4, parts[2] == "tenants", !parts[3].isEmpty {
-            return (.tenant(decoded(parts[3])), read)
+            return (.tenant(decoded(parts[3])), read + [.patch, .delete])
         }
         if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain" {
             return (.drain(decoded(parts[3]), parts[4] == "drain"), [.post])
@@ -222,7 +225,7 @@ extension Control {
         respond(server, 200, "application/json")
     }
 
-    private func fail(
+    func fail(
         _ server: HTTP1ServerConnection, _ status: Int, _ message: String,
         allow: StaticString? = nil
     ) {
@@ -235,7 +238,7 @@ extension Control {
         respond(server, status, "application/json", allow: allow)
     }
 
-    private func respond(
+    func respond(
         _ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString,
         allow: StaticString? = nil
     ) {

@@ -18,6 +18,7 @@ struct AdminPages {
 
         GET  /healthz  /readyz  /metrics
         GET  /admin/tenants  /admin/tenants/{id}
+        PATCH, DELETE /admin/tenants/{id}
         GET  /admin/throttles?tenant=&reason=&since=&limit=
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
@@ -112,6 +113,7 @@ struct AdminPages {
             json.endObject()
         }
         json.endArray()
+        control.writeOverride(of: tenant.name, to: &json)
         counts(of: tenant, totals, to: &json)
         ratios(of: tenant, to: &json)
         json.endObject()
@@ -204,6 +206,7 @@ struct AdminPages {
         json.member("model", record.model.map { policy.models[$0.index].name })
         json.member("reason", record.refusal.reason.code)
         json.member("status", record.refusal.reason.status)
+        json.member("scope", record.refusal.scope?.rawValue)
         json.key("estimate")
         json.beginObject()
         json.member("input", record.input.count)

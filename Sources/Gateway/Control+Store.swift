@@ -40,6 +40,9 @@ extension Control {
         redis.flush(now: loop.now, wall: loop.wall)
         var answers: [StoreAnswer] = []
         redis.drain(into: &answers)
+        for case .overrides(let question, let answer) in answers {
+            takeOverrides(question, answer)
+        }
         for case .usage(let question, let answer) in answers {
             guard let place = pendingPages.firstIndex(where: { $0.question == question }) else {
                 continue

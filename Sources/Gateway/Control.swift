@@ -38,6 +38,11 @@ final class Control {
     let adminToken: KeyHash?
     let setup: GatewaySetup
     var policy: Policy
+    /// Without what operators have overridden.
+    var base: Policy
+    var overrides: [StoredOverride] = []
+    var pendingChanges: [PendingChange] = []
+    private var overridesAt = Instant(nanoseconds: 0)
     var effective: String
     var reloads = (succeeded: 0, failed: 0)
     var lastReload: [String] = []
@@ -76,6 +81,7 @@ final class Control {
         self.door = door
         self.resolver = resolver
         policy = setup.policy
+        base = setup.policy
         effective = setup.effective
         startedAt = WallClock.now()
         adminToken = setup.fixed.admin.token.map { [digest] token in
@@ -172,6 +178,10 @@ final class Control {
             snapshotAt = loop.now + snapshotInterval
             saveSnapshot()
         }
+        if loop.now >= overridesAt {
+            overridesAt = loop.now + Self.overrideInterval
+            pollOverrides()
+        }
         if loop.now >= stopAt {
             stopAt = .distantFuture
             broadcast(.stop)
@@ -232,13 +242,12 @@ final class Control {
     func reload() -> [String] {
         switch setup.reload(policy) {
         case .loaded(let fresh, let effective):
-            policy = fresh
+            base = fresh
             self.effective = effective
             reloads.succeeded += 1
             lastReload = []
-            sharing?.configure(fresh)
-            decide(.reconfigured(fresh))
-            broadcast(.reconfigured(fresh))
+            adopt(fresh)
+            if !overrides.isEmpty { adopt(overridden(fresh)) }
             shared.throttles.resize(to: fresh.throttleHistory)
             shared.traces.resize(to: fresh.requestHistory)
             prepareProbes()
@@ -250,6 +259,14 @@ final class Control {
             for mistake in mistakes { shared.log.write("reload refused: \(mistake)") }
         }
         return lastReload
+    }
+
+    /// What the machine and the workers go by from now on.
+    func adopt(_ fresh: Policy) {
+        policy = fresh
+        sharing?.configure(fresh)
+        decide(.reconfigured(fresh))
+        broadcast(.reconfigured(fresh))
     }
 
     private func drain() {

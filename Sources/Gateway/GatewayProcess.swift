@@ -14,15 +14,19 @@ public struct GatewaySetup: Sendable {
     public var effective: String
     /// Loads the configuration anew; called on the control thread.
     public var reload: @Sendable (Policy) -> ReloadOutcome
+    /// Reads what an operator sends to override a tenant's limits; called there too.
+    public var override: @Sendable ([UInt8]) -> OverrideOutcome
 
     public init(
         fixed: FixedPolicy, policy: Policy, effective: String,
-        reload: @escaping @Sendable (Policy) -> ReloadOutcome
+        reload: @escaping @Sendable (Policy) -> ReloadOutcome,
+        override: @escaping @Sendable ([UInt8]) -> OverrideOutcome
     ) {
         self.fixed = fixed
         self.policy = policy
         self.effective = effective
         self.reload = reload
+        self.override = override
     }
 }
 

@@ -15,6 +15,8 @@ public struct HeldPrefixes: Sendable {
         var holders = 1
         /// Of their keys, wrapping.
         var sum: UInt64
+        /// The look through an endpoint's blocks that has come to it last.
+        var seen = 0
     }
 
     /// What has changed for others than the one that came or left.
@@ -30,9 +32,25 @@ public struct HeldPrefixes: Sendable {
         }
     }
 
+    /// Neighbouring blocks of one prompt that the same sequences have.
+    public struct Run: Sendable, Equatable {
+        /// The short name of its last block.
+        public var key: UInt64
+        public var tokens: Int
+        /// Whose it is; nil where several have it.
+        public var holder: SlabKey?
+
+        public init(key: UInt64, tokens: Int, holder: SlabKey?) {
+            self.key = key
+            self.tokens = tokens
+            self.holder = holder
+        }
+    }
+
     /// Blocks that are known at most.
     public let limit: Int
     private var blocks: [UInt64: Block] = [:]
+    private var looks = 0
 
     /// `limit` bounds the blocks of all endpoints together.
     public init(limit: Int) { self.limit = limit }
@@ -41,22 +59,32 @@ public struct HeldPrefixes: Sendable {
     public var count: Int { blocks.count }
 
     private static func key(_ block: UInt64, _ endpoint: EndpointID) -> UInt64 {
-        PrefixHash.mix(block, UInt64(endpoint.index) &+ 0x9E37_79B9_7F4A_7C15)
+        PrefixHash.mix(
+            PrefixHash.short(block), UInt64(endpoint.index) &+ 0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// Tokens of a block, by its name or its short one, and how many open sequences of the endpoint
+    /// have it; nil where none does.
+    public func block(
+        _ name: UInt64, on endpoint: EndpointID
+    ) -> (tokens: Int, holders: Int)? {
+        blocks[Self.key(name, endpoint)].map { ($0.tokens, $0.holders) }
     }
 
     /// Tokens of a prompt with these leading blocks, `all` in it, that open sequences of the
-    /// endpoint hold, and those of them that one holds alone until now.
+    /// endpoint hold, those of them that one holds alone until now, and how many blocks that are.
     public func shared(
         _ prompt: [UInt64], of all: Tokens, on endpoint: EndpointID
-    ) -> (tokens: Tokens, alone: Tokens) {
-        var (tokens, alone) = (0, 0)
+    ) -> (tokens: Tokens, alone: Tokens, blocks: Int) {
+        var (tokens, alone, count) = (0, 0, 0)
         for name in prompt {
             guard let block = blocks[Self.key(name, endpoint)], tokens + block.tokens <= all.count
             else { break }
             tokens += block.tokens
+            count += 1
             if block.holders == 1 { alone += block.tokens }
         }
-        return (Tokens(tokens), Tokens(alone))
+        return (Tokens(tokens), Tokens(alone), count)
     }
 
     /// A sequence with these leading blocks, `tokens` in each and `all` in its prompt, came to the
@@ -123,5 +151,40 @@ public struct HeldPrefixes: Sendable {
             if let run { change(run) }
             run = Change(holder: holder, tokens: Tokens(block.tokens))
         }
+    }
+
+    // MARK: runs
+
+    /// A look through all that the sequences of an endpoint have begins.
+    public mutating func beginRuns() { looks += 1 }
+
+    /// The runs of one more of its sequences, `known` of whose blocks are known, as far as no
+    /// other's were the same: they end where not all go on alike, and after blocks that are cuts.
+    public mutating func addRuns(
+        _ prompt: [UInt64], known: Int, on endpoint: EndpointID, cuts: PrefixCuts,
+        into runs: inout [Run]
+    ) {
+        var run: (key: UInt64, tokens: Int, holders: Int, sum: UInt64)?
+        func end() {
+            guard let run else { return }
+            let holder = run.holders == 1 ? SlabKey(raw: run.sum) : nil
+            runs.append(Run(key: run.key, tokens: run.tokens, holder: holder))
+        }
+        for name in prompt.prefix(known).reversed() {
+            let key = Self.key(name, endpoint)
+            guard var block = blocks[key] else { continue }
+            // From here on it was another one's too, and ended there: more have it.
+            guard block.seen != looks else { break }
+            block.seen = looks
+            blocks[key] = block
+            let short = PrefixHash.short(name)
+            if let open = run, open.holders == block.holders, !cuts.contains(short) {
+                run?.tokens += block.tokens
+            } else {
+                end()
+                run = (short, block.tokens, block.holders, block.sum)
+            }
+        }
+        end()
     }
 }

@@ -88,6 +88,10 @@ public enum PrefixHash {
         return product.high ^ product.low
     }
 
+    /// As much of a block's name as is told to other gateways.
+    @inlinable
+    public static func short(_ name: UInt64) -> UInt64 { name & (1 << 52 - 1) }
+
     /// Mixes a number into a hash; not commutative.
     @inlinable
     public static func mix(_ hash: UInt64, _ value: UInt64) -> UInt64 {

@@ -75,12 +75,13 @@ extension FairShare {
     mutating func waits(elsewhere tenants: [TenantID]) {
         for tenant in elsewhere { accounts[tenant.index].isElsewhere = false }
         let before = elsewhere
-        elsewhere = tenants
+        elsewhere = tenants.filter { before.contains($0) }
         for tenant in tenants {
             // It has just begun to: there it is lifted too.
             if !before.contains(tenant) { lift(tenant) }
             know(tenant)
             accounts[tenant.index].isElsewhere = true
         }
+        elsewhere = tenants
     }
 }

@@ -73,6 +73,16 @@ public struct FairShare: Sendable {
         tenant.index < accounts.count ? accounts[tenant.index].counter : 0
     }
 
+    /// The least counter of those who wait, here or elsewhere; nil when nobody does.
+    private var least: Int? {
+        var least = heap.first.map { accounts[$0].counter }
+        for tenant in elsewhere {
+            let counter = accounts[tenant.index].counter
+            least = min(least ?? counter, counter)
+        }
+        return least
+    }
+
     mutating func know(_ tenant: TenantID) {
         while accounts.count <= tenant.index { accounts.append(Account()) }
     }
@@ -84,8 +94,7 @@ public struct FairShare: Sendable {
     public mutating func lift(_ tenant: TenantID) {
         know(tenant)
         guard accounts[tenant.index].seat < 0, !accounts[tenant.index].isElsewhere else { return }
-        let least = heap.first.map { accounts[$0].counter } ?? floor
-        accounts[tenant.index].counter = max(accounts[tenant.index].counter, least)
+        accounts[tenant.index].counter = max(accounts[tenant.index].counter, least ?? floor)
     }
 
     /// It has somebody that waits from now on.
@@ -137,8 +146,7 @@ public struct FairShare: Sendable {
     /// One of its requests has its turn, for so much cost at first.
     public mutating func dispatch(_ tenant: TenantID, cost: Int) {
         know(tenant)
-        let least = heap.first.map { accounts[$0].counter } ?? Int.max
-        floor = max(floor, min(accounts[tenant.index].counter, least))
+        floor = max(floor, min(accounts[tenant.index].counter, least ?? .max))
         charge(tenant, cost: cost)
     }
 

@@ -5,8 +5,9 @@
 ///
 /// It is `Budget` once more, operation by operation, on the same doubles; a test holds the two
 /// together. Change neither alone. It runs in Redis 5 and later and uses the commands TIME, GET,
-/// SET, DEL, HMGET, HSET, PEXPIRE, ZADD, ZREM, ZSCORE, ZCOUNT, ZRANGEBYSCORE and ZREMRANGEBYSCORE;
-/// the connection uses EVALSHA and SCRIPT LOAD, and AUTH and SELECT where they are configured.
+/// SET, DEL, HMGET, HSET, HDEL, HGETALL, PEXPIRE, ZADD, ZREM, ZSCORE, ZCOUNT, ZRANGEBYSCORE and
+/// ZREMRANGEBYSCORE; the connection uses EVALSHA and SCRIPT LOAD, and AUTH and SELECT where they
+/// are configured.
 ///
 /// Keys, all with the same hash tag for all limits of a request, all expiring. The root is
 /// `organisation/NAME` where the tenant belongs to one, and otherwise the tenant's name; accounts
@@ -19,6 +20,9 @@
 /// - `{prefix:root}:hold:<reservation>`, a string: one open reservation, 150 bytes and 25 for each
 ///   limit. Deleted at settlement; that of a dead gateway is kept for a lease and a day. Those
 ///   whose leases have ended are found by the names in the sets, and are on the same node.
+///
+/// And one for all, which does not expire: `{prefix:}overrides`, a hash of what operators have set,
+/// at most 48 KiB.
 enum BudgetScript {
     static let text = #"""
         -- KEYS: hold; the accounts; of each account its open reservations.
@@ -31,6 +35,36 @@ enum BudgetScript {
             -- Can this server decide at all? A replica, or one without memory, says no.
             redis.call('SET', KEYS[1], 'settled', 'PX', 60000)
             return 'done'
+        end
+        if operation == 'overrides' then
+            -- KEYS: the overrides. ARGV: operation; now, empty but in tests; bytes of all together;
+            -- tenant, words and life of a change, empty without one.
+            local now = tonumber(ARGV[2])
+            if not now then
+                local time = redis.call('TIME')
+                now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+            end
+            local lines, size = {}, #ARGV[4] + #ARGV[5] + 24
+            local all = redis.call('HGETALL', KEYS[1])
+            for i = 1, #all, 2 do
+                local expires = tonumber(string.match(all[i + 1], '^%d+')) or 1
+                if expires > 0 and expires <= now then
+                    redis.call('HDEL', KEYS[1], all[i])
+                elseif all[i] ~= ARGV[4] then
+                    lines[#lines + 1] = all[i] .. ' ' .. all[i + 1]
+                    size = size + #lines[#lines] + 1
+                elseif ARGV[5] == '' then
+                    redis.call('HDEL', KEYS[1], all[i])
+                end
+            end
+            if ARGV[5] ~= '' then
+                if size > tonumber(ARGV[3]) then return 'full' end
+                local life = tonumber(ARGV[6])
+                local value = string.format('%.0f ', life > 0 and now + life or 0) .. ARGV[5]
+                redis.call('HSET', KEYS[1], ARGV[4], value)
+                lines[#lines + 1] = ARGV[4] .. ' ' .. value
+            end
+            return table.concat(lines, '\n')
         end
         local lease, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
         local accounts, count = tonumber(ARGV[9]), (#ARGV - 9) / 6

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Budget
+import Policy
+import Units
 
 /// Why saved budgets could not be read.
 public enum SnapshotFault: Error, Sendable, Equatable {
@@ -25,9 +27,16 @@ struct SavedAccount: Sendable {
     let account: Account
 }
 
+/// What a file had of them.
+struct SavedBudgets: Sendable {
+    let accounts: [SavedAccount]
+    let overrides: [StoredOverride]
+}
+
 /// The text in which budgets survive a restart:
 ///
 ///     penstock-budgets 2
+///     override <tenant> <expires, µs since 1970, or 0> <words of the limits>
 ///     account <root> <path> <clock, µs since 1970>
 ///     used <code of the limit> <amount> <outflow, or beginning of the window>
 ///     checksum <16 hexadecimal digits, FNV-1a of all before>
@@ -39,8 +48,14 @@ enum BudgetSnapshot {
     private static let head = "penstock-budgets 2\n"
     private static let checksumWord = "checksum "
 
-    static func encode(_ accounts: [SavedAccount]) -> [UInt8] {
+    static func encode(
+        _ accounts: [SavedAccount], overrides: [StoredOverride] = []
+    ) -> [UInt8] {
         var text = head
+        for override in overrides {
+            let expires = override.expires?.microseconds ?? 0
+            text += "override \(escaped(override.tenant)) \(expires) \(override.limits.words)\n"
+        }
         for saved in accounts {
             let root = escaped(saved.name.root)
             text += "account \(root) \(escaped(saved.name.path)) \(saved.account.clock)\n"
@@ -54,7 +69,7 @@ enum BudgetSnapshot {
         return bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(SnapshotFault) -> [SavedAccount] {
+    static func decode(_ bytes: [UInt8]) throws(SnapshotFault) -> SavedBudgets {
         guard bytes.count <= limitBytes else { throw .tooLarge(limitBytes: limitBytes) }
         guard bytes.starts(with: head.utf8) else { throw .unknownVersion }
         let tailCount = checksumWord.utf8.count + 17
@@ -65,8 +80,9 @@ enum BudgetSnapshot {
         return try parse(body.dropFirst(head.utf8.count))
     }
 
-    private static func parse(_ body: ArraySlice<UInt8>) throws(SnapshotFault) -> [SavedAccount] {
+    private static func parse(_ body: ArraySlice<UInt8>) throws(SnapshotFault) -> SavedBudgets {
         var accounts: [SavedAccount] = []
+        var overrides: [StoredOverride] = []
         var open: AccountLines?
         var number = 1
         for line in body.split(separator: 0x0A) {
@@ -77,6 +93,9 @@ enum BudgetSnapshot {
                 if let open { accounts.append(open.saved) }
                 guard let next = AccountLines(words) else { throw .malformed(line: number) }
                 open = next
+            case "override":
+                guard let override = override(words) else { throw .malformed(line: number) }
+                overrides.append(override)
             case "used":
                 guard open?.take(words) == true else { throw .malformed(line: number) }
             default:
@@ -84,7 +103,17 @@ enum BudgetSnapshot {
             }
         }
         if let open { accounts.append(open.saved) }
-        return accounts
+        return SavedBudgets(accounts: accounts, overrides: overrides)
+    }
+
+    private static func override(_ words: [String]) -> StoredOverride? {
+        guard words.count > 3, let tenant = AccountLines.unescaped(words[1]),
+            let expires = Int64(words[2]), (0...(1 << 53)) ~= expires,
+            let limits = LimitOverride(words: words[3...].joined(separator: " "))
+        else { return nil }
+        return StoredOverride(
+            tenant: tenant, limits: limits,
+            expires: expires > 0 ? WallTime(nanoseconds: expires * 1_000) : nil)
     }
 
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt64 {
@@ -144,7 +173,7 @@ private struct AccountLines {
 
     var saved: SavedAccount { SavedAccount(name: name, account: account) }
 
-    private static func unescaped(_ text: String) -> String? {
+    static func unescaped(_ text: String) -> String? {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
         while let byte = rest.popFirst() {

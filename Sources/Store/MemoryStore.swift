@@ -14,6 +14,7 @@ public final class MemoryStore: Sendable {
     public static let maxReservations = 262_144
 
     private let budgets: Mutex<Budgets>
+    private let kept = Mutex<[String: StoredOverride]>([:])
 
     public init(
         lease: Duration = MemoryStore.lease, maxReservations: Int = MemoryStore.maxReservations
@@ -51,6 +52,21 @@ public final class MemoryStore: Sendable {
         }
     }
 
+    /// All overrides, after a change where there is one.
+    public func overrides(_ change: OverrideChange?, wall: WallTime) -> OverrideAnswer {
+        kept.withLock { kept in
+            kept = kept.filter { $0.value.expires.map { wall < $0 } ?? true }
+            if let change {
+                kept[change.tenant] = change.limits.map { limits in
+                    StoredOverride(
+                        tenant: change.tenant, limits: limits,
+                        expires: change.expiresIn.map { wall + $0 })
+                }
+            }
+            return .overrides(kept.values.sorted { $0.tenant < $1.tenant })
+        }
+    }
+
     /// Reservations that have not been settled.
     public var openCount: Int { budgets.withLock { $0.openCount } }
 
@@ -63,7 +79,8 @@ public final class MemoryStore: Sendable {
                 saved.append(SavedAccount(name: name, account: budgets.account(id)))
             }
         }
-        return BudgetSnapshot.encode(saved)
+        return BudgetSnapshot.encode(
+            saved, overrides: kept.withLock { $0.values.sorted { $0.tenant < $1.tenant } })
     }
 
     /// Takes over what those in `policy` had used when `bytes` were made; whoever is not among them
@@ -75,9 +92,12 @@ public final class MemoryStore: Sendable {
         var identifiers: [AccountName: AccountID] = [:]
         for (name, id) in Self.accounts(of: policy, wall: wall) { identifiers[name] = id }
         budgets.withLock { budgets in
-            for entry in saved {
+            for entry in saved.accounts {
                 if let id = identifiers[entry.name] { budgets.restore(entry.account, of: id) }
             }
+        }
+        kept.withLock { kept in
+            for override in saved.overrides { kept[override.tenant] = override }
         }
     }
 

@@ -14,6 +14,8 @@ enum ScriptRun {
     case renew(Lease)
     /// One tenant of the usage read that is at its turn.
     case usage(BudgetAccount)
+    /// All overrides, after a change where there is one.
+    case overrides(OverrideRun)
     /// The last of a greeting: the script runs, and may write.
     case probe
     /// Of `SharingScript`, on a link of its own.
@@ -42,6 +44,10 @@ enum ScriptRun {
         case .usage(let account):
             RedisCommandWriter.Call(
                 operation: "usage", account: account, reservation: Self.noReservation)
+        case .overrides(let run):
+            RedisCommandWriter.Call(
+                operation: "overrides", account: .unlimited, reservation: Self.noReservation,
+                overrides: run)
         case .probe, .exchange, .ledger:
             RedisCommandWriter.Call(
                 operation: "probe", account: .unlimited, reservation: Self.noReservation)

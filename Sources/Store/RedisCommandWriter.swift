@@ -28,6 +28,8 @@ struct RedisCommandWriter {
         var last = "0"
         /// In place of the one that all have.
         var lease: Duration?
+        /// All of it, of a run about overrides.
+        var overrides: OverrideRun?
     }
 
     /// What all runs have in common.
@@ -40,6 +42,7 @@ struct RedisCommandWriter {
 
     /// EVALSHA of `BudgetScript`.
     func write(_ call: Call, _ terms: Terms, to output: inout ByteBuffer) {
+        if let run = call.overrides { return write(run, terms, to: &output) }
         let limits = call.account.limits
         let keys = 1 + 2 * limits.accounts.count
         begin(3 + keys + 8 + call.account.argumentCount, &output)
@@ -58,6 +61,20 @@ struct RedisCommandWriter {
         bulk(call.demand.costMicros, &output)
         bulk(call.last, &output)
         unsafe call.account.arguments.withUnsafeBytes { unsafe output.append($0) }
+    }
+
+    private func write(_ run: OverrideRun, _ terms: Terms, to output: inout ByteBuffer) {
+        begin(3 + 1 + 6, &output)
+        bulk("EVALSHA", &output)
+        bulk(terms.digest, &output)
+        bulk("1", &output)
+        bulk("{\(prefix):}overrides", &output)
+        bulk("overrides", &output)
+        if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
+        bulk(Double(OverrideText.limitBytes), &output)
+        bulk(run.change?.tenant ?? "", &output)
+        bulk(run.change?.limits?.words ?? "", &output)
+        bulk(Double((run.change?.expiresIn?.nanoseconds ?? 0) / 1_000), &output)
     }
 
     /// EVALSHA of `SharingScript`.

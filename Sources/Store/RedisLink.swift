@@ -50,12 +50,13 @@ final class RedisLink {
             }
         }
 
-        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 15 KB at the very most, a
+        /// Bytes of a reply: 64 gateways' accounts and reports are 64 × 22 KB at the very most, a
         /// page of the ledger is 100 × 8 KiB.
         fileprivate var replyLimit: Int {
             switch self {
             case .budgets, .ledger: RedisReplyReader.limitBytes
-            case .sharing, .ledgerReader: 1 << 20
+            case .sharing: 3 << 19
+            case .ledgerReader: 1 << 20
             }
         }
     }

@@ -162,6 +162,18 @@ extension RedisStore: BudgetStoring {
 }
 
 extension RedisStore {
+    /// Asks for all overrides, after a change where there is one. False: the server is away;
+    /// otherwise the answer comes through `drain`.
+    public func overrides(
+        _ change: OverrideChange?, for request: RequestID, now: Instant
+    ) -> Bool {
+        guard link.isUp, link.tasksInFlight < Self.window else { return false }
+        link.send(.overrides(OverrideRun(request: request, change: change)), now: now)
+        return true
+    }
+}
+
+extension RedisStore {
     private func handleEvents(now: Instant, wall: WallTime) {
         link.takeEvents(into: &events)
         for event in events {
@@ -189,9 +201,12 @@ extension RedisStore {
             current = .away(fault, since: now)
         }
         for task in tasks {
-            if case .reserve(let request) = task {
+            switch task {
+            case .reserve(let request):
                 answerWithoutStore(request, wall: wall)
                 settlements.append(Settlement(cancelling: request))
+            case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
+            default: break
             }
         }
         for task in tasks.reversed() {
@@ -210,6 +225,7 @@ extension RedisStore {
             settlements.append(Settlement(cancelling: request))
         case .settle(let settlement): settlements.putBack(settlement)
         case .late(let settlement): late.putBack(settlement)
+        case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
         case .usage(let account): takeStanding(nil, of: account)
         case .abandoned, .renew, .probe, .exchange, .ledger: break
         }
@@ -225,6 +241,10 @@ extension RedisStore {
         case .late(let settlement):
             // Where it was settled before, the answer to that was lost.
             if case .reserved = reply { settlements.append(settlement) }
+        case .overrides(let run):
+            guard case .text(let text) = reply else { return }
+            answers.append(
+                .overrides(run.request, OverrideText.answer(text) ?? .unavailable))
         case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
         }
     }
@@ -259,6 +279,7 @@ extension RedisStore {
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
         case .usage(let account): takeStanding(nil, of: account)
+        case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
         case .abandoned, .settle, .late, .renew, .probe, .exchange, .ledger: break
         }
     }

@@ -15,7 +15,7 @@ public enum ScriptReply: Sendable, Equatable {
     case unknown
     /// An exchange's answer, not looked at yet.
     case exchanged(String)
-    /// Of a ledger's script, not looked at yet.
+    /// Of a ledger's script, or of overrides, not looked at yet.
     case text(String)
 
     /// Of the script's words: answer, limit from 1, wait, now, and of each limit what is used and
@@ -37,9 +37,11 @@ public enum ScriptReply: Sendable, Equatable {
             self = .exchanged(text)
             return
         }
-        if case .ledger = task {
+        switch task {
+        case .ledger, .overrides:
             self = .text(text)
             return
+        default: break
         }
         let call = task.call
         guard

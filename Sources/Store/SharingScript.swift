@@ -9,8 +9,8 @@
 ///
 /// Keys, with one hash tag, all expiring two leases after the last exchange:
 /// - `{prefix:sharing}:endpoint:<hash of pool and address>`: a field for each gateway, with the end
-///   of its lease and its account, under 2 KB (some 12 bytes for each of up to 64 cohorts, mostly
-///   far fewer).
+///   of its lease and its account, under 8 KB (some 12 bytes for each of up to 64 cohorts and as
+///   many of bounds, 25 for each of up to 80 runs; mostly far fewer).
 /// - `{prefix:sharing}:reports`: a field for each gateway, with the end of its lease, when it was
 ///   written, and what `SharingText` makes of its report, under 13 KB.
 ///
@@ -19,9 +19,11 @@ enum SharingScript {
     static let text = #"""
         -- KEYS: endpoint, reports.
         -- ARGV: gateway; now, empty but in tests; lease; account; want, empty or held, rest, width,
-        -- limit, beside; slack; easy; report, empty: others' are not asked for.
+        -- limit, beside, rest to its bound, limit for that, key and tokens of each run; slack;
+        -- easy; report, empty: others' are not asked for.
         -- Times in microseconds.
         local MOST, COHORTS, EXACTLY, HALF_BLOCK = 64, 64, 8, 8
+        local RUNS, WANTED = 80, 16
         local TOKENS, WIDTH, SQUARES = 2 ^ 40, 2 ^ 20, 2 ^ 52
         local gateway, lease = ARGV[1], tonumber(ARGV[3])
         local now = tonumber(ARGV[2])
@@ -42,16 +44,28 @@ enum SharingScript {
             return list
         end
 
-        -- An account: slack, prefilling, committed, turnover, left, prompts, squares, then place,
-        -- held, rest and width of each cohort.
+        -- An account: slack, prefilling, committed, turnover, left, prompts, squares, common, how
+        -- many cohorts, one more than there are of bounds or none, then place, held, rest and
+        -- width of each cohort and of each of bounds, and key, tokens and place of each run.
+        local HEAD = 10
         local function account(text)
             local list = numbers(text)
-            if not list or #list < 7 or (#list - 7) % 4 ~= 0 then return nil end
-            for i = 8, #list, 4 do
+            if not list or #list < HEAD or list[9] > COHORTS or list[10] > COHORTS + 1 then
+                return nil
+            end
+            local bounds = HEAD + 4 * list[9]
+            local runs = bounds + 4 * math.max(0, list[10] - 1)
+            if #list < runs or (#list - runs) % 3 ~= 0 or #list - runs > 3 * RUNS then
+                return nil
+            end
+            for i = HEAD + 1, runs, 4 do
                 if list[i] >= COHORTS or list[i + 1] > TOKENS or list[i + 2] > TOKENS
                     or list[i + 3] > WIDTH or list[i + 3] < 1 then return nil end
             end
-            return list
+            for i = runs + 1, #list, 3 do
+                if list[i + 1] > TOKENS or list[i + 2] > COHORTS then return nil end
+            end
+            return {words = list, bounds = bounds, runs = runs}
         end
 
         -- The live fields of others, by their gateways.
@@ -94,9 +108,47 @@ enum SharingScript {
             sum.held, sum.rest, sum.width =
                 sum.held + held, sum.rest + rest, sum.width + width
         end
-        local function add(sum, list)
-            sum.squares = sum.squares + list[7]
-            for i = 8, #list, 4 do join(sum, list[i], list[i + 1], list[i + 2], list[i + 3]) end
+
+        -- What several gateways hold together: what they begin alike counts once.
+        local all = {
+            sum = empty(), bounds = empty(), is_bounded = true, kept = 0, fixed = 0, alone = 0,
+            runs = {},
+        }
+        local function count(run, sign)
+            if run.place < COHORTS then
+                join(all.sum, run.place, sign * run.tokens, 0, 0)
+                all.alone = all.alone + sign * run.tokens
+            else
+                all.fixed = all.fixed + sign * run.tokens
+            end
+        end
+        local function add_run(key, tokens, place)
+            local run = all.runs[key]
+            if not run then
+                run = {tokens = tokens, place = place}
+                all.runs[key] = run
+            else
+                count(run, -1)
+                run.tokens = math.max(run.tokens, tokens)
+                run.place = COHORTS
+            end
+            count(run, 1)
+        end
+        local function add(account)
+            local list = account.words
+            all.kept = all.kept + list[1]
+            all.sum.squares = all.sum.squares + list[7]
+            all.fixed = all.fixed + list[8]
+            all.is_bounded = all.is_bounded and list[10] > 0
+            for i = HEAD + 1, account.bounds, 4 do
+                join(all.sum, list[i], list[i + 1], list[i + 2], list[i + 3])
+            end
+            for i = account.bounds + 1, account.runs, 4 do
+                join(all.bounds, list[i], list[i + 1], list[i + 2], list[i + 3])
+            end
+            for i = account.runs + 1, #list, 3 do
+                add_run(list[i], list[i + 1], list[i + 2])
+            end
         end
         local function place_of(rest)
             if rest < 4 then return rest end
@@ -105,62 +157,92 @@ enum SharingScript {
             return math.min(COHORTS - 1,
                 4 * (octave - 1) + math.floor(rest / 2 ^ (octave - 2)) % 4)
         end
-        local function projection(sum)
+        local function peak_of(sum)
             local held, width, peak = 0, 0, 0
             for place = COHORTS - 1, 0, -1 do
                 local cohort = sum[place]
-                if cohort[3] > 0 then
-                    held = held + cohort[1] + HALF_BLOCK * cohort[3]
-                    peak = math.max(peak,
-                        held + cohort[2] + math.floor(width * cohort[2] / cohort[3]))
-                    width = width + cohort[3]
+                held = held + cohort[1] + HALF_BLOCK * cohort[3]
+                peak = math.max(peak, held + cohort[2]
+                    + math.floor(width * cohort[2] / math.max(1, cohort[3])))
+                width = width + cohort[3]
+            end
+            return peak
+        end
+        local function projection()
+            local sum = all.sum
+            local peak = peak_of(sum)
+            if sum.width > EXACTLY then
+                local margin = math.floor(math.floor(math.sqrt(sum.squares)) / 4)
+                peak = math.max(peak, sum.held + math.floor((sum.rest + 1) / 2) + margin)
+            end
+            return peak + all.fixed + all.kept
+        end
+        local function fits_bounds(most)
+            return most > 0 and all.is_bounded and all.kept == 0
+                and peak_of(all.bounds) + all.fixed + all.alone <= most
+        end
+
+        -- The account's words with one more among its cohorts, or among those of its bounds.
+        local function with_cohort(list, first, last, place, held, rest, width)
+            for i = first, last, 4 do
+                if list[i] == place then
+                    list[i + 1], list[i + 2], list[i + 3] =
+                        list[i + 1] + held, list[i + 2] + rest, list[i + 3] + width
+                    return 0
                 end
             end
-            if sum.width <= EXACTLY then return peak end
-            local margin = math.floor(math.floor(math.sqrt(sum.squares)) / 4)
-            return math.max(peak, sum.held + math.floor((sum.rest + 1) / 2) + margin)
+            for i, number in ipairs({place, held, rest, width}) do
+                table.insert(list, last + i, number)
+            end
+            return 4
+        end
+        local function with_run(list, first, key, tokens, place)
+            for i = first, #list, 3 do
+                if list[i] == key then
+                    list[i + 1], list[i + 2] = math.max(list[i + 1], tokens), COHORTS
+                    return
+                end
+            end
+            for _, number in ipairs({key, tokens, place}) do list[#list + 1] = number end
         end
 
         local own = account('0 ' .. ARGV[4])
         if not own then return redis.error_reply('ERR an account that is none') end
         local want = numbers(ARGV[5])
+        if want and (#want < 7 or #want % 2 == 0 or #want > 7 + 2 * WANTED) then want = nil end
         local names, texts, accounts = live(KEYS[1], account)
         local granted, slack = false, 0
         if #names < MOST then
-            local sum, kept = empty(), 0
-            for _, name in ipairs(names) do
-                add(sum, accounts[name])
-                kept = kept + accounts[name][1]
-            end
-            add(sum, own)
-            local joint = projection(sum) + kept
+            for _, name in ipairs(names) do add(accounts[name]) end
+            add(own)
+            local joint = projection()
             local text = ARGV[4]
-            if want and #want == 5 then
+            if want then
                 local held, rest, width = want[1], want[2] * want[3], want[3]
-                local place = place_of(want[2])
+                local place, bound_place = place_of(want[2]), place_of(want[6])
                 local square = math.min(rest, 2 ^ 24) ^ 2
-                join(sum, place, held, rest, width)
-                sum.squares = sum.squares + square
-                local with = projection(sum) + kept
-                granted = joint <= want[5] and with <= want[4]
+                join(all.sum, place, held, rest, width)
+                all.sum.squares = all.sum.squares + square
+                join(all.bounds, bound_place, held, want[6] * width, width)
+                for i = 8, #want, 2 do add_run(want[i], want[i + 1], place) end
+                local with = projection()
+                granted = (joint <= want[5] and with <= want[4]) or fits_bounds(want[7])
                 if granted then
                     joint = with
-                    own[7] = own[7] + square
-                    local isNew = true
-                    for i = 8, #own, 4 do
-                        if own[i] == place then
-                            own[i + 1], own[i + 2], own[i + 3] =
-                                own[i + 1] + held, own[i + 2] + rest, own[i + 3] + width
-                            isNew = false
-                        end
+                    local list, bounds, runs = own.words, own.bounds, own.runs
+                    list[7] = list[7] + square
+                    local more = with_cohort(list, HEAD + 1, bounds, place, held, rest, width)
+                    list[9], bounds, runs = list[9] + more / 4, bounds + more, runs + more
+                    if list[10] > 0 then
+                        more = with_cohort(
+                            list, bounds + 1, runs, bound_place, held, want[6] * width, width)
+                        list[10], runs = list[10] + more / 4, runs + more
                     end
-                    if isNew then
-                        for _, number in ipairs({place, held, rest, width}) do
-                            own[#own + 1] = number
-                        end
+                    for i = 8, #want, 2 do
+                        with_run(list, runs + 1, want[i], want[i + 1], place)
                     end
                     local words = {}
-                    for i = 2, #own do words[i - 1] = whole(own[i]) end
+                    for i = 2, #list do words[i - 1] = whole(list[i]) end
                     text = table.concat(words, ' ')
                 end
             end

@@ -9,23 +9,40 @@ public import Units
 public enum SharingText {
     // MARK: accounts
 
+    /// Words before the lists: slack, prefilling, committed, turnover, left, prompts, squares,
+    /// common, how many cohorts, and one more than there are of bounds; none where these are not
+    /// told.
+    private static let headWords = 10
+
     /// Without the slack, which the script puts before it.
     public static func text(of account: EndpointAccount) -> String {
+        var (cohorts, bounds): ([Int], [Int]) = ([], [])
+        account.cohorts.each { place, cohort in
+            cohorts += [place, cohort.held, cohort.rest, cohort.width]
+        }
+        account.bounds?.each { place, cohort in
+            bounds += [place, cohort.held, cohort.rest, cohort.width]
+        }
         var words = [
             account.prefilling.count, account.committed.count, account.turnover, account.left,
-            account.prompts, account.cohorts.squares,
+            account.prompts, account.cohorts.squares, account.common.count, cohorts.count / 4,
+            account.bounds == nil ? 0 : bounds.count / 4 + 1,
         ]
-        account.cohorts.each { place, cohort in
-            words += [place, cohort.held, cohort.rest, cohort.width]
-        }
+        words += cohorts + bounds
+        for run in account.runs { words += [Int(run.key), run.tokens, run.place] }
         return words.map { String(max(0, $0)) }.joined(separator: " ")
     }
 
     /// Of slack and account; nil for anything else.
     public static func account(_ text: Substring) -> EndpointAccount? {
-        guard let words = numbers(text, upTo: Cohorts.mostSquares), words.count >= 7,
-            (words.count - 7).isMultiple(of: 4), words.count <= 7 + 4 * Cohorts.count,
-            words.allSatisfy({ $0 >= 0 })
+        guard let words = numbers(text, upTo: Cohorts.mostSquares), words.count >= headWords,
+            words.allSatisfy({ $0 >= 0 }), words[8] <= Cohorts.count,
+            words[9] <= Cohorts.count + 1
+        else { return nil }
+        let bounds = headWords + 4 * words[8]
+        let runs = bounds + 4 * max(0, words[9] - 1)
+        guard words.count >= runs, (words.count - runs).isMultiple(of: 3),
+            words.count - runs <= 3 * (CommonRun.most + CommonRun.mostWanted)
         else { return nil }
         var account = EndpointAccount()
         account.slack = Tokens(words[0])
@@ -34,22 +51,39 @@ public enum SharingText {
         account.turnover = words[3]
         account.left = words[4]
         account.prompts = words[5]
+        account.common = Tokens(words[7])
+        account.cohorts = cohorts(words[headWords..<bounds])
         account.cohorts.add(squares: words[6])
-        for place in stride(from: 7, to: words.count, by: 4) {
-            account.cohorts.add(
-                Cohorts.Cohort(
-                    held: words[place + 1], rest: words[place + 2], width: words[place + 3]),
-                at: words[place])
+        if words[9] > 0 { account.bounds = cohorts(words[bounds..<runs]) }
+        for place in stride(from: runs, to: words.count, by: 3) {
+            let (tokens, cohort) = (words[place + 1], words[place + 2])
+            guard tokens <= Cohorts.most, cohort <= CommonRun.everybodys else { return nil }
+            account.runs.append(
+                CommonRun(key: UInt64(words[place]), tokens: tokens, place: cohort))
         }
         return account
     }
 
-    /// A claim as the script reads it: held, rest, width, limit, beside.
+    private static func cohorts(_ words: ArraySlice<Int>) -> Cohorts {
+        var cohorts = Cohorts()
+        for place in stride(from: words.startIndex, to: words.endIndex, by: 4) {
+            cohorts.add(
+                Cohorts.Cohort(
+                    held: words[place + 1], rest: words[place + 2], width: words[place + 3]),
+                at: words[place])
+        }
+        return cohorts
+    }
+
+    /// A claim as the script reads it: held, rest, width, limit, beside, the rest to its bound, the
+    /// limit for that, and the runs.
     static func text(of want: SharedEndpoint.Want) -> String {
-        [
+        var words = [
             want.sequence.held.count, want.sequence.rest.count, want.sequence.width,
-            want.limit.count, want.beside.count,
-        ].map { String(max(0, $0)) }.joined(separator: " ")
+            want.limit.count, want.beside.count, want.longest.rest.count, want.most.count,
+        ]
+        for run in want.runs { words += [Int(run.key), run.tokens] }
+        return words.map { String(max(0, $0)) }.joined(separator: " ")
     }
 
     // MARK: reports

@@ -39,6 +39,7 @@ public enum ReserveAnswer: Sendable, Equatable {
 public enum StoreAnswer: Sendable, Equatable {
     case reserve(RequestID, ReservationID, ReserveAnswer)
     case usage(RequestID, UsageAnswer)
+    case overrides(RequestID, OverrideAnswer)
 
     func isFor(_ reservation: ReservationID) -> Bool {
         guard case .reserve(_, let answered, _) = self else { return false }

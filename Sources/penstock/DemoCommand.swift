@@ -41,7 +41,8 @@ struct DemoCommand: ParsableCommand {
             signals,
             GatewaySetup(
                 fixed: loaded.fixed, policy: loaded.policy, effective: loaded.effectiveJSON,
-                reload: { _ in .rejected(["the demo has no configuration file"]) }),
+                reload: { _ in .rejected(["the demo has no configuration file"]) },
+                override: ConfigurationLoading.override),
             announce: { process in
                 [
                     DemoConfiguration.welcome(

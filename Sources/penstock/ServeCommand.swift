@@ -24,7 +24,8 @@ struct ServeCommand: ParsableCommand {
             signals,
             GatewaySetup(
                 fixed: loaded.fixed, policy: loaded.policy, effective: loaded.effectiveJSON,
-                reload: ConfigurationLoading.reload(config, fixed: loaded.fixed)),
+                reload: ConfigurationLoading.reload(config, fixed: loaded.fixed),
+                override: ConfigurationLoading.override),
             announce: { process in
                 process.addresses.map { "listening on \($0)" }
                     + ["admin on \(process.adminAddress)"]
@@ -72,6 +73,16 @@ enum ConfigurationLoading {
         } catch {
             for mistake in error.mistakes { StandardOutput.diagnostic("\(mistake)") }
             throw ExitCode(1)
+        }
+    }
+
+    /// What an operator overrides is checked as the file is.
+    static func override(_ bytes: [UInt8]) -> OverrideOutcome {
+        do throws(ConfigurationFault) {
+            let override = try OverrideReader.read(bytes)
+            return .read(override.limits, expiresIn: override.expiresIn)
+        } catch {
+            return .rejected(error.mistakes.map { "\($0)" })
         }
     }
 

@@ -157,6 +157,133 @@ struct SharedEndpointTests {
     }
 }
 
+/// What gateways begin alike, and what nobody can exceed.
+@Suite("Sums of accounts")
+struct EndpointSumTests {
+    private func account(
+        _ held: Int, _ rest: Int, runs: [(key: UInt64, tokens: Int)] = [], isShared: Bool = false
+    ) -> EndpointAccount {
+        var account = EndpointAccount()
+        let sequence = PeakWalk.Sequence(held: Tokens(held), rest: Tokens(rest))
+        account.cohorts.add(sequence)
+        let place = isShared ? CommonRun.everybodys : Cohorts.place(of: sequence.rest)
+        account.runs = runs.map { CommonRun(key: $0.key, tokens: $0.tokens, place: place) }
+        return account
+    }
+
+    private func sum(_ accounts: [EndpointAccount]) -> EndpointSum {
+        var sum = EndpointSum()
+        for account in accounts { sum.add(account) }
+        return sum
+    }
+
+    @Test("what two begin with is there once, by the longer of both, and belongs to neither")
+    func once() {
+        let first = account(1_000, 0, runs: [(7, 6_000), (8, 100)])
+        let second = account(500, 0, runs: [(7, 5_900), (9, 200)])
+        #expect(first.resident == Tokens(7_100))
+        let alone = sum([first])
+        #expect(alone.held == Tokens(7_100) && alone.fixed == .zero)
+        for accounts in [[first, second], [second, first]] {
+            let both = sum(accounts)
+            #expect(both.held == Tokens(1_500 + 6_000 + 300))
+            #expect(both.fixed == Tokens(6_000) && both.alone == Tokens(300))
+        }
+    }
+
+    @Test("what one has alone leaves with it, what two have stays")
+    func leaves() {
+        // Six that grow by 1,000 each, and one that ends at once with all that it begins with.
+        var six = EndpointAccount()
+        for _ in 0..<6 { six.cohorts.add(PeakWalk.Sequence(held: .zero, rest: Tokens(1_000))) }
+        let short = account(0, 1, runs: [(7, 5_000)])
+        #expect(sum([six, short]).projection < Tokens(6_100))
+        let two = sum([six, short, account(0, 0, runs: [(7, 5_000)])])
+        #expect(two.projection > Tokens(11_000))
+    }
+
+    @Test("what is counted elsewhere is left out, and comes back")
+    func omitted() {
+        var both = sum([
+            account(100, 0, runs: [(7, 600)]), account(100, 0, runs: [(7, 500)], isShared: true),
+            account(100, 9, runs: [(8, 40)]),
+        ])
+        #expect(both.held == Tokens(940))
+        for key: UInt64 in [7, 7, 8, 99] { both.omit(key, true) }
+        #expect(both.held == Tokens(300) && both.fixed == .zero && both.alone == .zero)
+        #expect(!both.counts(7) && !both.counts(99) && both.run(8)?.tokens == 40)
+        both.add(account(0, 0, runs: [(7, 900)]))
+        #expect(both.held == Tokens(300))
+        both.omit(7, false)
+        #expect(both.held == Tokens(1_200) && both.counts(7))
+    }
+
+    @Test("a request that begins as another gateway's does needs room for its rest alone")
+    func claim() {
+        let (start, lease) = (Instant(nanoseconds: 5_000_000_000), Duration.seconds(2))
+        for isAlike in [true, false] {
+            var store = SharedEndpoint()
+            let there = account(500, 10, runs: [(7, 6_000)])
+            _ = store.exchange(
+                SharedEndpoint.Ask(there, slack: .zero, easy: .zero), of: GatewayID(raw: 1),
+                lease: lease, now: start)
+            var want = SharedEndpoint.Want(
+                PeakWalk.Sequence(held: Tokens(500), rest: Tokens(10)), limit: Tokens(8_000),
+                beside: Tokens(8_000))
+            want.runs = [
+                CommonRun(
+                    key: isAlike ? 7 : 8, tokens: 6_000, place: CommonRun.everybodys)
+            ]
+            let reply = store.exchange(
+                SharedEndpoint.Ask(EndpointAccount(), want: want, slack: .zero, easy: .zero),
+                of: GatewayID(raw: 2), lease: lease, now: start)
+            #expect(reply.isGranted == isAlike)
+            let reserved = store.reserved(now: start)
+            #expect(reserved <= Tokens(7_100))
+            // Who has it alone when the first one's lease is over keeps all of it.
+            let later = store.reserved(now: start + .seconds(1))
+            #expect(later == reserved)
+        }
+    }
+
+    /// Whether a claim is granted that goes beyond its first limit and is within its second one.
+    private func isGranted(
+        _ there: EndpointAccount, most: Int, slack: Int = 0, own: EndpointAccount
+    ) -> Bool {
+        let (start, lease) = (Instant(nanoseconds: 5_000_000_000), Duration.seconds(2))
+        var store = SharedEndpoint()
+        _ = store.exchange(
+            SharedEndpoint.Ask(there, slack: Tokens(slack), easy: Tokens(100_000)),
+            of: GatewayID(raw: 1), lease: lease, now: start)
+        var want = SharedEndpoint.Want(
+            PeakWalk.Sequence(held: Tokens(1_000), rest: Tokens(100)), limit: Tokens(8_500),
+            beside: Tokens(8_500))
+        want.longest = PeakWalk.Sequence(held: Tokens(1_000), rest: Tokens(200))
+        want.most = Tokens(most)
+        let reply = store.exchange(
+            SharedEndpoint.Ask(own, want: want, slack: .zero, easy: .zero),
+            of: GatewayID(raw: 2), lease: lease, now: start)
+        return reply.isGranted
+    }
+
+    @Test("beyond its limit a claim is granted where all bounds fit, and all tell them")
+    func bounds() {
+        var there = account(8_000, 100)
+        var own = EndpointAccount()
+        own.bounds = Cohorts()
+        #expect(!isGranted(there, most: 9_500, own: own), "it tells no bounds")
+        there.bounds = Cohorts()
+        there.bounds?.add(PeakWalk.Sequence(held: Tokens(8_000), rest: Tokens(100)))
+        #expect(isGranted(there, most: 9_500, own: own))
+        #expect(!isGranted(there, most: 0, own: own), "nobody asks for it")
+        #expect(!isGranted(there, most: 9_200, own: own), "they do not fit")
+        #expect(!isGranted(there, most: 9_500, slack: 1, own: own), "somebody may come unasked")
+        #expect(!isGranted(there, most: 9_500, own: EndpointAccount()), "it tells none itself")
+        there.runs = [CommonRun(key: 7, tokens: 300, place: 3)]
+        #expect(!isGranted(there, most: 9_500, own: own), "what it begins with counts too")
+    }
+}
+
 @Suite("Cohorts")
 struct CohortsTests {
     @Test(

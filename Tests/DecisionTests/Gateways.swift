@@ -3,6 +3,7 @@
 import Admission
 import Decision
 import Policy
+import Routing
 import Scheduling
 import Units
 
@@ -76,10 +77,12 @@ struct Gateways {
         return actions
     }
 
-    /// A request of so many tokens, all of which come. Its name and ticket.
+    /// A request of so many tokens, all of which come. Four fifths of its prompt are those of
+    /// others of its `group`. Its name and ticket.
     @discardableResult
     mutating func send(
-        _ gateway: Int, input: Int, output: Int = 1, tenant: Int = 0
+        _ gateway: Int, input: Int, output: Int = 1, tenant: Int = 0, group: Int? = nil,
+        isForced: Bool = true
     ) throws -> (request: RequestID, ticket: Ticket) {
         machines[gateway].wait(until: now)
         let id = machines[gateway].nextRequest()
@@ -87,7 +90,8 @@ struct Gateways {
         let request = RequestID(raw: id.raw << 8 | UInt64(gateway))
         let arrival = Arrival(
             tenant: TenantID(tenant), model: ModelID(1), trafficClass: ClassID(0),
-            input: Tokens(input), bound: Tokens(output), isForced: true)
+            input: Tokens(input), bound: Tokens(output), isForced: isForced,
+            prefix: group.map { Self.prefix($0, own: request.raw) } ?? PromptPrefix())
         guard
             case .reserve(request, let ticket, _)? = handle(
                 gateway, .arrived(request, arrival)
@@ -95,6 +99,14 @@ struct Gateways {
         else { throw Machine.Unexpected(actions: machines[gateway].actions) }
         handle(gateway, .budgeted(ticket, .reserved))
         return (request, ticket)
+    }
+
+    /// Ten blocks, of which the leading eight are the group's.
+    private static func prefix(_ group: Int, own: UInt64) -> PromptPrefix {
+        let blocks = (0..<10).map {
+            PrefixHash.mix(UInt64(group) &+ ($0 < 8 ? 0 : own &<< 8), UInt64($0))
+        }
+        return PromptPrefix(blocks: blocks, textBytes: 10 * 512)
     }
 
     mutating func end(_ gateway: Int, _ ticket: Ticket) {

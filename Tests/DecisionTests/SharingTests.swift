@@ -202,6 +202,83 @@ struct SharingTests {
         }
     }
 
+    @Test("what prompts of several gateways begin with is held once")
+    func common() throws {
+        var gateways = fleet(3, endpoints: 2, maxWait: .seconds(60))
+        var sent: [(gateway: Int, request: RequestID, ticket: Ticket)] = []
+        for round in 0..<9 {
+            let one = try gateways.send(round % 3, input: 2_000, group: 1)
+            sent.append((round % 3, one.request, one.ticket))
+            gateways.pass(.milliseconds(600))
+            gateways.handle(round % 3, .streamed(one.ticket, output: Tokens(1)))
+        }
+        // Until nobody has any slack.
+        gateways.pass(.seconds(5))
+        // Of 8,000 tokens 1,600 and nine times 400: without that, four at each of two endpoints.
+        #expect(sent.allSatisfy { gateways.isForwarded($0.request) })
+        let places = Set(gateways.forwarded.map(\.endpoint))
+        #expect(places.count == 1)
+        let home = try #require(places.first).index
+        #expect((Tokens(5_200)...Tokens(5_300)).contains(gateways.reserved(home)))
+        let view = gateways.machines[0].state(home)
+        #expect(view.peerTokens == Tokens(6 * 401), "its own are not counted once more")
+        // Whoever is left has it, and nothing stays behind.
+        for one in sent.prefix(8) { gateways.end(one.gateway, one.ticket) }
+        gateways.pass(.seconds(5))
+        #expect((Tokens(2_000)...Tokens(2_100)).contains(gateways.reserved(home)))
+        #expect(gateways.machines[0].state(home).peerTokens == Tokens(2_001))
+        gateways.end(sent[8].gateway, sent[8].ticket)
+        gateways.pass(.seconds(4))
+        #expect(gateways.reserved(home) == .zero)
+    }
+
+    @Test("a scrape shows outsiders too where several begin alike")
+    func commonScrapes() throws {
+        var gateways = fleet(2, endpoints: 2, maxWait: .seconds(60))
+        for gateway in 0..<2 {
+            let sent = try gateways.send(gateway, input: 2_000, group: 1)
+            gateways.pass(.milliseconds(600))
+            gateways.handle(gateway, .streamed(sent.ticket, output: Tokens(1)))
+        }
+        let home = try #require(gateways.forwarded.first).endpoint
+        #expect(gateways.forwarded.map(\.endpoint) == [home, home])
+        gateways.pass(.milliseconds(600))
+        for outsiders in [0, 2_000, 0] {
+            for _ in 0..<4 {
+                for gateway in 0..<2 {
+                    let reading = EngineReading(
+                        usedTokens: Tokens(2_402 + outsiders), capacityTokens: nil, running: 2,
+                        waiting: 0)
+                    gateways.handle(gateway, .probing(home))
+                    gateways.handle(gateway, .probed(home, reading))
+                }
+                gateways.pass(.milliseconds(700))
+            }
+            for machine in gateways.machines {
+                let others = machine.state(home.index).ledger.others
+                #expect(abs(others.count - outsiders) <= 60, "\(others) of \(outsiders)")
+            }
+        }
+    }
+
+    @Test("room that nobody can exceed is given by several too", arguments: [0, 0.1])
+    func bounded(slack: Double) throws {
+        var plan = Plan(kv: 10_000, maxWait: .seconds(60))
+        plan.classes[0].boundedSlack = slack
+        var gateways = Gateways(plan, count: 2)
+        gateways.pass(.milliseconds(300))
+        try gateways.send(0, input: 5_000, output: 1_000)
+        // Until nobody has any slack.
+        gateways.pass(.seconds(5))
+        // Together they hold 8,100 tokens at the most.
+        let second = try gateways.send(1, input: 3_000, output: 50)
+        gateways.pass(.milliseconds(600))
+        #expect(gateways.isForwarded(second.request) == (slack > 0))
+        let third = try gateways.send(0, input: 1_200)
+        gateways.pass(.milliseconds(600))
+        #expect(!gateways.isForwarded(third.request))
+    }
+
     @Test(
         "whatever happens, no more is reserved than the limit, all comes back, and all are served",
         arguments: 0..<24 as Range<UInt64>)
@@ -212,6 +289,7 @@ struct SharingTests {
         var gateways = Gateways(
             Plan(endpoints: 2, kv: 10_000, maxWait: .seconds(600)), count: count, seed: seed)
         gateways.losesEvery = [0, 4, 10][draw(3)]
+        let hasGroups = draw(2) == 0
         gateways.pass(.milliseconds(300))
         var open: [(gateway: Int, request: RequestID, ticket: Ticket)] = []
         for step in 0..<200 {
@@ -219,7 +297,8 @@ struct SharingTests {
             case 0, 1:
                 let gateway = draw(count)
                 let sent = try gateways.send(
-                    gateway, input: 1 + draw(1_500), output: 1 + draw(300), tenant: 0)
+                    gateway, input: 1 + draw(1_500), output: 1 + draw(300), tenant: 0,
+                    group: hasGroups ? draw(4) : nil)
                 open.append((gateway, sent.request, sent.ticket))
             case 2:
                 // Also one that waits may leave, and one whose claim is under way.

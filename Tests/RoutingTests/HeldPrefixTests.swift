@@ -94,4 +94,76 @@ struct HeldPrefixTests {
             #expect(held.count <= 60)
         }
     }
+
+    // MARK: runs
+
+    private func runs(
+        _ held: inout HeldPrefixes, _ prompts: [[UInt64]], cuts: PrefixCuts = PrefixCuts()
+    ) -> [HeldPrefixes.Run] {
+        var runs: [HeldPrefixes.Run] = []
+        held.beginRuns()
+        for prompt in prompts {
+            held.addRuns(prompt, known: prompt.count, on: here, cuts: cuts, into: &runs)
+        }
+        return runs.sorted { $0.key < $1.key }
+    }
+
+    @Test("runs end where prompts go on differently, and after blocks that are cuts")
+    func runEnds() {
+        var held = HeldPrefixes(limit: 100)
+        let prompts = [names(1, 5), names(1, 3) + names(2, 2)]
+        for (place, prompt) in prompts.enumerated() {
+            _ = held.join(
+                SlabKey(raw: UInt64(7 + place)), prompt, tokens: Tokens(10), of: Tokens(100),
+                on: here
+            ) { _ in }
+        }
+        let (first, second) = (SlabKey(raw: 7), SlabKey(raw: 8))
+        #expect(
+            runs(&held, prompts) == [
+                .init(key: 1_003, tokens: 30, holder: nil),
+                .init(key: 1_005, tokens: 20, holder: first),
+                .init(key: 2_002, tokens: 20, holder: second),
+            ])
+        var cuts = PrefixCuts()
+        #expect(cuts.insert(1_002) && !cuts.insert(1_002))
+        #expect(
+            runs(&held, prompts, cuts: cuts).map(\.key) == [1_002, 1_003, 1_005, 2_002])
+        held.leave(first, prompts[0], known: 5, on: here) { _ in }
+        #expect(
+            runs(&held, [prompts[1]]) == [.init(key: 2_002, tokens: 50, holder: second)])
+    }
+
+    @Test("runs are all that is held, each once", arguments: 0..<30)
+    func runSums(seed: Int) {
+        var random = SplitMix64(seed: UInt64(seed))
+        func draw(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
+        var held = HeldPrefixes(limit: 1_000)
+        var cuts = PrefixCuts()
+        var prompts: [[UInt64]] = []
+        for holder in 0..<(1 + draw(12)) {
+            let shared = names(draw(3), draw(9))
+            let prompt = shared + names(100 + holder, 1 + draw(5))
+            prompts.append(draw(4) == 0 ? (prompts.last ?? prompt) : prompt)
+            _ = held.join(
+                SlabKey(raw: UInt64(holder)), prompts[holder], tokens: Tokens(10),
+                of: Tokens(1_000), on: here
+            ) { _ in }
+            if draw(3) == 0 { cuts.insert(prompt[draw(prompt.count)]) }
+        }
+        let found = runs(&held, prompts, cuts: cuts)
+        #expect(found.reduce(0) { $0 + $1.tokens } == 10 * held.count)
+        #expect(Set(found.map(\.key)).count == found.count)
+        let alone = found.filter { $0.holder != nil }
+        for run in alone {
+            #expect(held.block(run.key, on: here)?.holders == 1)
+        }
+    }
+
+    @Test("a full table of cuts forgets others")
+    func cuts() {
+        var cuts = PrefixCuts()
+        for block in 1...20_000 { cuts.insert(UInt64(block)) }
+        #expect((1...20_000).count { cuts.contains(UInt64($0)) } == PrefixCuts.count)
+    }
 }

@@ -103,7 +103,8 @@ struct RedisStoreTests {
         server.start()
         server.command(
             "ACL", "SETUSER", "penstock", "on", ">secret", "~{test:*", "-@all", "+evalsha",
-            "+script|load", "+time", "+get", "+set", "+del", "+hmget", "+hset", "+pexpire",
+            "+script|load", "+time", "+get", "+set", "+del", "+hmget", "+hset", "+hgetall", "+hdel",
+            "+pexpire",
             "+zadd", "+zcount", "+zrem", "+zrangebyscore",
             "+zremrangebyscore", "+zscore")
         let shared = RedisShared(
@@ -114,6 +115,7 @@ struct RedisStoreTests {
         #expect(try loop.reserve(request)?.holder == .store)
         loop.settle(request, acme, .nothing)
         #expect(try loop.used(.tokensPerDay, of: acme) == 0)
+        #expect(try loop.overrides(nil) == .overrides([]))
         #expect(loop.store.counters.commandsRefused == 0)
     }
 

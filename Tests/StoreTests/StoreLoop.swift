@@ -143,6 +143,25 @@ final class StoreLoop {
         return standings
     }
 
+    /// All overrides, after a change where there is one.
+    func overrides(_ change: OverrideChange?) throws -> OverrideAnswer? {
+        lastRequest += 1
+        let request = RequestID(raw: lastRequest)
+        guard store.overrides(change, for: request, now: now) else { return nil }
+        var found: OverrideAnswer?
+        try run("the overrides come") {
+            for (place, answer) in answers.enumerated() {
+                if case .overrides(request, let overrides) = answer {
+                    found = overrides
+                    answers.remove(at: place)
+                    break
+                }
+            }
+            return found != nil
+        }
+        return found
+    }
+
     func used(_ kind: LimitKind, of tenant: TenantPolicy) throws -> Double? {
         try usage([tenant])?.first?[kind]?.used
     }
