@@ -12,6 +12,9 @@ public import Units
 /// a prompt token take is learnt from observed steps (`StepTimeFit`). Whoever comes while some is
 /// left is let in, however long: what it takes too much is owed, and the next waits for longer.
 /// A prompt whose first token is not to be seen is paid for in the same way.
+///
+/// Without a target the part of each second may come from a controller (`PrefillShare`); with one,
+/// the target gives it alone. Without either there is no budget.
 public struct PromptBudget: Sendable, Equatable {
     /// The share of the target that is aimed at: outputs are short, and means of few steps vary.
     static let aim = 0.9
@@ -23,8 +26,10 @@ public struct PromptBudget: Sendable, Equatable {
     /// Steps are looked at together for so long.
     private static let window = Duration.milliseconds(500)
 
-    /// Between two tokens; nil: there is no budget.
+    /// Between two tokens; nil: nothing is asked.
     public private(set) var target: Duration?
+    /// The part of each second without a target; nil: prompts have no bound.
+    public private(set) var share: PrefillShare?
     /// What steps take.
     public private(set) var fit: StepTimeFit
     /// Prompt tokens that come back in a second.
@@ -38,8 +43,9 @@ public struct PromptBudget: Sendable, Equatable {
     private var prompt = 0.0
 
     /// `perPrompt`: seconds that a prompt token takes, where it is known.
-    public init(target: Duration?, perPrompt: Double? = nil) {
+    public init(target: Duration?, share: PrefillShare? = nil, perPrompt: Double? = nil) {
         self.target = target
+        self.share = share
         fit = StepTimeFit(perPrompt: perPrompt)
         perSecond = 0
         level = 0
@@ -48,11 +54,24 @@ public struct PromptBudget: Sendable, Equatable {
     }
 
     /// The configuration has changed.
-    public mutating func configure(target: Duration?) {
-        guard target != self.target else { return }
+    public mutating func configure(target: Duration?, share new: PrefillShare? = nil) {
+        let hadShare = share != nil
+        if let new { share = share?.configured(like: new) ?? new } else { share = nil }
+        guard target != self.target || hadShare != (new != nil) else { return }
         self.target = target
         adjust(decoding: 0, resident: .zero)
         level = most
+    }
+
+    /// There is a budget.
+    public var isBounded: Bool { target != nil || share != nil }
+
+    /// The part of each second that prompts may have; nil without a bound.
+    public private(set) var part: Double?
+
+    /// An interval of the controller is over; `adjust` follows where the share has changed.
+    public mutating func move(_ growth: PrefillShare.Growth, isFull: Bool) -> Bool {
+        share?.move(growth, isFull: isFull) ?? false
     }
 
     /// The most that may be left.
@@ -65,14 +84,14 @@ public struct PromptBudget: Sendable, Equatable {
 
     /// Until a prompt may come.
     public func wait(_ now: Instant) -> Duration {
-        guard target != nil else { return .zero }
+        guard isBounded else { return .zero }
         let lacking = -left(now)
         return lacking <= 0 ? .zero : .seconds(min(lacking / max(perSecond, 1e-3), 1e6))
     }
 
     /// One may come now. `isIdle`: nobody is there whose steps it could make longer.
     public func takes(isIdle: Bool, now: Instant) -> Bool {
-        target == nil || isIdle || left(now) > 0
+        !isBounded || isIdle || left(now) > 0
     }
 
     /// From its admission to its first token, as far as its own length tells.
@@ -82,14 +101,14 @@ public struct PromptBudget: Sendable, Equatable {
 
     /// A prompt has been admitted, of which `uncached` tokens have to be prefilled.
     public mutating func admit(_ uncached: Tokens, now: Instant) {
-        guard target != nil else { return }
+        guard isBounded else { return }
         level = left(now) - Double(max(0, uncached.count))
         filledAt = now
     }
 
     /// It came back, and nothing of it was prefilled.
     public mutating func giveBack(_ uncached: Tokens, now: Instant) {
-        guard target != nil else { return }
+        guard isBounded else { return }
         level = min(left(now) + Double(max(0, uncached.count)), most)
         filledAt = now
     }
@@ -104,7 +123,7 @@ public struct PromptBudget: Sendable, Equatable {
     public mutating func observe(
         steps: Int, in time: Duration, decoding: Int, resident: Tokens, now: Instant
     ) -> Bool {
-        guard target != nil, steps > 0, time > .zero else { return false }
+        guard isBounded, steps > 0, time > .zero else { return false }
         tokens += Double(steps)
         seconds += time.seconds
         guard let from else {
@@ -133,14 +152,23 @@ public struct PromptBudget: Sendable, Equatable {
 
     /// So many sequences are there, or will be, and hold so much: the budget follows.
     public mutating func adjust(decoding: Int, resident: Tokens, now: Instant? = nil) {
-        guard let target else { return }
+        guard isBounded else {
+            part = nil
+            return
+        }
         if let now {
             level = left(now)
             filledAt = max(filledAt, now)
         }
-        let step = fit.decodeStep(decoding: decoding, resident: resident.count)
-        let share = max(1 - step / (Self.aim * target.seconds), Self.leastShare)
-        perSecond = min(share, 1) / max(fit.perPrompt, 1e-7)
+        let part = part(decoding: decoding, resident: resident)
+        self.part = part
+        perSecond = part / max(fit.perPrompt, 1e-7)
         level = min(level, most)
+    }
+
+    private func part(decoding: Int, resident: Tokens) -> Double {
+        guard let target else { return share?.now ?? 1 }
+        let step = fit.decodeStep(decoding: decoding, resident: resident.count)
+        return min(max(1 - step / (Self.aim * target.seconds), Self.leastShare), 1)
     }
 }

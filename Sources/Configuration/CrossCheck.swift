@@ -228,8 +228,20 @@ extension CrossCheck {
             }
             for model in unique(pool, "models") { resolveModel(model, pool) }
             checkPriority(pool)
+            checkPhases(pool)
         }
         checkGPUs(engines)
+    }
+
+    private mutating func checkPhases(_ pool: Section) {
+        guard let phases = pool.section("phases"), let start = phases.decimal("prefill_share"),
+            let least = phases.decimal("min_prefill_share"),
+            let most = phases.decimal("max_prefill_share"), !(least...max(least, most) ~= start)
+        else { return }
+        add(
+            "\(phases.path("prefill_share")): \(start.plain) is not between \(least.plain) "
+                + "(min_prefill_share) and \(most.plain) (max_prefill_share)",
+            at: phases.place("prefill_share"))
     }
 
     /// `engines`: where each stands in a pool.

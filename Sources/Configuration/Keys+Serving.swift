@@ -104,9 +104,27 @@ extension Keys {
             "pools[].ramp.over", .scalar(.duration(.zero ... .seconds(3_600))),
             .value(.duration(RampPolicy().over)), .reloadable,
             "Until it has all of its turn; `0s`: at once."),
+        Key(
+            "pools[].phases", .section, .absent, .reloadable,
+            "Where no class of the pool has `targets`: which part of each second prompts may take "
+                + "at an engine while others stream there, so that these keep a pace. It is moved "
+                + "every 250 ms: towards prompts while more wait for their turn, away from them "
+                + "while more wait for room or a cache is full to 0.85. Left out, prompts are not "
+                + "bounded; with targets, these tell it alone."),
+        phase("prefill_share", phases.share, "Where it begins, and goes back to."),
+        phase("min_prefill_share", phases.least, "The least; at most `prefill_share`."),
+        phase("max_prefill_share", phases.most, "The most; at least `prefill_share`."),
         .notYet("pools[].warmup", "Prompts sent to new engines."),
         .notYet("pools[].autoscale", "Desired replicas for an autoscaler."),
     ]
+
+    private static let phases = PhasePolicy()
+
+    private static func phase(_ name: String, _ standard: Double, _ meaning: String) -> Key {
+        Key(
+            "pools[].phases.\(name)", .scalar(.decimal(0.01...1, unit: "share")),
+            .value(.decimal(standard)), .reloadable, meaning)
+    }
 
     private static let share = ClassPolicy(id: ClassID(0), name: "", pool: PoolID(0))
 

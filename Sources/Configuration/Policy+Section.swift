@@ -61,6 +61,15 @@ extension RampPolicy {
     }
 }
 
+extension PhasePolicy {
+    init(_ section: Section) {
+        self.init(
+            share: checked(section.decimal("prefill_share")),
+            least: checked(section.decimal("min_prefill_share")),
+            most: checked(section.decimal("max_prefill_share")))
+    }
+}
+
 extension QueuePolicy {
     init(_ section: Section) {
         self.init()

@@ -132,7 +132,8 @@ extension PolicyBuilder {
                 kvTokens: capacity.tokens("kv_tokens"),
                 kvBytesPerToken: capacity.integer("kv_bytes_per_token"),
                 takesPriority: checked(section.boolean("priority_field")),
-                ramp: RampPolicy(checked(section.section("ramp"))))
+                ramp: RampPolicy(checked(section.section("ramp"))),
+                phases: section.section("phases").map { PhasePolicy($0) })
             return (place, pool)
         }
         return pools.table(present, before: previous?.pools ?? []) { pool in

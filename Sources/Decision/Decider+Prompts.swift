@@ -32,7 +32,7 @@ extension Decider {
         var left = 0.0
         var perSecond = 0.0
         for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
-            guard endpoints[id.index].prompts.target != nil else { return .zero }
+            guard endpoints[id.index].prompts.isBounded else { return .zero }
             least = min(least, endpoints[id.index].promptWait(now))
             left += endpoints[id.index].prompts.left(now)
             perSecond += endpoints[id.index].prompts.perSecond
@@ -47,7 +47,7 @@ extension Decider {
     func promptSpacing(_ entry: Entry) -> Duration? {
         var perSecond = 0.0
         for id in policy.pools[entry.pool.index].endpoints where gauges[id.index].isAvailable {
-            guard endpoints[id.index].prompts.target != nil else { return nil }
+            guard endpoints[id.index].prompts.isBounded else { return nil }
             perSecond += endpoints[id.index].prompts.perSecond
         }
         return perSecond > 0 ? .seconds(Double(entry.input.count) / perSecond) : nil

@@ -30,6 +30,8 @@ public struct Decider: Sendable {
     /// The requests at each endpoint, in no order.
     var seats: [[Ticket]] = []
     var pools: [PoolState] = []
+    /// When the shares of prompts move next; never where no pool has any.
+    var sharesDue = Instant.distantFuture
     /// Until when each has an endpoint that is new.
     var rampsUntil: [Instant] = []
     /// For each pool those that share GPUs with it, itself among them.
@@ -100,6 +102,7 @@ public struct Decider: Sendable {
     /// is to be done. `now` never runs backwards.
     public mutating func handle(_ event: Event, now: Instant, into actions: inout [Action]) {
         present = now
+        if now >= sharesDue { moveShares(now) }
         switch event {
         case .arrived(let request, let arrival):
             arrive(request, arrival, now: now, into: &actions)
@@ -387,5 +390,6 @@ public struct Decider: Sendable {
         order = classes.indices.sorted { (classes[$0].rank, $0) < (classes[$1].rank, $1) }
         meetNeighbours()
         growSharing()
+        planShares()
     }
 }

@@ -70,6 +70,7 @@ public struct EndpointState: Sendable {
         isRemoved = endpoint.removed
         prompts = PromptBudget(
             target: policy.betweenTokens(of: endpoint.pool),
+            share: Self.prefillShare(policy.pools[endpoint.pool.index]),
             perPrompt: policy.pools[endpoint.pool.index].prefillTokensPerSecond.map { 1 / $0 })
     }
 
@@ -87,7 +88,9 @@ public struct EndpointState: Sendable {
         health.configure(
             unhealthyAfter: policy.upstream.unhealthyAfter,
             healthyAfter: policy.upstream.healthyAfter)
-        prompts.configure(target: policy.betweenTokens(of: endpoint.pool))
+        prompts.configure(
+            target: policy.betweenTokens(of: endpoint.pool),
+            share: Self.prefillShare(policy.pools[endpoint.pool.index]))
         let ramp = policy.pools[endpoint.pool.index].ramp
         self.ramp.configure(from: ramp.from, over: ramp.over)
         if isRemoved, !endpoint.removed {
@@ -289,6 +292,9 @@ public struct EndpointState: Sendable {
 /// What is kept per pool: the row of refused clients that were told when to return, and what
 /// comes besides.
 struct PoolState: Sendable {
+    /// Prompt tokens that waited for their turn, and for room, when shares moved last.
+    var waitedForPrefill = 0
+    var waitedForDecode = 0
     var slots = ReturnSlots()
     var flow = ReturnFlow()
 }

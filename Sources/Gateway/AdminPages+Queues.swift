@@ -23,8 +23,24 @@ extension AdminPages {
                 write(trafficClass, queues[place], views[place], to: &json)
             }
             json.endArray()
+            prefillShares(to: &json)
             json.endObject()
         }
+    }
+
+    /// The part of each second that prompts may take at each engine; null without a bound.
+    private func prefillShares(to json: inout JSONWriter) {
+        let states = control.endpointStates()
+        json.key("prefill_shares")
+        json.beginArray()
+        for endpoint in policy.endpoints where !endpoint.removed {
+            json.beginObject()
+            json.member("endpoint", endpoint.authority)
+            json.member("pool", policy.pools[endpoint.pool.index].name)
+            json.number("prefill_share", states[endpoint.id.index].prefillPart)
+            json.endObject()
+        }
+        json.endArray()
     }
 
     private func write(

@@ -321,6 +321,7 @@ struct AdminPages {
         json.member("waiting", state.ledger.reading?.waiting)
         json.member("own_sequences", state.ledger.sequences)
         json.member("prefilling_tokens", state.ledger.prefilling.count)
+        json.number("prefill_share", state.prefillPart)
         json.key("time_per_output_token_ms")
         if let pace = state.pace { json.double(pace.seconds * 1e3) } else { json.null() }
         json.key("scrape_age_s")

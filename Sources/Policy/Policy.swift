@@ -109,13 +109,16 @@ public struct PoolPolicy: Sendable, Equatable {
     public var takesPriority: Bool
     /// How an engine begins that is new in it.
     public var ramp: RampPolicy
+    /// How prompts are bounded where no class of it has targets; nil: they are not.
+    public var phases: PhasePolicy?
     public var removed: Bool
 
     public init(
         id: PoolID, name: String, engine: EngineKind, endpoints: [EndpointID], models: [ModelID],
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
-        takesPriority: Bool = false, ramp: RampPolicy = RampPolicy(), removed: Bool = false
+        takesPriority: Bool = false, ramp: RampPolicy = RampPolicy(),
+        phases: PhasePolicy? = nil, removed: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -129,6 +132,7 @@ public struct PoolPolicy: Sendable, Equatable {
         self.kvBytesPerToken = kvBytesPerToken
         self.takesPriority = takesPriority
         self.ramp = ramp
+        self.phases = phases
         self.removed = removed
     }
 }

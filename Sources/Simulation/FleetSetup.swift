@@ -75,6 +75,8 @@ public struct FleetSetup: Sendable {
     public var losses: [FleetLoss] = []
     /// They come behind the others, in this order, which is that of time.
     public var joins: [FleetJoin] = []
+    /// How prompts are bounded without targets, and without a `policy`; nil: they are not.
+    public var phases: PhasePolicy?
     /// How engines begin that are new, without a `policy`.
     public var ramp = RampPolicy()
     /// What gateways take prompts for, as a multiple of what they are.
@@ -120,7 +122,7 @@ public struct FleetSetup: Sendable {
             pools: [
                 PoolPolicy(
                     id: pool, name: "simulated", engine: .vllm, endpoints: ids,
-                    models: [model.id], kvTokens: profile.kvTokens, ramp: ramp)
+                    models: [model.id], kvTokens: profile.kvTokens, ramp: ramp, phases: phases)
             ],
             endpoints: ids.map {
                 EndpointPolicy(

@@ -64,8 +64,9 @@ public final class RedisShared: Sendable {
                 use: settlement.use), wall: wall)
     }
 
+    /// Beside whole limits, as operators know them.
     func standingsAlone(of accounts: [BudgetAccount], wall: WallTime) -> [LimitsSnapshot] {
-        fallback.standings(of: accounts.map { BudgetAccount(share(of: $0)) }, wall: wall)
+        fallback.standings(of: accounts, wall: wall)
     }
 
     private func share(of account: BudgetAccount) -> LimitSet {

@@ -107,6 +107,12 @@ struct SimulateCommand: ParsableCommand {
         help: "What gateways take prompts for, as a multiple of what they are: 1.15.")
     var promptBias = 1.0
 
+    @Flag(name: .long, help: "Without --config: prompts are bounded by a controlled share.")
+    var phases = false
+
+    @Flag(name: .customLong("no-targets"), help: "Fixture E: gateways know of no targets.")
+    var noTargets = false
+
     @Flag(name: .customLong("no-learning"), help: "Estimates of prompts learn nothing.")
     var noLearning = false
 
@@ -225,6 +231,8 @@ struct SimulateCommand: ParsableCommand {
             var made = made
             if clamp { made.setup.clamp = ClampPolicy() }
             made.setup.promptBias = promptBias
+            if phases { made.setup.phases = PhasePolicy() }
+            if noTargets { made.setup.targets = nil }
             made.setup.learnsPrompts = !noLearning
             made.setup.givesBack = !noGiveBack
             let count = UInt64(seeds ?? usual)
