@@ -82,6 +82,11 @@ public struct PromptBudget: Sendable, Equatable {
         min(level + perSecond * max(0, (now - filledAt).seconds), most)
     }
 
+    /// Seconds until all of it is there again; zero where there is none.
+    public func untilFull(_ now: Instant) -> Double {
+        target == nil ? 0 : (most - left(now)) / max(perSecond, 1e-3)
+    }
+
     /// Until a prompt may come.
     public func wait(_ now: Instant) -> Duration {
         guard isBounded else { return .zero }

@@ -83,7 +83,8 @@ extension Decider {
 
     // MARK: choose and admit
 
-    /// The available endpoint with the least projected share on which the request fits. One where
+    /// The available endpoint with the least projected share on which the request fits, and the
+    /// least strain where a pace is wanted. One where
     /// it bounced is none, as long as the pool has another. A worker that has not heard of a new
     /// endpoint yet takes the configuration over with the action that names it.
     /// Those that are `held` for somebody else are none either.
@@ -134,9 +135,11 @@ extension Decider {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
                 endpoints[id.index].takesPrompt(now),
                 let whole = endpoints[id.index].load(claim, now: now), whole < bestLoad,
-                let load = ramped(whole, of: entry, at: id, now: now), load < bestLoad,
+                let share = ramped(whole, of: entry, at: id, now: now),
                 gpuTakes(entry, at: id, now: now)
             else { continue }
+            let load = share + endpoints[id.index].strain(now)
+            guard load < bestLoad else { continue }
             best = id
             bestLoad = load
         }

@@ -175,7 +175,7 @@ extension Decider {
         offer.fits = true
         let seen = ramped(load, of: entry, at: id, now: now)
         offer.load = seen ?? load
-        if offer.takesPrompt { offer.score = seen }
+        if offer.takesPrompt { offer.score = seen.map { $0 + endpoints[place].strain(now) } }
         return offer
     }
 

@@ -45,11 +45,14 @@ extension Control {
 
     /// PATCH and DELETE of a tenant.
     func changeOverride(_ server: HTTP1ServerConnection, _ name: String) {
-        guard let tenant = policy.tenants.first(where: { !$0.removed && $0.name == name }) else {
+        let tenant = policy.tenants.first { !$0.removed && $0.name == name }
+        // One that has left may have left an override behind.
+        let isKept = server.method == .delete && overrides.contains { $0.tenant == name }
+        guard tenant != nil || isKept else {
             return fail(server, 404, "there is no such tenant")
         }
         var change = OverrideChange(tenant: name, limits: nil, expiresIn: nil)
-        if server.method == .patch {
+        if let tenant, server.method == .patch {
             switch setup.override(unsafe Array(server.body)) {
             case .rejected(let mistakes): return rejected(server, mistakes)
             case .read(let limits, let expiresIn):

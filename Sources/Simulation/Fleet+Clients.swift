@@ -20,6 +20,7 @@ extension Fleet {
     /// A refused client comes back.
     mutating func visit(_ client: Int) {
         if outcomes[client].refusals == 1 { returned += 1 }
+        returns.append((now, outcomes[client].prompt + outcomes[client].output))
         waitingToBegin[outcomes[client].tenant] += 1
         enter(client)
     }

@@ -111,6 +111,7 @@ public struct Fleet {
     var wastedPrefill = 0
     var end = Instant(nanoseconds: 0)
     var returned = 0
+    var returns: [(at: Instant, tokens: Tokens)] = []
     var admittedAtFirstReturn = 0
 
     /// Runs the workload through the fleet, to the end of its last request.
@@ -190,7 +191,7 @@ public struct Fleet {
             engines: engines.map(\.counters), marked: marked, forwarded: forwarded,
             samples: samples,
             wastedPrefill: Tokens(wastedPrefill), end: end, returned: returned,
-            admittedAtFirstReturn: admittedAtFirstReturn,
+            admittedAtFirstReturn: admittedAtFirstReturn, returns: returns,
             blocksAreConserved: engines.indices.allSatisfy {
                 isLost[$0] || engines[$0].blocksAreConserved
             })

@@ -29,6 +29,9 @@ public enum FleetColumn: String, Sendable, CaseIterable {
     case lateRefusals = "late_refusals"
     /// Share of the refused clients that came back, and were let in then.
     case firstReturn = "admitted_at_first_return"
+    /// What came back in the fullest ten seconds, over what was finished in as many on average
+    /// while clients came back: tokens in and out.
+    case returnPeak = "returns_over_drain"
     /// Requests a second that met both targets.
     case goodput
     /// Share of all requests that met both targets.
@@ -85,8 +88,8 @@ public enum FleetColumn: String, Sendable, CaseIterable {
             .ttftBeforeJoin, .ttftAfterJoin:
             2
         case .tpotP50, .tpotP99, .makespan: 1
-        case .kvPeak, .kvMean, .firstReturn, .goodput, .loadSkew, .joinedHits, .joinSpike,
-            .joinedShare:
+        case .kvPeak, .kvMean, .firstReturn, .returnPeak, .goodput, .loadSkew, .joinedHits,
+            .joinSpike, .joinedShare:
             2
         case .joinedHitRatio, .poolHitRatio: 3
         case .shedRatio, .metTargets, .hitRatio, .wastedPrefill, .preemptionRatio, .shareError: 3

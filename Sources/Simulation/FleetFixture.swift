@@ -49,7 +49,11 @@ public enum FleetFixture: String, Sendable, CaseIterable {
                 .goodput,
             ]
         case .fairness: [.gap, .shareError, .tokens, .lightTTFT, .preemptions, .makespan]
-        case .order: [.ttftMean, .ttftP50, .ttftP99, .ttftMax, .shedRatio, .preemptions, .tokens]
+        case .order:
+            [
+                .ttftMean, .ttftP50, .ttftP99, .ttftMax, .shedRatio, .firstReturn, .returnPeak,
+                .preemptions, .tokens,
+            ]
         case .prefix: [.ttftP50, .ttftP90, .hitRatio, .loadSkew, .tpotP50, .shed, .preemptions]
         case .traces:
             [
@@ -182,7 +186,16 @@ extension FleetFixture {
 
 /// The loads of the fixture of order.
 enum OrderLoad: String, CaseIterable {
-    case near, burst, overload
+    case near, burst, overload, returns
+
+    /// How long a request may wait; those of `returns` come back when they were told to.
+    var maxWait: Duration {
+        switch self {
+        case .near, .burst: .seconds(300)
+        case .overload: .seconds(30)
+        case .returns: .seconds(5)
+        }
+    }
 
     /// Requests for so many endpoints. The rates are those at which first come, first served has
     /// the tail that the bars name for it.
@@ -190,7 +203,7 @@ enum OrderLoad: String, CaseIterable {
         switch self {
         case .near:
             .heavyTailed(rate: 2.95 * endpoints, seconds: 600, bursts: [], seed: seed)
-        case .burst:
+        case .burst, .returns:
             .heavyTailed(rate: 1.6 * endpoints, seconds: 600, bursts: [100, 300], seed: seed)
         case .overload:
             .heavyTailed(rate: 7.4 * endpoints, seconds: 200, bursts: [], seed: seed)
@@ -208,7 +221,8 @@ extension FleetFixture {
                     setup.gateways = gateways
                     setup.scrapeInterval = scrape
                     setup.rule = rule
-                    setup.maxWait = load == .overload ? .seconds(30) : .seconds(300)
+                    setup.maxWait = load.maxWait
+                    if load == .returns { setup.patience = .obeys(returns: 100) }
                     setup.sampling = .seconds(1)
                     let scale = Double(setup.endpoints)
                     var made = FixtureCase([("load", load.rawValue)], setup) {
@@ -226,6 +240,7 @@ extension FleetFixture {
         switch load {
         case .near: [.atMost(.ttftP99, 10)]
         case .burst: []
+        case .returns: [.atLeast(.firstReturn, 0.8), .atMost(.returnPeak, 1.3), .atMost(.shed, 0)]
         case .overload: [.atMost(.shedRatio, 0.28), .atMost(.ttftMean, 7)]
         }
     }

@@ -77,6 +77,8 @@ public struct FleetResult: Sendable {
     /// Refused clients that came back, and of these those let in at their first return.
     public let returned: Int
     public let admittedAtFirstReturn: Int
+    /// The returns of refused clients in their order: when, and tokens in and out.
+    public let returns: [(at: Instant, tokens: Tokens)]
     /// Whether all engines that were left had all their blocks back.
     public let blocksAreConserved: Bool
 }

@@ -92,6 +92,7 @@ public struct FleetReport: Sendable, Equatable {
         self[.firstReturn] =
             result.returned > 0
             ? Double(result.admittedAtFirstReturn) / Double(result.returned) : .nan
+        self[.returnPeak] = result.returnPeak
         self[.goodput] = Double(good) / span
         self[.metTargets] = Double(good) / count
         self[.goodTokens] = Double(goodTokens) / span
@@ -141,5 +142,31 @@ extension FleetOutcome {
     var perToken: Double? {
         guard let firstToken, output.count > 1 else { return nil }
         return (end - firstToken).seconds / Double(output.count - 1)
+    }
+}
+
+extension FleetResult {
+    /// See `FleetColumn.returnPeak`; not a number where nobody came back or nothing was finished.
+    fileprivate var returnPeak: Double {
+        guard let first = returns.first?.at, let last = returns.last?.at else { return .nan }
+        let window = 10.0
+        var (peak, sum, oldest) = (0, 0, 0)
+        for back in returns {
+            sum += back.tokens.count
+            while (back.at - returns[oldest].at).seconds >= window {
+                sum -= returns[oldest].tokens.count
+                oldest += 1
+            }
+            peak = max(peak, sum)
+        }
+        let until = max(last, first + .seconds(window))
+        let finished = outcomes.reduce(0) { sum, outcome in
+            guard outcome.fate == .done, outcome.end >= first, outcome.end <= until else {
+                return sum
+            }
+            return sum + outcome.prompt.count + outcome.output.count
+        }
+        let drain = Double(finished) / (until - first).seconds
+        return drain > 0 ? Double(peak) / window / drain : .nan
     }
 }

@@ -61,6 +61,16 @@ public struct Trace: Sendable, Equatable {
         meanRate > 0 && rate > 0 ? stretched(by: meanRate / rate) : self
     }
 
+    /// What arrives from `start` on and before `end`, with times counted from `start`.
+    public func window(from start: Duration, to end: Duration) -> Trace {
+        var window = self
+        window.requests.removeAll { $0.arrival < start || $0.arrival >= end }
+        for place in window.requests.indices {
+            window.requests[place].arrival = window.requests[place].arrival - start
+        }
+        return window
+    }
+
     /// The first `count` requests.
     public func first(_ count: Int) -> Trace { Trace(requests: Array(requests.prefix(count))) }
 }

@@ -62,7 +62,7 @@ struct SimulateCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: "Fixture C: near, burst or overload. A trace: the share of the fleet's capacity.")
+        help: "Fixture C: near, burst, overload or returns. A trace: the share of the capacity.")
     var load: [String] = []
 
     @Option(
@@ -86,6 +86,12 @@ struct SimulateCommand: ParsableCommand {
         name: .customLong("lose-store"),
         help: "A what-if: @30s loses the store that the gateways share, for good.")
     var loseStore: SimulatedMoment?
+
+    @Option(name: .long, help: "Of traces, only what arrives from then on: 20m.")
+    var from: SimulatedSpan?
+
+    @Option(name: .long, help: "Of traces, only what arrives before then.")
+    var to: SimulatedSpan?
 
     @Option(name: .long, help: "Only the first requests of the trace, or so many made ones.")
     var requests: Int?
@@ -154,6 +160,12 @@ struct SimulateCommand: ParsableCommand {
                 "--rule \(rule): there is none of that name; there are "
                     + FleetRule.names.joined(separator: ", "))
         }
+        guard trace != nil || fixture?.uppercased() == FleetFixture.traces.rawValue
+            || from == nil && to == nil
+        else { throw ValidationError("--from and --to go with --trace and with --fixture E") }
+        if let to, to.span <= from?.span ?? .zero {
+            throw ValidationError("--to is not after --from")
+        }
         guard !printTrace || fixture?.uppercased() == FleetFixture.kv.rawValue else {
             throw ValidationError("--print-trace goes with --fixture A")
         }
@@ -165,12 +177,11 @@ struct SimulateCommand: ParsableCommand {
             throw ValidationError("--fixture \(name): there are A, B, C, D and E")
         }
         guard config == nil, scale.isEmpty, lose.isEmpty, join.isEmpty, loseGateways.isEmpty,
-            loseStore == nil, requests == nil
+            loseStore == nil, requests == nil, maxWait == nil, !obeyRetryAfter, slo == nil
         else {
             throw ValidationError(
-                "--config, --scale, --lose, --join, --lose-gateways, --lose-store and --requests "
-                    + "go with "
-                    + "--trace or --rate")
+                "--config, --scale, --lose, --join, --lose-gateways, --lose-store, --requests, "
+                    + "--max-wait, --slo and --obey-retry-after go with --trace or --rate")
         }
         let named = variants + (fixture == .order ? load : [])
         for variant in named where !(fixture.variants ?? []).contains(variant) {
@@ -255,9 +266,20 @@ struct SimulateCommand: ParsableCommand {
         for name in FixtureTrace.allCases
         where choice.variants?.contains(name.rawValue) ?? true {
             let path = "\(traces)/\(name.rawValue).csv.gz"
-            found[name] = try SimulatedTrace.read(path, limit: nil)
+            found[name] = try window(SimulatedTrace.read(path, limit: nil), of: path)
         }
         return fixture.cases(choice, traces: found)
+    }
+
+    /// What `--from` and `--to` leave of a trace, which must be something.
+    func window(_ trace: Trace, of path: String) throws -> Trace {
+        guard from != nil || to != nil else { return trace }
+        let window = trace.window(
+            from: from?.span ?? .zero, to: to?.span ?? trace.span + .seconds(1))
+        guard !window.requests.isEmpty else {
+            throw Failure.input(["\(path): no request arrives between --from and --to"])
+        }
+        return window
     }
 
     /// `--load` as shares of capacity.

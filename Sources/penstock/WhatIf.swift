@@ -67,8 +67,11 @@ struct WhatIf {
 
     /// One for each rule, number of gateways, scrape interval and load.
     func cases() throws -> [FixtureCase] {
-        let base = try command.trace.map {
-            try SimulatedTrace.read($0, limit: command.requests)
+        let base = try command.trace.map { path in
+            let isWindow = command.from != nil || command.to != nil
+            let all = try SimulatedTrace.read(path, limit: isWindow ? nil : command.requests)
+            let window = try command.window(all, of: path)
+            return command.requests.map(window.first) ?? window
         }
         if let base, base.requests.isEmpty {
             throw Failure.input(["\(command.trace ?? ""): it has no requests"])

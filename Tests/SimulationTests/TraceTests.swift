@@ -120,6 +120,14 @@ private func fault(_ text: String, _ limits: TraceLimits = TraceLimits()) -> Tra
         }
     }
 
+    @Test func aWindowBeginsAtItsStartAndLeavesItsEndOut() throws {
+        let trace = try read("t_ms,in,out\n0,1,1\n1000,2,1\n1500,3,1\n2000,4,1\n")
+        let window = trace.window(from: .seconds(1), to: .seconds(2))
+        #expect(window.requests.map(\.prompt.count) == [2, 3])
+        #expect(window.requests.map(\.arrival) == [.zero, .milliseconds(500)])
+        #expect(trace.window(from: .seconds(3), to: .seconds(4)).requests.isEmpty)
+    }
+
     @Test func stretchingScalesTheTimes() throws {
         let trace = try read("t_ms,in,out\n0,1,1\n100,2,2\n400,3,3\n")
         #expect(trace.meanRate == 7.5)

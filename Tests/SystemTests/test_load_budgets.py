@@ -12,7 +12,7 @@ from waiting import eventually
 
 REQUESTS = 10_000
 CLIENTS = 16
-# What a request uses, as the engine reports it: at a price of 1 for a million tokens, 15 millionths.
+# What a request uses, as the engine reports it; at 1 for a million tokens, 15 millionths.
 USED = 15
 
 

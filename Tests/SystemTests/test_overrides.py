@@ -122,6 +122,23 @@ def test_overrides_outlive_reloads_and_restarts(start, engine, tmp_path):
     assert limit_of(gateway) == 50
 
 
+def test_the_override_of_a_tenant_that_left_can_be_revoked(start, engine):
+    configuration = settings(engine, limits={"requests_per_minute": 100})
+    gateway = start(configuration)
+    beta = "/admin/tenants/beta"
+    assert change(gateway, {"limits": {"requests_per_minute": 5}}, path=beta).status == 200
+    left = configuration["tenants"].pop()
+    gateway.write(configuration)
+    assert gateway.admin("/admin/reload", "POST").status == 200
+    assert change(gateway, {"limits": {"requests_per_minute": 6}}, path=beta).status == 404
+    assert change(gateway, None, "DELETE", path=beta).status == 200
+    assert change(gateway, None, "DELETE", path=beta).status == 404
+    configuration["tenants"].append(left)
+    gateway.write(configuration)
+    assert gateway.admin("/admin/reload", "POST").status == 200
+    assert gateway.tenant("beta")["override"] is None
+
+
 def test_all_gateways_see_it_within_two_seconds(redis, start, engine):
     redis.start()
     configuration = on(redis, engine, requests_per_minute=100)

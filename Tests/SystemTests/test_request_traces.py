@@ -105,7 +105,8 @@ def test_an_admitted_request(launch, engine):
     assert (day["limit"], day["used"], day["fits"]) == (1_000_000, 45, True)
     assert day["requested"] == estimate["input"] + 50
     minute = limit_of(found, "requests_per_minute")
-    assert minute["requested"] == 1 and 0 < minute["used"] <= 1
+    # What the first one took has come back within a tenth of a second.
+    assert minute["requested"] == 1 and 0 <= minute["used"] <= 1
     assert limit_of(found, "concurrent_requests")["used"] == 0
     assert found["budget_from"] == "store"
     assert found["queue"]["waited"] is False and found["queue"]["waited_s"] == 0

@@ -85,6 +85,13 @@ def test_fixture_c(document, load):
     assert run["load"] == load
 
 
+def test_clients_that_come_back_when_they_are_told_find_room(document):
+    [run] = document("--fixture", "C", "--load", "returns", "--rule", "penstock", *ONE)["runs"]
+    assert run["refusals"] > 10 and run["shed"] == 0
+    assert run["admitted_at_first_return"] >= 0.8
+    assert run["returns_over_drain"] <= 1.3
+
+
 def test_fixture_d(document):
     rules = ["--rule", "penstock", "--rule", "round_robin"]
     found = document("--fixture", "D", "--variant", 6, "--variant", 10, *rules, *ONE)
@@ -114,6 +121,15 @@ def test_a_trace(document):
     assert run["load"] == 1.2 and run["requests"] == 2_000
     # Told what to aim at, the gateway aims at it.
     assert run["met_slo"] > plain["met_slo"] + 0.2
+
+
+def test_a_window_of_a_trace(document):
+    arguments = ["--trace", TRACE, "--endpoints", 4]
+    [run] = document(*arguments)["runs"]
+    parts = [document(*arguments, *window)["runs"][0]
+             for window in (("--to", "1m"), ("--from", "1m"))]  # fmt: skip
+    assert all(part["requests"] > 0 for part in parts)
+    assert sum(part["requests"] for part in parts) == run["requests"]
 
 
 def test_without_a_choice_the_whole_table_is_run(document):
