@@ -131,6 +131,26 @@ public final class LimitSet: Sendable {
         self.init(root: maker.root, accounts: maker.accounts, limits: maker.limits)
     }
 
+    /// What one of so many replicas may grant where none knows of the others: whole numbers that
+    /// together are no more than the limit, but one at least, since a part that never allows
+    /// anything would be an outage of its own.
+    public func share(of replicas: Int) -> LimitSet {
+        let parts = Double(max(1, replicas))
+        return LimitSet(
+            root: root, accounts: accounts,
+            limits: limits.map { limit in
+                PlannedLimit(
+                    scope: limit.scope, kind: limit.kind, account: limit.account,
+                    code: limit.code, amount: max(1, (limit.amount / parts).rounded(.down)),
+                    capacity: max(1, (limit.capacity / parts).rounded(.down)), form: limit.form)
+            })
+    }
+
+    /// Whether there is a moment at which all of them have room for it.
+    public func canHold(_ demand: Demand) -> Bool {
+        limits.allSatisfy { demand.counted($0.kind.quantity) <= $0.capacity }
+    }
+
     /// What a model's or a key's limits are told apart by, where several stand in one set.
     public func path(of limit: PlannedLimit) -> String { accounts[limit.account].path }
 

@@ -37,6 +37,10 @@ extension Control {
         if loop.now >= sharingAt {
             sharingAt = loop.now + SharingPolicy.beat
             decide(.sharingDue)
+            // What was heard last holds while the store is away.
+            if let status = sharingStatus(), status.store == .there {
+                shared.redis?.noteReplicas(status.peers + 1)
+            }
         }
         // Each answer brings one exchange at most.
         for _ in 0..<8 {

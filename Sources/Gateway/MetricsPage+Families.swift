@@ -4,6 +4,7 @@ import Admission
 import Decision
 import Dialects
 import Policy
+import Store
 import Synchronization
 import Telemetry
 import Units
@@ -133,6 +134,14 @@ extension MetricsPage {
         page.family(
             "penstock_budget_store_up", .gauge, help: "1 while the budget store answers.")
         page.sample(control.shared.storeIsUp ? 1 : 0)
+        page.family(
+            "penstock_budget_settlements_waiting", .gauge,
+            help: "Settlements that the budget store has not taken yet.")
+        page.sample(control.shared.redis?.settlementsWaiting ?? 0)
+        page.family(
+            "penstock_budget_settlements_lost_total", .counter,
+            help: "Settlements that were given up because too many waited.")
+        page.sample(control.shared.redis?.settlementsLost ?? 0)
         page.family(
             "penstock_config_reloads_total", .counter, help: "Reloads of the configuration.")
         page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "succeeded")]))

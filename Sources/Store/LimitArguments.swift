@@ -5,7 +5,8 @@ import Policy
 
 /// Limits as the script reads them: how many accounts, and six words for each limit.
 enum LimitArguments {
-    static func words(_ set: LimitSet) -> [String] {
+    /// `isBounded`: a request that does not fit is refused.
+    static func words(_ set: LimitSet, isBounded: Bool = true) -> [String] {
         var words = [set.accounts.count.description]
         for limit in set.limits {
             words.append((limit.account + 1).description)
@@ -13,7 +14,7 @@ enum LimitArguments {
             words.append((limit.kind.quantity.rawValue + 1).description)
             words.append(window(limit.form))
             words.append(number(limit.amount))
-            words.append(number(limit.capacity))
+            words.append(isBounded ? number(limit.capacity) : "1e300")
         }
         return words
     }

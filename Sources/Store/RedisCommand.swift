@@ -9,6 +9,8 @@ enum ScriptRun {
     /// A `reserve` whose request has ended: a settlement follows it, and nobody wants the answer.
     case abandoned(ReserveRequest)
     case settle(Settlement)
+    /// What was used while the store was away: reserves nothing, so that a settlement can follow.
+    case late(Settlement)
     case renew(Lease)
     /// One tenant of the usage read that is at its turn.
     case usage(BudgetAccount)
@@ -30,6 +32,12 @@ enum ScriptRun {
                 reservation: request.reservation, demand: request.order.demand,
                 last: String(request.order.serviceTime.nanoseconds / 1_000))
         case .settle(let settlement): settlement.call
+        case .late(let settlement):
+            // It takes no place among concurrent requests: its lease is over with the call, and
+            // what lapsed is charged by its settlement.
+            RedisCommandWriter.Call(
+                operation: "reserve", account: settlement.account.withoutBound,
+                reservation: settlement.reservation, lease: .microseconds(1))
         case .renew(let lease):
             RedisCommandWriter.Call(
                 operation: "renew", account: lease.account, reservation: lease.reservation)

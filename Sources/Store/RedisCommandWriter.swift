@@ -26,6 +26,8 @@ struct RedisCommandWriter {
         var demand = Demand.nothing
         /// Service time in microseconds, or `used` or `nothing`.
         var last = "0"
+        /// In place of the one that all have.
+        var lease: Duration?
         /// All of it, of a run about overrides.
         var overrides: OverrideRun?
     }
@@ -52,7 +54,7 @@ struct RedisCommandWriter {
         for account in limits.accounts { key(limits.root, "open:", account.path, &output) }
         bulk(call.operation, &output)
         if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
-        bulk(Double(terms.lease.nanoseconds / 1_000), &output)
+        bulk(Double((call.lease ?? terms.lease).nanoseconds / 1_000), &output)
         bulk(Double(Budgets.kept.nanoseconds / 1_000), &output)
         bulk(call.demand.input, &output)
         bulk(call.demand.output, &output)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Budget
 public import EventLoop
 public import Policy
 import Synchronization
@@ -13,12 +14,63 @@ public final class RedisShared: Sendable {
     /// outage still counts in the next, as far as it has not drained.
     public let fallback = MemoryStore()
     let addresses: RedisAddresses
+    /// Settlements of all workers that Redis has not taken yet, and those that were given up.
+    private let waiting = Atomic<Int>(0)
+    private let givenUp = Atomic<Int>(0)
     private let gate = Mutex(AttemptGate())
+    private let shares = Mutex(BudgetShares())
 
     /// `resolver` may be left out when no address is a host name.
     public init(policy: RedisStorePolicy, resolver: Resolver? = nil) {
         self.policy = policy
         addresses = RedisAddresses(policy.addresses, resolver: resolver)
+    }
+
+    /// How many replicas there were when they were heard of last, this one included: while Redis is
+    /// away each grants one part in as many of every budget.
+    public func noteReplicas(_ count: Int) { shares.withLock { $0.note(max(1, count)) } }
+
+    /// Settlements that wait for Redis, of all workers.
+    public var settlementsWaiting: Int { waiting.load(ordering: .relaxed) }
+    /// Settlements that were given up because too many waited: a replica of many that was alone for
+    /// long.
+    public var settlementsLost: Int { givenUp.load(ordering: .relaxed) }
+
+    func note(waiting more: Int, lost: Int) {
+        if more != 0 { waiting.add(more, ordering: .relaxed) }
+        if lost != 0 { givenUp.add(lost, ordering: .relaxed) }
+    }
+
+    func reserveAlone(_ request: ReserveRequest, wall: WallTime) -> ReserveAnswer {
+        let share = share(of: request.account)
+        let order = BudgetOrder(
+            id: request.reservation, limits: share, demand: request.order.demand,
+            serviceTime: request.order.serviceTime)
+        let outcome = fallback.reserve(order, wall: wall)
+        // Too large for a part may be right for the whole.
+        if case .neverFits = outcome, share !== request.account.limits,
+            request.account.limits.canHold(request.order.demand)
+        {
+            return .unavailable(retryAfter: .seconds(1))
+        }
+        return ReserveAnswer(outcome, holder: .replica)
+    }
+
+    func settleAlone(_ settlement: Settlement, wall: WallTime) {
+        let share = BudgetAccount(share(of: settlement.account))
+        fallback.settle(
+            Settlement(
+                reservation: settlement.reservation, account: share, holder: .replica,
+                use: settlement.use), wall: wall)
+    }
+
+    /// Beside whole limits, as operators know them.
+    func standingsAlone(of accounts: [BudgetAccount], wall: WallTime) -> [LimitsSnapshot] {
+        fallback.standings(of: accounts, wall: wall)
+    }
+
+    private func share(of account: BudgetAccount) -> LimitSet {
+        shares.withLock { $0.share(of: account) }
     }
 
     /// Whether the files of `tls` are what they should be; reads them.
@@ -29,4 +81,29 @@ public final class RedisShared: Sendable {
     func attempt(now: Instant) -> AttemptGate.Answer { gate.withLock { $0.attempt(now: now) } }
     func succeeded() { gate.withLock { $0.succeeded() } }
     func failed() { gate.withLock { $0.failed() } }
+}
+
+/// This replica's parts of budgets, made when they are first needed.
+private struct BudgetShares {
+    /// Accounts whose parts are remembered; the next one makes them anew.
+    private static let most = 65_536
+
+    private var replicas = 1
+    /// With the account, so that its identity is not another's meanwhile.
+    private var made: [ObjectIdentifier: (account: BudgetAccount, share: LimitSet)] = [:]
+
+    mutating func note(_ count: Int) {
+        guard count != replicas else { return }
+        replicas = count
+        made.removeAll()
+    }
+
+    mutating func share(of account: BudgetAccount) -> LimitSet {
+        guard replicas > 1 else { return account.limits }
+        if let known = made[ObjectIdentifier(account)] { return known.share }
+        if made.count >= Self.most { made.removeAll() }
+        let share = account.limits.share(of: replicas)
+        made[ObjectIdentifier(account)] = (account, share)
+        return share
+    }
 }

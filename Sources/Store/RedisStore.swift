@@ -35,6 +35,10 @@ public final class RedisStore {
     /// Reservations that wait for their turn, or for the very first connection.
     private var waiting: Deque<Waiting> = []
     private var settlements = SettlementQueue(limit: RedisStore.mostSettlements)
+    /// What was used while the store was away, and it does not know yet.
+    private var late = SettlementQueue(limit: RedisStore.mostSettlements)
+    /// Of settlements, as all workers' sums have it.
+    private var told = (waiting: 0, lost: 0)
     private var renewals: RenewalQueue
     private var reads = UsageReads()
     private var answers: [StoreAnswer] = []
@@ -62,12 +66,12 @@ public final class RedisStore {
     public var counters: StoreCounters {
         var counters = counted
         counters.attempts = link.attempts
-        counters.settlementsLost = settlements.lost
+        counters.settlementsLost = settlements.lost + late.lost
         return counters
     }
 
     /// Settlements that have not been sent.
-    public var settlementsWaiting: Int { settlements.count }
+    public var settlementsWaiting: Int { settlements.count + late.count }
 
     /// When `tick` wants to be called at the latest.
     public var nextDeadline: Instant? {
@@ -99,6 +103,10 @@ public final class RedisStore {
     public func flush(now: Instant, wall: WallTime) {
         link.flush(now: now)
         handleEvents(now: now, wall: wall)
+        let present = (waiting: settlementsWaiting, lost: settlements.lost + late.lost)
+        shared.note(
+            waiting: present.waiting - told.waiting, lost: present.lost - told.lost)
+        told = present
     }
 }
 
@@ -122,8 +130,10 @@ extension RedisStore: BudgetStoring {
 
     public func settle(_ settlement: Settlement, now: Instant, wall: WallTime) {
         switch settlement.holder {
-        case .nobody: break
-        case .replica: shared.fallback.settle(settlement, wall: wall)
+        case .nobody: keep(settlement, now: now)
+        case .replica:
+            shared.settleAlone(settlement, wall: wall)
+            keep(settlement, now: now)
         case .store:
             renewals.remove(settlement.reservation)
             settlements.append(settlement)
@@ -143,7 +153,7 @@ extension RedisStore: BudgetStoring {
         if accounts.isEmpty { return .usage([], .store) }
         guard link.isUp, !reads.isFull else {
             guard shared.policy.onFailure == .local, !link.isUp else { return .unavailable }
-            return .usage(shared.fallback.standings(of: accounts, wall: wall), .replica)
+            return .usage(shared.standingsAlone(of: accounts, wall: wall), .replica)
         }
         reads.add(request, accounts)
         pump(now: now)
@@ -201,6 +211,7 @@ extension RedisStore {
         }
         for task in tasks.reversed() {
             if case .settle(let settlement) = task { settlements.putBack(settlement) }
+            if case .late(let settlement) = task { late.putBack(settlement) }
         }
         while let first = waiting.popFirst() { answerWithoutStore(first.request, wall: wall) }
         answers.append(contentsOf: reads.giveUp())
@@ -213,6 +224,7 @@ extension RedisStore {
             answerWithoutStore(request, wall: wall)
             settlements.append(Settlement(cancelling: request))
         case .settle(let settlement): settlements.putBack(settlement)
+        case .late(let settlement): late.putBack(settlement)
         case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
         case .usage(let account): takeStanding(nil, of: account)
         case .abandoned, .renew, .probe, .exchange, .ledger: break
@@ -226,6 +238,9 @@ extension RedisStore {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
         case .usage(let account):
             if case .usage(let standing) = reply { takeStanding(standing, of: account) }
+        case .late(let settlement):
+            // Where it was settled before, the answer to that was lost.
+            if case .reserved = reply { settlements.append(settlement) }
         case .overrides(let run):
             guard case .text(let text) = reply else { return }
             answers.append(
@@ -265,7 +280,7 @@ extension RedisStore {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
         case .usage(let account): takeStanding(nil, of: account)
         case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
-        case .abandoned, .settle, .renew, .probe, .exchange, .ledger: break
+        case .abandoned, .settle, .late, .renew, .probe, .exchange, .ledger: break
         }
     }
 
@@ -282,6 +297,10 @@ extension RedisStore {
                 link.send(.settle(settlement), now: now)
                 hasMore = true
             }
+            if let settlement = late.next() {
+                link.send(.late(settlement), now: now)
+                hasMore = true
+            }
             if let lease = renewals.next(now: now) {
                 link.send(.renew(lease), now: now)
                 hasMore = true
@@ -291,6 +310,13 @@ extension RedisStore {
                 hasMore = true
             }
         }
+    }
+
+    /// Keeps what was used without the store, until it is there.
+    private func keep(_ settlement: Settlement, now: Instant) {
+        guard case .used = settlement.use, !settlement.account.limits.limits.isEmpty else { return }
+        late.append(settlement.late)
+        pump(now: now)
     }
 
     private func settleOutstanding(_ settlement: Settlement, now: Instant, wall: WallTime) {
@@ -321,7 +347,7 @@ extension RedisStore {
         counted.decidedWithoutStore += 1
         return switch shared.policy.onFailure {
         case .local:
-            ReserveAnswer(shared.fallback.reserve(request.order, wall: wall), holder: .replica)
+            shared.reserveAlone(request, wall: wall)
         case .open: .reserved(.unlimited, .nobody)
         case .closed: .unavailable(retryAfter: .seconds(1))
         }

@@ -13,11 +13,19 @@ public final class BudgetAccount: Sendable {
     /// How many they are.
     let argumentCount: Int
 
-    public init(_ limits: LimitSet) {
+    public convenience init(_ limits: LimitSet) {
+        self.init(limits, LimitArguments.words(limits))
+    }
+
+    private init(_ limits: LimitSet, _ words: [String]) {
         self.limits = limits
-        let words = LimitArguments.words(limits)
         arguments = LimitArguments.bulks(words)
         argumentCount = words.count
+    }
+
+    /// The same without a bound: what was used already is charged whatever there is.
+    var withoutBound: BudgetAccount {
+        BudgetAccount(limits, LimitArguments.words(limits, isBounded: false))
     }
 
     /// Nothing is limited.
@@ -69,6 +77,15 @@ public struct Settlement: Sendable {
         self.init(
             reservation: request.reservation, account: request.account, holder: .store,
             use: .nothing)
+    }
+
+    /// What was used without the store, as the store will be told of it: under a name of its own,
+    /// since the request's may have been cancelled there.
+    var late: Settlement {
+        Settlement(
+            reservation: ReservationID(
+                nonce: reservation.nonce ^ 0x6C61_7465_0000_0000, number: reservation.number),
+            account: account, holder: .store, use: use)
     }
 
     /// The same, now that its holder is known.

@@ -52,7 +52,9 @@ public enum ScriptReply: Sendable, Equatable {
         }
         switch (task, reply) {
         case (.reserve, .reserved), (.reserve, .refused), (.reserve, .neverFits),
-            (.reserve, .settledBefore), (.abandoned, _), (.settle, .done), (.settle, .unknown),
+            (.reserve, .settledBefore),
+            (.late, .reserved), (.late, .settledBefore), (.abandoned, _), (.settle, .done),
+            (.settle, .unknown),
             (.renew, .done), (.renew, .unknown), (.usage, .usage):
             self = reply
         default: return nil

@@ -56,7 +56,10 @@ class Storm:
             number += 1
             began = time.monotonic()
             try:
-                status = self.gateway.chat(stream=number % 2 == 0).status
+                answer = self.gateway.chat(stream=number % 2 == 0)
+                status = answer.status
+                if status == 429:
+                    self.faults.append(AssertionError(f"refused: {answer.body}"))
             except Exception as error:  # Told at the end: a thread's is not the test's.
                 self.faults.append(error)
                 return

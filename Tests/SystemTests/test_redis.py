@@ -262,8 +262,11 @@ def test_absent_at_start_and_open(redis, start, engine):
     assert statuses([gateway], 12) == [200] * 12
     redis.start()
     wait_store(gateway, within=2.5)
-    # From here on it counts.
-    assert statuses([gateway], 12).count(200) == 5
+    # From here on it counts, and what went before is a debt.
+    eventually(lambda: gateway.used("requests_per_minute") > 11, "it is charged")
+    answer = gateway.chat()
+    refused(answer, 429, "requests_per_minute_exceeded")
+    assert wait_of(answer) > 60
 
 
 def test_absent_at_start_and_local(redis, start, engine):
@@ -361,6 +364,64 @@ def test_what_was_used_meanwhile_is_settled_when_it_returns(redis, start, engine
     wait_store(gateway, within=3)
     # The stream was reserved in Redis, and is settled there though it ended meanwhile.
     eventually(lambda: 1_000 <= gateway.used("tokens_per_day") <= 1_100, "it is settled")
+
+
+@pytest.mark.parametrize("on_failure", ["local", "open"])
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+def test_what_was_used_without_redis_is_charged_when_it_returns(
+    redis, start, engine, on_failure, fault
+):
+    redis.start()
+    gateway = start(on(redis, engine, on_failure, tokens_per_day=100_000))
+    wait_store(gateway)
+    engine.default = reply(usage=usage_of(60, 40))
+    served = 0
+
+    def serve(count: int) -> None:
+        nonlocal served
+        found = statuses([gateway], count)
+        assert set(found) == {200}
+        served += count
+
+    serve(10)
+    for _ in range(2):
+        eventually(lambda: gateway.used("tokens_per_day") == 100 * served, "all is charged")
+        if fault == "frozen":
+            redis.freeze()
+        else:
+            # It forgets what it had.
+            redis.stop()
+            served = 0
+        while store_is_up(gateway):
+            serve(4)
+        serve(20)
+        if fault == "frozen":
+            redis.thaw()
+        else:
+            redis.start()
+        wait_store(gateway, within=3)
+        serve(5)
+    eventually(lambda: gateway.used("tokens_per_day") == 100 * served, "to the token")
+
+
+def test_each_of_several_gateways_grants_its_part_alone(redis, start, engine):
+    redis.start()
+    configuration = on(redis, engine, "local", requests_per_day=20, concurrent_requests=64)
+    gateways = [start(configuration), start(configuration)]
+    for gateway in gateways:
+        wait_store(gateway)
+    eventually(
+        lambda: all(
+            gateway.endpoint(engine)["sharing"]["peers"] == 1 for gateway in gateways
+        ),
+        "they know each other",
+    )
+    redis.stop()
+    for gateway in gateways:
+        eventually(lambda gateway=gateway: not store_is_up(gateway), "it is away")
+    found = [statuses([gateway], 24).count(200) for gateway in gateways]
+    # What was asked while they noticed is among them.
+    assert found == [10, 10], found
 
 
 def test_a_wrong_password_is_told_and_counts_as_absent(redis, start, engine):
