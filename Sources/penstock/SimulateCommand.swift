@@ -160,8 +160,8 @@ struct SimulateCommand: ParsableCommand {
                 "--rule \(rule): there is none of that name; there are "
                     + FleetRule.names.joined(separator: ", "))
         }
-        guard trace != nil || fixture?.uppercased() == FleetFixture.traces.rawValue
-            || from == nil && to == nil
+        let hasTraces = trace != nil || fixture?.uppercased() == FleetFixture.traces.rawValue
+        guard hasTraces || from == nil && to == nil
         else { throw ValidationError("--from and --to go with --trace and with --fixture E") }
         if let to, to.span <= from?.span ?? .zero {
             throw ValidationError("--to is not after --from")
