@@ -14,10 +14,11 @@ LIMITS = {"concurrent_requests": 200}
 
 
 def shared(redis, engine, sharing: dict | None = None, **queue: object) -> dict:
-    """16,000 tokens fit the engine, 13,600 are given out; the engine itself shows nothing."""
+    """16,000 tokens fit the engine, 13,600 are given out, whatever bounds the requests have; the
+    engine itself shows nothing."""
     engine.pressure = Pressure(usage=0.0, blocks=1000, block_size=16)
     kind = {
-        "kv": {"throttle_at": 0.85, "reject_at": 0.90},
+        "kv": {"throttle_at": 0.85, "bounded_at": 0.85, "reject_at": 0.90},
         "queue": {"max_requests": 100, "max_wait": "10m"} | queue,
         "clamp": {"under_pressure": False},
     }
@@ -91,8 +92,7 @@ def test_alone_a_gateway_claims_nothing(redis, start, engine, pool):
     engine.default = reply(gate=gate)
     [gateway] = started(start, redis, engine, 1)
     futures = send(pool, gateway, 20)
-    # Nobody is beside them, so up to `kv.bounded_at`.
-    eventually(lambda: len(engine.calls) >= 13, "thirteen and more are let in")
+    eventually(lambda: settled(engine, 13), "thirteen are let in")
     sharing = gateway.endpoints()[0]["sharing"]
     assert (sharing["peers"], sharing["granted_tokens"]) == (0, 0)
     gate.open()
