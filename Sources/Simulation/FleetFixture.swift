@@ -10,6 +10,8 @@ public struct FixtureChoice: Sendable {
     public var gateways: [Int]?
     public var scrapes: [Duration]?
     public var endpoints: Int?
+    /// How fast the engines of D are; what their caches hold is the fixture's.
+    public var profile: EngineProfile?
     /// The workload of B, the load of C, the rate of D, the trace of E.
     public var variants: [String]?
     /// Shares of capacity, of E.
@@ -270,7 +272,8 @@ extension FleetFixture {
 
     private static func prefixCases(_ choice: FixtureChoice) -> [FixtureCase] {
         guard
-            var profile = EngineProfile.derived(.qwen32b, on: .h100, gpus: 2, .fp8)
+            var profile = choice.profile
+                ?? EngineProfile.derived(.qwen32b, on: .h100, gpus: 2, .fp8)
         else { return [] }
         profile.blocks = 307_328 / EngineProfile.blockTokens
         var cases: [FixtureCase] = []

@@ -16,6 +16,7 @@ struct SimulateCommand: ParsableCommand {
             """)
 
     private static let usualTraces = "traces"
+    private static let usualProfile = "llama70b-h100-tp2-fp8"
 
     @Option(name: .long, help: "A KV cache, B fairness, C order, D prefixes, E traces.")
     var fixture: String?
@@ -46,8 +47,13 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .long, help: "Engines.")
     var endpoints: Int?
 
-    @Option(name: .long, help: "The engines' cost model; see penstock engine --help.")
-    var profile = "llama70b-h100-tp2-fp8"
+    @Option(
+        name: .long,
+        help: """
+            The engines' cost model, also of fixture D; see penstock engine --help. \
+            (default: \(Self.usualProfile))
+            """)
+    var profile: String?
 
     @Option(name: .long, help: "The first seed.")
     var seed: UInt64 = 1
@@ -152,6 +158,9 @@ struct SimulateCommand: ParsableCommand {
         guard (0.1...10).contains(promptBias) else {
             throw ValidationError("--prompt-bias is between 0.1 and 10")
         }
+        guard EngineProfile.named(profileName) != nil else {
+            throw ValidationError("--profile \(profileName): there is none of that name")
+        }
         guard rate.map({ $0 > 0 && $0.isFinite }) ?? true else {
             throw ValidationError("--rate is above zero")
         }
@@ -183,6 +192,9 @@ struct SimulateCommand: ParsableCommand {
                 "--config, --scale, --lose, --join, --lose-gateways, --lose-store, --requests, "
                     + "--max-wait, --slo and --obey-retry-after go with --trace or --rate")
         }
+        guard profile == nil || fixture == .prefix else {
+            throw ValidationError("--profile goes with --trace, --rate and --fixture D")
+        }
         let named = variants + (fixture == .order ? load : [])
         for variant in named where !(fixture.variants ?? []).contains(variant) {
             throw ValidationError(
@@ -193,9 +205,6 @@ struct SimulateCommand: ParsableCommand {
     }
 
     private func validateWhatIf() throws {
-        guard EngineProfile.named(profile) != nil else {
-            throw ValidationError("--profile \(profile): there is none of that name")
-        }
         guard variants.isEmpty, traces == Self.usualTraces, !check else {
             throw ValidationError("--workload, --traces and --check go with --fixture")
         }
@@ -258,6 +267,7 @@ struct SimulateCommand: ParsableCommand {
         choice.gateways = gateways.isEmpty ? nil : gateways
         choice.scrapes = scrape.isEmpty ? nil : scrape.map(\.span)
         choice.endpoints = endpoints
+        choice.profile = profile.flatMap(EngineProfile.named)
         let named = variants + (fixture == .order ? load : [])
         choice.variants = named.isEmpty ? nil : named
         guard fixture == .traces else { return fixture.cases(choice) }
@@ -281,6 +291,9 @@ struct SimulateCommand: ParsableCommand {
         }
         return window
     }
+
+    /// What `--profile` names, or the usual one.
+    var profileName: String { profile ?? Self.usualProfile }
 
     /// `--load` as shares of capacity.
     func shares() throws -> [Double] {

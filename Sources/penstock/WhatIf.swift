@@ -16,8 +16,8 @@ struct WhatIf {
 
     init(_ command: SimulateCommand) throws {
         self.command = command
-        guard let profile = EngineProfile.named(command.profile) else {
-            throw Failure.input(["--profile \(command.profile): there is none of that name"])
+        guard let profile = EngineProfile.named(command.profileName) else {
+            throw Failure.input(["--profile \(command.profileName): there is none of that name"])
         }
         self.profile = profile
         guard let path = command.config else {

@@ -123,6 +123,13 @@ def test_a_trace(document):
     assert run["met_slo"] > plain["met_slo"] + 0.2
 
 
+def test_fixture_d_on_other_engines(document):
+    arguments = ["--fixture", "D", "--variant", 24, "--rule", "penstock", "--gateways", 1]
+    [slow] = document(*arguments, *ONE)["runs"]
+    [fast] = document(*arguments, "--profile", "qwen32b-h200-tp2-fp8", *ONE)["runs"]
+    assert fast["ttft_p90_s"] < 5 < slow["ttft_p90_s"]
+
+
 def test_a_window_of_a_trace(document):
     arguments = ["--trace", TRACE, "--endpoints", 4]
     [run] = document(*arguments)["runs"]
