@@ -124,7 +124,7 @@ def test_a_trace(document):
 
 
 def test_fixture_d_on_other_engines(document):
-    arguments = ["--fixture", "D", "--variant", 24, "--rule", "penstock", "--gateways", 1]
+    arguments = ["--fixture", "D", "--variant", 24, "--rule", "penstock"]
     [slow] = document(*arguments, *ONE)["runs"]
     [fast] = document(*arguments, "--profile", "qwen32b-h200-tp2-fp8", *ONE)["runs"]
     assert fast["ttft_p90_s"] < 5 < slow["ttft_p90_s"]
