@@ -143,4 +143,4 @@ def test_without_a_choice_the_whole_table_is_run(document):
     found = document("--fixture", "C", "--load", "near", *ONE)
     assert {run["rule"] for run in found["runs"]} >= {"penstock", "fcfs"}
     found = document("--fixture", "C", "--rule", "fcfs", *ONE)
-    assert [run["load"] for run in found["runs"]] == ["near", "burst", "overload"]
+    assert [run["load"] for run in found["runs"]] == ["near", "burst", "overload", "returns"]
