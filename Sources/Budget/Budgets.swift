@@ -166,15 +166,20 @@ public struct Budgets: Sendable {
     }
 
     private mutating func put(_ account: Account, of id: AccountID) {
-        if let place = places[id] {
-            accounts[Int(place)] = account
-        } else if let place = freePlaces.popLast() {
+        accounts[place(of: id)] = account
+    }
+
+    /// Where the account is, or from now on an untouched one.
+    private mutating func place(of id: AccountID) -> Int {
+        if let place = places[id] { return Int(place) }
+        if let place = freePlaces.popLast() {
             places[id] = place
-            accounts[Int(place)] = account
-        } else {
-            places[id] = Int32(accounts.count)
-            accounts.append(account)
+            accounts[Int(place)] = Account()
+            return Int(place)
         }
+        places[id] = Int32(accounts.count)
+        accounts.append(Account())
+        return accounts.count - 1
     }
 
     /// Whether all accounts of a set have a place, or can have one.
@@ -237,13 +242,13 @@ public struct Budgets: Sendable {
     private mutating func save(_ limits: LimitSet, now: Int64) {
         var place = 0
         for (number, planned) in limits.accounts.enumerated() {
-            var account = account(planned.id)
-            account.clock = account.effectiveTime(now)
+            // Where it stands: a copy would take its counters along.
+            let seat = self.place(of: planned.id)
+            accounts[seat].clock = accounts[seat].effectiveTime(now)
             while place < states.count, states[place].limit.account == number {
-                states[place].write(to: &account)
+                states[place].write(to: &accounts[seat])
                 place += 1
             }
-            put(account, of: planned.id)
         }
     }
 

@@ -129,6 +129,7 @@ struct OpenReservations: Sendable {
     /// Takes the first `most` leases that have ended from an account, and gives where their
     /// reservations are.
     mutating func lapse(_ account: AccountID, now: Int64, most: Int) -> [Int] {
+        guard let next = rows[account]?.places.first, next.end <= now else { return [] }
         var lapsed: [Int] = []
         while lapsed.count < most, let first = rows[account]?.places.first, first.end <= now {
             rows[account]?.places.removeFirst()
@@ -176,9 +177,9 @@ struct OpenReservations: Sendable {
         if ends.isCrowded { ends.places = ends.places.filter { current($0) != nil } }
         for (number, account) in slots[place].limits.accounts.enumerated() {
             slots[place].leased |= 1 << UInt64(number)
-            var row = rows.removeValue(forKey: account.id) ?? LeaseRow()
-            row.add(entry)
-            if row.isCrowded { row.places = row.places.filter { isLeased($0, of: account.id) } }
+            rows[account.id, default: LeaseRow()].add(entry)
+            guard var row = rows[account.id], row.isCrowded else { continue }
+            row.places = row.places.filter { isLeased($0, of: account.id) }
             rows[account.id] = row
         }
     }
@@ -196,8 +197,9 @@ struct OpenReservations: Sendable {
         guard reservation.leased != 0 else { return }
         for (number, account) in reservation.limits.accounts.enumerated()
         where reservation.leased & (1 << UInt64(number)) != 0 {
-            rows[account.id]?.count -= 1
-            if rows[account.id]?.count == 0 { rows[account.id] = nil }
+            guard let row = rows.index(forKey: account.id) else { continue }
+            rows.values[row].count -= 1
+            if rows.values[row].count == 0 { rows.remove(at: row) }
         }
         slots[place].leased = 0
     }
