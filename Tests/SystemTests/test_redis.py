@@ -206,7 +206,9 @@ def test_reservations_of_a_gateway_that_died_come_back(redis, start, engine):
                 future.result()
     engine.default = reply(prompt=10, usage=usage_of(10, 5))
     eventually(lambda: living.used("tokens_per_day") == 0, "the tokens come back", within=8)
-    assert living.used("requests_per_hour") == 0
+    # Of a sliding window no refund exceeds the lowest level since the charge: what the one that
+    # lapses last does not get back drains.
+    assert living.used("requests_per_hour") < 1
     admitted(living.chat(**forced))
     eventually(lambda: living.used("tokens_per_day") == 15)
 
