@@ -145,6 +145,17 @@ NETWORK = {
 }
 
 
+def strike(storm, gateway, times: int, begin, end) -> None:  # noqa: ANN001
+    """The fault comes and goes under load, and each time all is well again soon."""
+    for _ in range(times):
+        storm.wait_for(60)
+        begin()
+        storm.wait_for(40)
+        end()
+        recovered(gateway, time.monotonic())
+    storm.wait_for(40)
+
+
 @pytest.mark.parametrize("on_failure", ["local", "closed"])
 @pytest.mark.parametrize("fault", NETWORK)
 def test_what_a_network_does(start, engine, run, proxy, path, fault, on_failure):
@@ -152,13 +163,7 @@ def test_what_a_network_does(start, engine, run, proxy, path, fault, on_failure)
     gateway = start(on(engine, [proxy.address], path, on_failure=on_failure))
     wait_store(gateway)
     storm = Storm(gateway, engine)
-    for _ in range(3):
-        storm.wait_for(60)
-        begin(proxy)
-        storm.wait_for(40)
-        end(proxy)
-        recovered(gateway, time.monotonic())
-    storm.wait_for(40)
+    strike(storm, gateway, 3, lambda: begin(proxy), lambda: end(proxy))
     storm.end(run, path)
 
 
@@ -195,13 +200,7 @@ def test_what_is_done_to_a_server(start, engine, run, server, path, deed):
     gateway = start(on(engine, [server.address], path))
     wait_store(gateway)
     storm = Storm(gateway, engine)
-    for _ in range(2):
-        storm.wait_for(60)
-        begin(server)
-        storm.wait_for(40)
-        end(server)
-        recovered(gateway, time.monotonic())
-    storm.wait_for(40)
+    strike(storm, gateway, 2, lambda: begin(server), lambda: end(server))
     storm.end(run, path)
 
 
