@@ -129,7 +129,8 @@ let package = Package(
         tests("Replay", ["Replay", "Engine", "Simulation", "EventLoop", "Units"]),
         tests("EventLoop", ["EventLoop", "Units"]),
         .target(
-            name: "TransportSupport", dependencies: ["Transport", "EventLoop", "Wire", "Units"],
+            name: "TransportSupport",
+            dependencies: ["Transport", "EventLoop", "Wire", "Units", "COpenSSL"],
             path: "Tests/TransportSupport", swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests(

@@ -117,7 +117,8 @@ final class EngineWorker {
                     continue
                 }
                 let server = try? HTTP1ServerConnection(
-                    key: key, door: 0, token: Token(kind: Kind.server, key: key), socket: socket,
+                    key: key, door: 0, token: Token(kind: Kind.server, key: key),
+                    channel: Channel(socket),
                     limits: limits, loop: loop)
                 if let server { _ = servers.insert(server) }
             }

@@ -34,16 +34,26 @@ public struct Socket: ~Copyable {
 
     /// Reads what is there into a buffer that must not be empty.
     public borrowing func receive(_ into: UnsafeMutableRawBufferPointer) -> Transfer {
-        invariant(into.count > 0, "a receive has room")
-        let raw = handle.raw
-        let result = System.retrying { unsafe penstock_receive(raw, into.baseAddress, into.count) }
-        return result == 0 ? .closed : System.transfer(result)
+        unsafe Socket.receive(handle.raw, into)
     }
 
     /// Sends as much as the kernel takes now.
     public borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
-        let raw = handle.raw
-        return System.transfer(
+        unsafe Socket.send(handle.raw, bytes)
+    }
+
+    /// The same for a C library that knows the socket by its number; its owner holds it meanwhile.
+    public static func receive(
+        _ raw: Int32, _ into: UnsafeMutableRawBufferPointer
+    ) -> Transfer {
+        invariant(into.count > 0, "a receive has room")
+        let result = System.retrying { unsafe penstock_receive(raw, into.baseAddress, into.count) }
+        return result == 0 ? .closed : System.transfer(result)
+    }
+
+    /// As `receive`.
+    public static func send(_ raw: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
+        System.transfer(
             System.retrying { unsafe penstock_send(raw, bytes.baseAddress, bytes.count) })
     }
 

@@ -321,7 +321,8 @@ final class Control {
             var limits = ServerLimits(policy.http)
             limits.maxBody = 65_536
             if let connection = try? HTTP1ServerConnection(
-                key: key, door: 0, token: Token(kind: Kind.server, key: key), socket: socket,
+                key: key, door: 0, token: Token(kind: Kind.server, key: key),
+                channel: Channel(socket),
                 limits: limits, loop: loop)
             {
                 _ = servers.insert(connection)

@@ -439,7 +439,7 @@ extension Worker {
         exchange.client = nil
         if exchange.state == .sending {
             switch fault {
-            case .connect, .connectTimeout: return bounce(exchange)
+            case .connect, .connectTimeout, .tls: return bounce(exchange)
             case .closedEarly, .reset:
                 // The engine closed a kept connection while the request was under way to it.
                 if client.wasReused, client.isUnanswered, !exchange.wasResent {

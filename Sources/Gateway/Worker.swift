@@ -244,7 +244,7 @@ final class Worker {
         do throws(SystemFault) {
             let connection = try HTTP1ServerConnection(
                 key: key, door: door.bound.index, token: Token(kind: Kind.server, key: key),
-                socket: socket, limits: serverLimits, loop: loop)
+                channel: Channel(socket), limits: serverLimits, loop: loop)
             _ = servers.insert(connection)
             shared.openConnections.add(1, ordering: .relaxed)
             if isDraining { connection.closeAfterAnswer() }

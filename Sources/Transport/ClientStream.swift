@@ -7,6 +7,8 @@ public import Wire
 /// How an engine failed us.
 public enum ClientFault: Error, Sendable, Equatable {
     case connect(SystemFault)
+    /// The server did not prove who it has to be, or TLS failed otherwise.
+    case tls(TLSFault)
     /// The connection was not made in time.
     case connectTimeout
     /// The connection ended before the answer's end.

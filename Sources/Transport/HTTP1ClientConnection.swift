@@ -47,13 +47,15 @@ public final class HTTP1ClientConnection: ClientStream {
         var isExpired = false
         /// The engine sent what was asked for by nobody.
         var hasSpokenUnasked = false
-        var connectFault: SystemFault?
+        var connectFault: ClientFault?
+        /// The kernel has connected; TLS may not have shaken hands.
+        var isConnected = false
     }
 
     private let loop: Loop
     private let token: Token
     private let descriptor: Int32
-    private var socket: Socket?
+    private var channel: Channel?
     private var interest = Interest.read + .write + .peerClosed
     private var phase = Phase.connecting
     private var intake: AnswerIntake
@@ -63,17 +65,18 @@ public final class HTTP1ClientConnection: ClientStream {
     private var deadline = LazyDeadline()
     private var state = Flags()
 
-    /// Begins to connect, and registers with the loop's poller.
+    /// Begins to connect, through TLS where `security` says with whom, and registers with the
+    /// loop's poller.
     public init(
         key: SlabKey, destination: Int, token: Token, address: SocketAddress,
-        limits: ClientLimits, loop: Loop
+        security: ClientSecurity = .none, limits: ClientLimits, loop: Loop
     ) throws(SystemFault) {
         self.loop = loop
         self.token = token
         let socket = try Socket.connect(to: address)
         socket.setReceiveBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
-        self.socket = consume socket
+        channel = try security.open(socket)
         intake = AnswerIntake(limits: limits, loop: loop)
         super.init(key: key, destination: destination)
         try loop.poller.add(descriptor, interest, token)
@@ -129,7 +132,7 @@ public final class HTTP1ClientConnection: ClientStream {
     private var isQuiet: Bool {
         var byte: UInt8 = 0
         let found = unsafe withUnsafeMutableBytes(of: &byte) {
-            unsafe socket?.receive($0) ?? .closed
+            unsafe channel?.receive($0) ?? .closed
         }
         if found == .wouldBlock { return true }
         if case .bytes = found { state.hasSpokenUnasked = true }
@@ -140,7 +143,7 @@ public final class HTTP1ClientConnection: ClientStream {
     /// Sends head and body with one call; what the kernel does not take is kept.
     private func send(_ body: UnsafeRawBufferPointer) {
         let headCount = output.count
-        switch unsafe socket?.send(output.readable, body) ?? .closed {
+        switch unsafe channel?.send(output.readable, body) ?? .closed {
         case .bytes(let count) where count < headCount:
             output.consume(count)
             unsafe output.append(body)
@@ -178,7 +181,7 @@ public final class HTTP1ClientConnection: ClientStream {
     func transmit() {
         state.isUnwritten = false
         guard !output.isEmpty, phase != .closed, phase != .connecting else { return }
-        switch unsafe socket?.send(output.readable) ?? .closed {
+        switch unsafe channel?.send(output.readable) ?? .closed {
         case .bytes(let count):
             output.consume(count)
             if output.isEmpty { loop.takeBack(&output) }
@@ -223,9 +226,10 @@ public final class HTTP1ClientConnection: ClientStream {
 
     /// The descriptor is ready.
     public func ready(_ readiness: Readiness) {
-        if phase == .connecting { finishConnecting(readiness) }
+        let wasConnecting = phase == .connecting
+        if wasConnecting { finishConnecting(readiness) }
         guard phase != .closed, phase != .connecting else { return }
-        if readiness.has(.writable) { transmit() }
+        if readiness.has(.writable) || wasConnecting { transmit() }
         if readiness.has(.peerClosed) || readiness.has(.broken) { state.isEnding = true }
         if state.isPaused {
             if readiness.has(.broken) { detach() }
@@ -240,16 +244,46 @@ public final class HTTP1ClientConnection: ClientStream {
     }
 
     private func finishConnecting(_ readiness: Readiness) {
-        state.connectFault = socket?.connectOutcome()
-        guard state.connectFault == nil, readiness.has(.writable) else { return }
+        if !state.isConnected {
+            state.connectFault = channel?.connectOutcome().map { .connect($0) }
+            guard state.connectFault == nil, readiness.has(.writable) else { return }
+            state.isConnected = true
+        }
+        switch channel?.handshake() ?? .done {
+        case .done: break
+        case .wantsRead: return shakeLater(awaiting: .read)
+        case .wantsWrite: return shakeLater(awaiting: .write)
+        case .failed(let fault):
+            state.connectFault = .tls(fault)
+            return
+        }
         deadline.cancel(loop)
         phase = state.isAsked ? .awaiting : .idle
         if output.isEmpty { settleInterest() }
     }
 
+    private func shakeLater(awaiting wanted: Interest) {
+        guard interest != wanted + .peerClosed else { return }
+        interest = wanted + .peerClosed
+        try? loop.poller.change(descriptor, interest, token)
+    }
+
     private func receive() {
         guard !state.hasEnded else { return }
-        switch unsafe socket?.receive(intake.room()) ?? .closed {
+        took(unsafe channel?.receive(intake.room()) ?? .closed)
+    }
+
+    /// Takes what TLS holds already; false where that is nothing, or nobody wants it now.
+    private func takesBuffered() -> Bool {
+        guard let isHeld = channel?.hasBuffered, isHeld, phase != .connecting, !state.isPaused,
+            !state.hasEnded
+        else { return false }
+        took(unsafe channel?.receive(intake.room(), from: .buffer) ?? .closed)
+        return true
+    }
+
+    private func took(_ taken: Transfer) {
+        switch taken {
         // Before a byte of the request has gone out nothing can be its answer.
         case .bytes where state.isUnwritten:
             state.hasEnded = true
@@ -266,10 +300,19 @@ public final class HTTP1ClientConnection: ClientStream {
     }
 
     public override func next() -> ClientEvent {
+        while true {
+            let event = unsafe step()
+            // Of what TLS holds already the poller does not tell.
+            if case .none = unsafe event, takesBuffered() { continue }
+            return unsafe event
+        }
+    }
+
+    private func step() -> ClientEvent {
         switch phase {
         case .closed: return unsafe .none
         case .connecting:
-            if let fault = state.connectFault { return unsafe fail(.connect(fault)) }
+            if let fault = state.connectFault { return unsafe fail(fault) }
             return unsafe state.isExpired ? fail(.connectTimeout) : .none
         case .idle: return unsafe idle()
         case .awaiting: return unsafe readHead()
@@ -357,6 +400,8 @@ public final class HTTP1ClientConnection: ClientStream {
         guard phase != .closed, state.isPaused else { return }
         state.isPaused = false
         if state.isDetached { attach() } else { settleInterest() }
+        // Of what TLS holds the poller does not tell: the owner drives it with what is written.
+        if let isHeld = channel?.hasBuffered, isHeld { loop.enqueue(self) }
     }
 
     /// Off the poller: the other end is gone, and only what it sent before is left to read.
@@ -384,7 +429,7 @@ public final class HTTP1ClientConnection: ClientStream {
         phase = .closed
         deadline.cancel(loop)
         if !state.isDetached { loop.poller.remove(descriptor) }
-        socket = nil
+        channel = nil
         loop.takeBack(&output)
         intake.discard()
     }

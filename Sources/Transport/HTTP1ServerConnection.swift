@@ -22,7 +22,7 @@ public final class HTTP1ServerConnection: ServerStream {
     private let token: Token
     private let limits: ServerLimits
     private let descriptor: Int32
-    private var socket: Socket?
+    private var channel: Channel?
     private var interest = Interest.read + .peerClosed
     private var phase = ServerPhase.head
     private var intake: RequestIntake
@@ -33,16 +33,16 @@ public final class HTTP1ServerConnection: ServerStream {
     /// Bytes read away since the last answer's end.
     private var discarded = 0
 
-    /// Registers the socket with the loop's poller.
+    /// Registers a channel whose handshake is done with the loop's poller.
     public init(
-        key: SlabKey, door: Int, token: Token, socket: consuming Socket, limits: ServerLimits,
+        key: SlabKey, door: Int, token: Token, channel: consuming Channel, limits: ServerLimits,
         loop: Loop
     ) throws(SystemFault) {
         self.loop = loop
         self.token = token
         self.limits = limits
-        descriptor = socket.descriptor
-        self.socket = consume socket
+        descriptor = channel.descriptor
+        self.channel = consume channel
         intake = RequestIntake(limits: limits)
         times = ServerTimes(token: token, loop: loop)
         super.init(key: key, door: door)
@@ -126,6 +126,8 @@ public final class HTTP1ServerConnection: ServerStream {
             case .again: continue
             case .tell(let event): return event
             case .wait:
+                // Of what TLS holds already the poller does not tell.
+                if takesBuffered() { continue }
                 settleInterest()
                 return .none
             }
@@ -158,18 +160,28 @@ public final class HTTP1ServerConnection: ServerStream {
 
     // MARK: reading
 
-    private func receive() {
+    private func receive() { take(from: .kernel) }
+
+    /// Takes what TLS holds already; false where that is nothing, or nobody wants it now.
+    private func takesBuffered() -> Bool {
+        let isHeld = channel?.hasBuffered ?? false
+        guard isHeld, !state.hasEnded, wantsBytes else { return false }
+        take(from: .buffer)
+        return true
+    }
+
+    private func take(from source: Channel.Source) {
         let taken: Transfer
         switch phase {
         case .closing, .lingering:
             guard discarded <= limits.maxLinger else { return }
-            taken = unsafe socket?.receive(loop.scratch) ?? .closed
+            taken = unsafe channel?.receive(loop.scratch, from: source) ?? .closed
             if case .bytes(let count) = taken { discarded += count }
         case .head, .body, .answering, .skipping:
             let place = self.place
             let room = unsafe intake.room(for: place, loop)
             guard unsafe !room.isEmpty else { return }
-            taken = unsafe socket?.receive(room) ?? .closed
+            taken = unsafe channel?.receive(room, from: source) ?? .closed
             if case .bytes(let count) = taken { intake.took(count, for: place) }
         case .closed:
             return
@@ -359,7 +371,7 @@ public final class HTTP1ServerConnection: ServerStream {
     }
 
     private func send() {
-        switch unsafe socket?.send(output.unsent) ?? .closed {
+        switch unsafe channel?.send(output.unsent) ?? .closed {
         case .bytes(let count):
             output.sent(count, loop)
             if output.isBlocked {
@@ -384,7 +396,7 @@ public final class HTTP1ServerConnection: ServerStream {
         if times.isWriteOver {
             // A client that takes nothing for so long is as good as gone, and the kernel need not
             // keep what it will not take.
-            socket?.resetOnClose()
+            channel?.resetOnClose()
             state.isBroken = true
             return .again
         }
@@ -433,7 +445,7 @@ public final class HTTP1ServerConnection: ServerStream {
     private func finishClosing() -> Step {
         if state.hasEnded || (state.isWhole && isQuiet) { return tearDown() }
         phase = .lingering
-        socket?.shutdownWrite()
+        channel?.shutdownWrite()
         times.expectBytes(by: loop.now + limits.lingerTimeout)
         return .again
     }
@@ -449,8 +461,9 @@ public final class HTTP1ServerConnection: ServerStream {
         phase = .closed
         times.cancel()
         loop.poller.remove(descriptor)
-        if output.looksWholeWhenClosed { socket?.resetOnClose() }
-        socket = nil
+        if output.looksWholeWhenClosed { channel?.resetOnClose() }
+        if !output.looksWholeWhenClosed, !state.isBroken { channel?.sayGoodbye() }
+        channel = nil
         intake.discard(loop)
         output.discard(loop)
         return .again

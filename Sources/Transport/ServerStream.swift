@@ -54,6 +54,12 @@ public class ServerStream {
         get { ownerTag }
         set { ownerTag = newValue }
     }
+    private final var knownPeer: ClientPeer?
+    /// Who is at the other end; the owner says so once it knows.
+    public final var peer: ClientPeer? {
+        get { knownPeer }
+        set { knownPeer = newValue }
+    }
     /// Under which the owner has it.
     public let key: SlabKey
     /// Which of the owner's doors it came through.

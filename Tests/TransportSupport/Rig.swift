@@ -20,6 +20,7 @@ public final class Rig {
         static let door: UInt8 = 1
         static let server: UInt8 = 2
         static let client: UInt8 = 3
+        static let greeting: UInt8 = 4
     }
 
     public let loop: Loop
@@ -29,7 +30,11 @@ public final class Rig {
     private let serverLimits: ServerLimits
     private let clientLimits: ClientLimits
     private let owner: Owner
+    private let security: TLSServerContext?
+    private let greetingTimeout: Duration
+    private var faults: [TLSFault] = []
     private var servers = Slab<HTTP1ServerConnection>(limit: 2_048)
+    private var greetings = Slab<TLSGreeting>(limit: 2_048)
     private var clients = Slab<HTTP1ClientConnection>(limit: 2_048)
     private var peers: [Peer] = []
     private var events: [Told] = []
@@ -40,8 +45,11 @@ public final class Rig {
     public init(
         server serverLimits: ServerLimits = ServerLimits(),
         client clientLimits: ClientLimits = ClientLimits(), owner: Owner = Owner(),
-        writing: Loop.Writing = .atOnce
+        writing: Loop.Writing = .atOnce, security: TLSServerContext? = nil,
+        greetingTimeout: Duration = .seconds(10)
     ) throws {
+        self.security = security
+        self.greetingTimeout = greetingTimeout
         loop = try Loop(timers: 8_192, writing: writing)
         guard let local = SocketAddress(ip: "127.0.0.1", port: 0) else { throw RigFault.address }
         door = try Listener.bind(local, backlog: 512)
@@ -60,6 +68,10 @@ public final class Rig {
     /// Events of one engine's connection, in order.
     public func heard(_ client: ClientStream) -> [Heard] { answers[client.key] ?? [] }
     public func clearTold() { events.removeAll() }
+    /// Why handshakes of clients failed, in order.
+    public var handshakeFaults: [TLSFault] { faults }
+    /// Handshakes of clients that are under way.
+    public var openHandshakes: Int { greetings.count }
     /// Client connections that are open.
     public var openServers: Int { servers.count }
     /// The client connection accepted last; stays after it has closed.
@@ -87,6 +99,13 @@ public final class Rig {
         return peer
     }
 
+    /// The same where no request's connection may come of it.
+    public func dialRaw() throws -> Peer {
+        let peer = Peer(try Socket.connect(to: address))
+        peers.append(peer)
+        return peer
+    }
+
     /// The peers so far are not driven any more, and close when the test lets go of them.
     public func forgetPeers() { peers.removeAll() }
     /// A connection that the test has closed itself.
@@ -108,11 +127,13 @@ public final class Rig {
     }
 
     /// A connection of the rig to an engine.
-    public func dial(_ address: SocketAddress) throws -> HTTP1ClientConnection {
+    public func dial(
+        _ address: SocketAddress, security: ClientSecurity = .none
+    ) throws -> HTTP1ClientConnection {
         guard let key = clients.nextKey else { throw RigFault.full }
         let client = try HTTP1ClientConnection(
             key: key, destination: 0, token: Token(kind: Kind.client, key: key),
-            address: address, limits: clientLimits, loop: loop)
+            address: address, security: security, limits: clientLimits, loop: loop)
         _ = clients.insert(client)
         answers[key] = []
         return client
@@ -154,6 +175,9 @@ public final class Rig {
                 guard let client = clients[token.key] else { continue }
                 client.ready(readiness)
                 pump(client)
+            case Kind.greeting:
+                guard let greeting = greetings[token.key], greeting.ready() else { continue }
+                take(greeting)
             default: continue
             }
         }
@@ -196,20 +220,54 @@ public final class Rig {
         } else if token.kind == Kind.client, let client = clients[token.key] {
             client.timerFired()
             pump(client)
+        } else if token.kind == Kind.greeting, let greeting = greetings[token.key] {
+            guard greeting.timerFired() else { return }
+            greetings.remove(token.key)
+            greeting.close()
         }
     }
 
     private func accept() {
-        while case .socket(let socket, _) = door.accept() {
-            guard let key = servers.nextKey else { return }
-            highest = max(highest, socket.descriptor)
-            let server = try? HTTP1ServerConnection(
-                key: key, door: 0, token: Token(kind: Kind.server, key: key), socket: socket,
-                limits: serverLimits, loop: loop)
-            guard let server else { return }
-            _ = servers.insert(server)
-            lastServer = server
+        while case .socket(let socket, let peer) = door.accept() {
+            guard security != nil else {
+                open(Channel(socket))
+                continue
+            }
+            guard let key = greetings.nextKey,
+                let greeting = try? TLSGreeting(
+                    key: key, door: 0, token: Token(kind: Kind.greeting, key: key),
+                    socket: socket, peer: peer, timeout: greetingTimeout, loop: loop)
+            else { return }
+            _ = greetings.insert(greeting)
         }
+    }
+
+    private func take(_ greeting: TLSGreeting) {
+        switch greeting.step({ security }) {
+        case .waiting: return
+        case .done:
+            greetings.remove(greeting.key)
+            if let channel = greeting.takeChannel() { open(channel) }
+        case .failed(let fault):
+            faults.append(fault)
+            greetings.remove(greeting.key)
+            greeting.close()
+        }
+    }
+
+    private func open(_ channel: consuming Channel) {
+        guard let key = servers.nextKey else { return }
+        highest = max(highest, channel.descriptor)
+        let names = channel.peerNames()
+        let server = try? HTTP1ServerConnection(
+            key: key, door: 0, token: Token(kind: Kind.server, key: key), channel: channel,
+            limits: serverLimits, loop: loop)
+        guard let server else { return }
+        server.peer = ClientPeer(address: nil, names: names)
+        _ = servers.insert(server)
+        lastServer = server
+        // What came with the handshake's end the poller does not tell of.
+        pump(server)
     }
 
     // MARK: events

@@ -43,7 +43,8 @@ struct AllocationTests {
         let key = SlabKey(raw: 1 << 32)
         let token = Token(kind: 1, key: key)
         let server = try HTTP1ServerConnection(
-            key: key, door: 0, token: token, socket: socket, limits: ServerLimits(), loop: loop)
+            key: key, door: 0, token: token, channel: Channel(socket), limits: ServerLimits(),
+            loop: loop)
         var fields = ByteBuffer()
         fields.append("Content-Type: text/event-stream\r\n")
         let request = Array(Self.requestText.utf8)
