@@ -10,8 +10,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 SWIFT ?= swift
 # An import that a target does not declare compiles silently without this.
 STRICT := --explicit-target-dependency-import-check error
-PACKAGES := libnghttp2-dev libssl-dev libhiredis-dev zlib1g-dev redis-server curl python3-venv \
-	pkg-config
+PACKAGES := libnghttp2-dev libssl-dev libhiredis-dev zlib1g-dev redis-server curl nghttp2-client \
+	python3-venv pkg-config
 SOURCES := Package.swift Sources Tests
 
 # The binary that the tests in Python start; `make test PENSTOCK_BIN=…` tries another one.

@@ -57,12 +57,14 @@ let package = Package(
         .target(name: "CPlatform"),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CNghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Pure: bytes and values in, values out.
         room("Units", [collections]),
         room("Wire", ["Units"]),
+        room("HTTP2", ["Units", "Wire", "CNghttp2"]),
         room("Dialects", ["Units", "Wire"]),
         room("Policy", ["Units"]),
         room("Estimation", ["Units", "Policy"]),
@@ -77,7 +79,7 @@ let package = Package(
 
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
-        room("Transport", ["Units", "Wire", "EventLoop", "COpenSSL"]),
+        room("Transport", ["Units", "Wire", "HTTP2", "EventLoop", "COpenSSL"]),
         room(
             "Store",
             [
@@ -88,8 +90,8 @@ let package = Package(
         room(
             "Gateway",
             deciding + [
-                "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
-                "Ledger", logging, collections,
+                "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
+                "Telemetry", "Ledger", logging, collections,
             ]),
         room(
             "Engine",
@@ -115,6 +117,7 @@ let package = Package(
             swiftSettings: settings),
         tests("Units", ["Units"]),
         tests("Wire", ["Wire", "Units"], exclude: ["Fixtures"]),
+        tests("HTTP2", ["HTTP2", "Wire", "Units"]),
         tests("Dialects", ["Dialects", "Wire", "Units"], exclude: ["Fixtures"]),
         tests("Estimation", ["Estimation", "Policy", "Units"]),
         tests("Budget", ["Budget", "Policy", "Units"]),

@@ -15,7 +15,10 @@ struct FixedBuilder {
             workers: checked(root.integer("workers")),
             listeners: root.sections("listeners").map { listener in
                 ListenerPolicy(
-                    address: checked(listener.address("address")), tenant: listener.text("tenant"))
+                    address: checked(listener.address("address")), tenant: listener.text("tenant"),
+                    protocols: Set(
+                        listener.texts("protocols").map { checked(HTTPProtocol(rawValue: $0.text)) }
+                    ))
             },
             admin: AdminPolicy(
                 address: checked(admin.address("address")), token: admin.secret("token")),

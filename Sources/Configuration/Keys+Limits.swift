@@ -61,6 +61,41 @@ extension Keys {
             "From SIGTERM to the end of what is still in flight."),
     ]
 
+    private static let multiplexed = HTTP2Policy()
+
+    /// What a client of HTTP/2 may cost beside that.
+    static let http2: [Key] = [
+        Key(
+            "http2", .section, .filled, .reloadable,
+            "What one HTTP/2 connection may cost, beside what `http` says of requests."),
+        count(
+            "http2.max_concurrent_streams", 1...10_000, multiplexed.maxConcurrentStreams,
+            "requests", "Requests open at once on a connection; one more is refused unserved."),
+        size(
+            "http2.max_frame", 16_384...1 << 20, multiplexed.maxFrame,
+            "The largest frame that a client may send."),
+        size(
+            "http2.stream_window", 16_384...1 << 28, multiplexed.streamWindow,
+            "What a client may send of one body before it is told that this was accepted."),
+        size(
+            "http2.connection_window", 65_536...1 << 30, multiplexed.connectionWindow,
+            "The same for all bodies of a connection; at least `stream_window`."),
+        count(
+            "http2.max_resets", 1...1_000_000, multiplexed.maxResets, "streams/s",
+            "Streams a second that a client may reset, or have reset by its faults; over it, as "
+                + "over the bounds that follow, the connection ends with ENHANCE_YOUR_CALM."),
+        count(
+            "http2.max_idle_frames", 1...1_000_000, multiplexed.maxIdleFrames, "frames/s",
+            "Frames a second that bring nothing: PING, SETTINGS, PRIORITY, empty DATA, unknown "
+                + "ones, WINDOW_UPDATE beyond what was sent."),
+        count(
+            "http2.max_continuations", 1...1_000, multiplexed.maxContinuations, "frames",
+            "CONTINUATION frames of one header block."),
+        count(
+            "http2.max_pending_acks", 1...100_000, multiplexed.maxPendingAcks, "frames",
+            "PING and SETTINGS frames whose acknowledgements a client has not taken."),
+    ]
+
     /// How engines are treated.
     static let upstream: [Key] = [
         Key(

@@ -9,7 +9,8 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + ledger + http + upstream + routing + models + pools + gpus + classes + clamp
+        front + store + ledger + http + http2 + upstream + routing + models + pools + gpus + classes
+        + clamp
         + caps + organisations + tenants
 
     private static let front: [Key] = [
@@ -23,9 +24,11 @@ enum Keys {
             "listeners[].address", .scalar(.listenAddress), .required, .fixed,
             "The address of this listener."),
         Key(
-            "listeners[].protocols", .list(.choice(["http1"], later: ["http2"]), 1...2),
+            "listeners[].protocols", .list(.choice(["http1", "http2"], later: []), 1...2),
             .value(.list([Setting(place: .start, value: .text("http1"))])), .fixed,
-            "What is spoken there."),
+            "What is spoken there: `http1` is HTTP/1.1, `http2` HTTP/2, in clear by prior "
+                + "knowledge."
+        ),
         Key(
             "listeners[].tenant", .scalar(.reference(.tenant)), .absent, .fixed,
             "Every request that comes in here is this tenant's, and keys are ignored."),

@@ -27,6 +27,20 @@ extension HTTPPolicy {
     }
 }
 
+extension HTTP2Policy {
+    init(_ section: Section) {
+        self.init()
+        maxConcurrentStreams = checked(section.integer("max_concurrent_streams"))
+        maxFrame = checked(section.size("max_frame"))
+        streamWindow = checked(section.size("stream_window"))
+        connectionWindow = checked(section.size("connection_window"))
+        maxResets = checked(section.integer("max_resets"))
+        maxIdleFrames = checked(section.integer("max_idle_frames"))
+        maxContinuations = checked(section.integer("max_continuations"))
+        maxPendingAcks = checked(section.integer("max_pending_acks"))
+    }
+}
+
 extension UpstreamPolicy {
     init(_ section: Section) {
         self.init()

@@ -58,6 +58,7 @@ struct PolicyBuilder {
         return Policy(
             generation: (previous?.generation ?? 0) + 1,
             http: HTTPPolicy(checked(root.section("http"))),
+            http2: HTTP2Policy(checked(root.section("http2"))),
             upstream: UpstreamPolicy(checked(root.section("upstream"))),
             routing: RoutingPolicy(checked(root.section("routing"))),
             models: modelTable(), pools: poolTable(), endpoints: endpointTable(),

@@ -141,6 +141,7 @@ final class EngineWorker {
             case .left:
                 if let key = server.tag { engine.cancel(key, now: loop.now) }
                 server.tag = nil
+            case .preface: continue
             case .closed:
                 servers.remove(server.key)
                 if isResting {

@@ -32,7 +32,7 @@ extension Control {
                 text.removeAll()
                 text.append("{\"error\": \"the request cannot be read\"}")
                 respond(server, fault.status, "application/json")
-            case .drained, .left: continue
+            case .drained, .left, .preface: continue
             case .closed:
                 servers.remove(server.key)
                 return

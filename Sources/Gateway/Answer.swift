@@ -70,7 +70,7 @@ extension Worker {
 
     /// Refuses a request of which only the head is known.
     func refuse(
-        _ server: HTTP1ServerConnection, _ name: RequestName, _ refusal: Refusal,
+        _ server: ServerStream, _ name: RequestName, _ refusal: Refusal,
         tenant: TenantID? = nil, allow: StaticString? = nil
     ) {
         fields.removeAll()
@@ -97,7 +97,7 @@ extension Worker {
     }
 
     /// Answers what could not be read as a request; the connection closes after it.
-    func refuse(_ server: HTTP1ServerConnection, _ fault: ServerFault) {
+    func refuse(_ server: ServerStream, _ fault: ServerFault) {
         if let exchange = exchange(of: server) {
             text.removeAll()
             Explanation.write(fault, to: &text)

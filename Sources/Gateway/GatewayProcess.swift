@@ -134,12 +134,15 @@ extension GatewayProcess {
             let made: BoundDoor
             do throws(SystemFault) {
                 if let door = shared[place] {
-                    made = BoundDoor(try door.listener.duplicate(), place, tenant)
+                    made = BoundDoor(
+                        try door.listener.duplicate(), place, tenant, policy.protocols)
                 } else if isFirst {
-                    made = BoundDoor(try listen(policy.address), place, tenant)
+                    made = BoundDoor(
+                        try listen(policy.address), place, tenant, policy.protocols)
                 } else {
                     made = BoundDoor(
-                        try Listener.bind(bound[place], backlog: 4_096), place, tenant)
+                        try Listener.bind(bound[place], backlog: 4_096), place, tenant,
+                        policy.protocols)
                 }
             } catch {
                 throw .listen(policy.address, error)
@@ -212,8 +215,13 @@ final class BoundDoor: Sendable {
     let index: Int
     /// Whose every request through it is, keys ignored.
     let tenant: TenantID?
+    let protocols: Set<HTTPProtocol>
 
-    init(_ listener: consuming Listener, _ index: Int, _ tenant: TenantID?) {
+    init(
+        _ listener: consuming Listener, _ index: Int, _ tenant: TenantID?,
+        _ protocols: Set<HTTPProtocol>
+    ) {
+        self.protocols = protocols
         self.listener = listener
         self.index = index
         self.tenant = tenant
@@ -222,6 +230,7 @@ final class BoundDoor: Sendable {
     init(_ address: Address) throws(GatewayFault) {
         index = 0
         tenant = nil
+        protocols = [.http1]
         do throws(SystemFault) {
             guard let resolved = SocketAddress(address) else { throw .notFound }
             if try Listener.isTaken(resolved) { throw .addressInUse }

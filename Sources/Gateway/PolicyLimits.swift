@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventLoop
+import HTTP2
 import Policy
 import Transport
 import Units
@@ -22,6 +23,25 @@ extension ServerLimits {
         bodyFloorPerSecond = http.bodyFloor.count
         idleTimeout = http.idleTimeout
         writeTimeout = http.writeTimeout
+    }
+}
+
+extension HTTP2Limits {
+    /// What the configuration allows a client of HTTP/2.
+    init(_ policy: Policy) {
+        self.init()
+        head = ServerLimits(policy.http).head
+        maxTrailers = policy.http.maxTrailers.count
+        maxStreams = policy.http2.maxConcurrentStreams
+        maxFrame = policy.http2.maxFrame.count
+        streamWindow = policy.http2.streamWindow.count
+        connectionWindow = max(policy.http2.connectionWindow.count, streamWindow)
+        maxResets = policy.http2.maxResets
+        maxIdleFrames = policy.http2.maxIdleFrames
+        maxContinuations = policy.http2.maxContinuations
+        maxPendingAcks = policy.http2.maxPendingAcks
+        // What one read of an engine brings comes on top.
+        streamBuffer = max(1, policy.http.streamBuffer.count / 2)
     }
 }
 

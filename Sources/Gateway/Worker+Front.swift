@@ -16,25 +16,73 @@ import Wire
 /// The client's side: from a head to a request that the decider can judge.
 extension Worker {
     /// Drives a connection until it has nothing more to say.
-    func pump(_ server: HTTP1ServerConnection) {
+    func pump(_ connection: ServerConnection) {
+        switch connection {
+        case .http1(let server): pump(server)
+        case .http2(let connection): pump(connection)
+        }
+    }
+
+    private func pump(_ server: HTTP1ServerConnection) {
         while true {
-            switch server.next() {
+            let event = server.next()
+            switch event {
             case .none:
                 if holds(server) { return }
-            case .head: begin(server)
-            case .request: arrive(server)
-            case .fault(let fault): refuse(server, fault)
-            case .drained:
-                if let exchange = exchange(of: server) { exchange.client?.resumeReading() }
-            case .left:
-                if let exchange = exchange(of: server) { close(exchange, .clientLeft) }
-            case .closed:
-                servers.remove(server.key)
-                shared.openConnections.subtract(1, ordering: .relaxed)
-                wakeDoors()
+            case .closed: return forget(server.key)
+            case .preface: return upgrade(server)
+            case .head, .request, .fault, .drained, .left: hear(event, server)
+            }
+        }
+    }
+
+    private func pump(_ connection: HTTP2ServerConnection) {
+        while true {
+            switch connection.next() {
+            case .none: return
+            case .stream(let stream): pump(stream)
+            case .closed: return forget(connection.key)
+            }
+        }
+    }
+
+    private func pump(_ stream: HTTP2ServerStream) {
+        while true {
+            let event = stream.next()
+            if event != .none {
+                hear(event, stream)
+            } else if holds(stream) {
                 return
             }
         }
+    }
+
+    private func hear(_ event: ServerEvent, _ server: ServerStream) {
+        switch event {
+        case .head: begin(server)
+        case .request: arrive(server)
+        case .fault(let fault): refuse(server, fault)
+        case .drained:
+            if let exchange = exchange(of: server) { exchange.client?.resumeReading() }
+        case .left:
+            if let exchange = exchange(of: server) { close(exchange, .clientLeft) }
+        // Of a connection, not of a request.
+        case .none, .closed, .preface: return
+        }
+    }
+
+    private func forget(_ connection: SlabKey) {
+        servers.remove(connection)
+        shared.openConnections.subtract(1, ordering: .relaxed)
+        wakeDoors()
+    }
+
+    /// The client speaks HTTP/2: the same connection, under the same key.
+    private func upgrade(_ server: HTTP1ServerConnection) {
+        guard let connection = server.upgrade(http2Limits) else { return forget(server.key) }
+        servers.update(server.key) { $0 = .http2(connection) }
+        if isDraining { connection.closeAfterAnswers() }
+        pump(connection)
     }
 
     func exchange(of stream: ServerStream) -> Exchange? {
@@ -44,7 +92,7 @@ extension Worker {
     // MARK: head
 
     /// Route, identity, class: what can be said before the body is read.
-    private func begin(_ server: HTTP1ServerConnection) {
+    private func begin(_ server: ServerStream) {
         server.tag = nil
         let name =
             unsafe server.value(.xRequestID).flatMap { unsafe RequestName($0) }
@@ -70,7 +118,7 @@ extension Worker {
     }
 
     private func open(
-        _ server: HTTP1ServerConnection, _ name: RequestName, _ dialect: Dialect?,
+        _ server: ServerStream, _ name: RequestName, _ dialect: Dialect?,
         _ tenant: TenantID, _ shown: KeyHash?
     ) {
         let trafficClass: ClassID
@@ -78,7 +126,8 @@ extension Worker {
         case .success(let found): trafficClass = found
         case .failure(let refusal): return refuse(server, name, refusal, tenant: tenant)
         }
-        if isDraining {
+        // Streams of HTTP/2 come until their client knows better.
+        if isDraining, !server.mayComeLate {
             return refuse(server, name, Refusal(.draining, retryAfter: .seconds(1)))
         }
         if dialect != nil, shared.refusesForLedger(now: loop.now) {
@@ -98,7 +147,8 @@ extension Worker {
                 server, name, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)),
                 tenant: tenant)
         }
-        guard let key = exchanges.nextKey else {
+        // What is bounded by connections elsewhere is so by requests where they have many.
+        guard exchanges.count < policy.http.maxConnections, let key = exchanges.nextKey else {
             return refuse(server, name, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)))
         }
         let exchange = Exchange(
@@ -113,7 +163,7 @@ extension Worker {
     }
 
     /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
-    private func identify(_ server: HTTP1ServerConnection) -> (TenantID, KeyHash?)? {
+    private func identify(_ server: ServerStream) -> (TenantID, KeyHash?)? {
         if let tenant = doorTenants[server.door] { return (tenant, nil) }
         switch Credentials.find(in: server, digest: digest) {
         case .none: return policy.anonymous.map { ($0, nil) }
@@ -127,7 +177,7 @@ extension Worker {
         case failure(Refusal)
     }
 
-    private func resolveClass(_ server: HTTP1ServerConnection, _ tenant: TenantID) -> ClassChoice {
+    private func resolveClass(_ server: ServerStream, _ tenant: TenantID) -> ClassChoice {
         guard let asked = unsafe server.value(.xTrafficClass) else {
             guard let first = policy.tenants[tenant.index].classes.first else {
                 return .failure(Refusal(.classNotAllowed))
@@ -147,7 +197,7 @@ extension Worker {
 
     /// What has come of a body counts against the bound while it comes: an announcement would be
     /// cheap, and the end would be too late. False when it was refused for that.
-    private func holds(_ server: HTTP1ServerConnection) -> Bool {
+    private func holds(_ server: ServerStream) -> Bool {
         guard let exchange = exchange(of: server), exchange.state == .reading else { return true }
         count(server, of: exchange)
         // One alone always has room.
@@ -157,13 +207,13 @@ extension Worker {
         return false
     }
 
-    private func count(_ server: HTTP1ServerConnection, of exchange: Exchange) {
+    private func count(_ server: ServerStream, of exchange: Exchange) {
         heldBodies += server.heldRequestBytes - exchange.heldBody
         exchange.heldBody = server.heldRequestBytes
     }
 
     /// The request is complete: one pass over its body, and the decider is told.
-    private func arrive(_ server: HTTP1ServerConnection) {
+    private func arrive(_ server: ServerStream) {
         guard let exchange = exchange(of: server) else { return }
         exchange.readAt = loop.now
         count(server, of: exchange)
@@ -238,7 +288,7 @@ extension Worker {
     }
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
-    private func model(of exchange: Exchange, _ server: HTTP1ServerConnection) -> ModelID? {
+    private func model(of exchange: Exchange, _ server: ServerStream) -> ModelID? {
         let found: ModelID?
         let name = exchange.inspection.model
         if name.isEscaped {
@@ -269,7 +319,7 @@ extension Worker {
 
     /// When the client will have hung up: its stated budget, or its read timeout, whichever is
     /// shorter.
-    private func patience(_ server: HTTP1ServerConnection) -> Instant {
+    private func patience(_ server: ServerStream) -> Instant {
         var deadline = Instant.distantFuture
         if let milliseconds = unsafe server.value(.xPenstockDeadlineMS)?.positiveNumber {
             deadline = loop.now + .milliseconds(milliseconds)
@@ -295,7 +345,7 @@ extension Worker {
     // MARK: models
 
     /// `GET /v1/models` and `/v1/models/{model}`: what the tenant may use, answered here.
-    private func list(_ server: HTTP1ServerConnection, _ exchange: Exchange) {
+    private func list(_ server: ServerStream, _ exchange: Exchange) {
         let tenant = policy.tenants[exchange.tenant.index]
         guard
             case .model(let range)? = unsafe Route.route(

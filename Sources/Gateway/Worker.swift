@@ -3,6 +3,7 @@
 import Budget
 import Decision
 import EventLoop
+import HTTP2
 import Policy
 import Store
 import Synchronization
@@ -36,9 +37,10 @@ final class Worker {
     /// For the present configuration.
     var accounts: AccountTable
     var serverLimits: ServerLimits
+    var http2Limits: HTTP2Limits
     var clientLimits: ClientLimits
     var doors: [Door]
-    var servers: Slab<HTTP1ServerConnection>
+    var servers: Slab<ServerConnection>
     var clients: Slab<HTTP1ClientConnection>
     var exchanges: Slab<Exchange>
     var upstreams: Upstreams
@@ -95,6 +97,7 @@ final class Worker {
         random = SplitMix64(seed: shared.nonce &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15)
         digest = Digest(remembering: random.next())
         serverLimits = ServerLimits(policy.http)
+        http2Limits = HTTP2Limits(policy)
         clientLimits = ClientLimits(policy.upstream)
     }
 
@@ -209,6 +212,7 @@ final class Worker {
         self.policy = policy
         accounts = AccountTable(policy, wall: loop.wall)
         serverLimits = ServerLimits(policy.http)
+        http2Limits = HTTP2Limits(policy)
         clientLimits = ClientLimits(policy.upstream)
         upstreams.grow(to: policy.endpoints.count)
         // Names are resolved by the control thread, which tells later.
@@ -241,10 +245,24 @@ final class Worker {
     }
 
     private func open(_ socket: consuming Socket, _ key: SlabKey, _ door: Door) {
+        let token = Token(kind: Kind.server, key: key)
         do throws(SystemFault) {
-            let connection = try HTTP1ServerConnection(
-                key: key, door: door.bound.index, token: Token(kind: Kind.server, key: key),
-                channel: Channel(socket), limits: serverLimits, loop: loop)
+            let connection: ServerConnection
+            if door.bound.protocols.contains(.http1) {
+                var limits = serverLimits
+                limits.allowsHTTP2 = door.bound.protocols.contains(.http2)
+                connection = .http1(
+                    try HTTP1ServerConnection(
+                        key: key, door: door.bound.index, token: token,
+                        channel: Channel(socket),
+                        limits: limits, loop: loop))
+            } else {
+                connection = .http2(
+                    try unsafe HTTP2ServerConnection(
+                        key: key, door: door.bound.index, token: token,
+                        channel: Channel(socket),
+                        limits: serverLimits, http2: http2Limits, loop: loop))
+            }
             _ = servers.insert(connection)
             shared.openConnections.add(1, ordering: .relaxed)
             if isDraining { connection.closeAfterAnswer() }

@@ -49,11 +49,22 @@ public struct ListenerPolicy: Sendable, Equatable {
     public var address: Address
     /// Every request that comes in here is this tenant's, and keys are ignored.
     public var tenant: String?
+    /// What is spoken there; never empty.
+    public var protocols: Set<HTTPProtocol>
 
-    public init(address: Address, tenant: String? = nil) {
+    public init(
+        address: Address, tenant: String? = nil, protocols: Set<HTTPProtocol> = [.http1]
+    ) {
         self.address = address
         self.tenant = tenant
+        self.protocols = protocols
     }
+}
+
+/// What clients may speak at a door.
+public enum HTTPProtocol: String, Sendable, CaseIterable {
+    case http1
+    case http2
 }
 
 /// The operators' door.

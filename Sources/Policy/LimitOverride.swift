@@ -96,7 +96,8 @@ extension Policy {
             return tenant
         }
         return Policy(
-            generation: generation, http: http, upstream: upstream, routing: routing,
+            generation: generation, http: http, http2: http2, upstream: upstream,
+            routing: routing,
             models: models, pools: pools, endpoints: endpoints, gpus: gpus, classes: classes,
             tenants: tenants, groups: groups, anonymous: anonymous,
             throttleHistory: throttleHistory, requestHistory: requestHistory)

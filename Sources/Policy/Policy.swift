@@ -11,6 +11,7 @@ public final class Policy: Sendable {
     /// Counts up with every reload.
     public let generation: Int
     public let http: HTTPPolicy
+    public let http2: HTTP2Policy
     public let upstream: UpstreamPolicy
     public let routing: RoutingPolicy
     public let models: [ModelPolicy]
@@ -34,7 +35,8 @@ public final class Policy: Sendable {
     let index: PolicyIndex
 
     public init(
-        generation: Int, http: HTTPPolicy, upstream: UpstreamPolicy,
+        generation: Int, http: HTTPPolicy, http2: HTTP2Policy = HTTP2Policy(),
+        upstream: UpstreamPolicy,
         routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], gpus: [GPUPolicy] = [],
         classes: [ClassPolicy], tenants: [TenantPolicy], groups: [GroupPolicy] = [],
@@ -43,6 +45,7 @@ public final class Policy: Sendable {
     ) {
         self.generation = generation
         self.http = http
+        self.http2 = http2
         self.upstream = upstream
         self.routing = routing
         self.models = models

@@ -18,17 +18,17 @@ public final class HTTP1ServerConnection: ServerStream {
         case tell(ServerEvent)
     }
 
-    private let loop: Loop
-    private let token: Token
-    private let limits: ServerLimits
+    let loop: Loop
+    let token: Token
+    let limits: ServerLimits
     private let descriptor: Int32
-    private var channel: Channel?
+    var channel: Channel?
     private var interest = Interest.read + .peerClosed
-    private var phase = ServerPhase.head
-    private var intake: RequestIntake
+    var phase = ServerPhase.head
+    var intake: RequestIntake
     private var output = AnswerOutput()
     private var state = ServerFlags()
-    private var times: ServerTimes
+    var times: ServerTimes
     private var bodyBegan = Instant(nanoseconds: 0)
     /// Bytes read away since the last answer's end.
     private var discarded = 0
@@ -45,6 +45,7 @@ public final class HTTP1ServerConnection: ServerStream {
         self.channel = consume channel
         intake = RequestIntake(limits: limits)
         times = ServerTimes(token: token, loop: loop)
+        state.mayUpgrade = limits.allowsHTTP2
         super.init(key: key, door: door)
         try loop.poller.add(descriptor, interest, token)
         times.expectBytes(by: loop.now + limits.headTimeout)
@@ -81,9 +82,7 @@ public final class HTTP1ServerConnection: ServerStream {
     public override var heldRequestBytes: Int { intake.capacity }
     public override var heldAnswerBytes: Int { output.capacity }
 
-    public override func dropRequest() {
-        if phase == .answering { intake.drop(loop) }
-    }
+    public override func dropRequest() { if phase == .answering { intake.drop(loop) } }
 
     public override func inviteBody() {
         guard phase == .body, !state.isInvited, intake.head.expectsContinue, intake.isHeadOnly
@@ -135,7 +134,10 @@ public final class HTTP1ServerConnection: ServerStream {
     }
 
     private func step() -> Step {
-        guard phase != .closed else { return tellClosed() }
+        guard phase != .closed else {
+            defer { state.isClosedTold = true }
+            return state.isClosedTold ? .wait : .tell(.closed)
+        }
         if state.isBroken || (state.hasEnded && state.isOwed) { return leave() }
         if state.isExpired {
             state.isExpired = false
@@ -150,12 +152,6 @@ public final class HTTP1ServerConnection: ServerStream {
         case .lingering where state.hasEnded || discarded > limits.maxLinger: return tearDown()
         case .answering, .closing, .lingering, .closed: return .wait
         }
-    }
-
-    private func tellClosed() -> Step {
-        if state.isClosedTold { return .wait }
-        state.isClosedTold = true
-        return .tell(.closed)
     }
 
     // MARK: reading
@@ -211,6 +207,9 @@ public final class HTTP1ServerConnection: ServerStream {
             intake.giveBack(loop)
             return state.isLast || state.hasEnded ? tearDown() : .wait
         }
+        if state.mayUpgrade, intake.preface != .none {
+            return intake.preface == .whole ? .tell(.preface) : state.hasEnded ? tearDown() : .wait
+        }
         do throws(HeadFault) {
             if try intake.readHead() { return begin() }
         } catch {
@@ -228,6 +227,7 @@ public final class HTTP1ServerConnection: ServerStream {
     private func begin() -> Step {
         phase = .body
         bodyBegan = loop.now
+        state.mayUpgrade = false
         state.isOwed = true
         state.isWhole = false
         state.isInvited = false
@@ -359,7 +359,7 @@ public final class HTTP1ServerConnection: ServerStream {
         guard loop.defersWrites, output.count < limits.streamBuffer else { return transmit() }
         guard !state.isUnwritten, phase != .closed else { return }
         state.isUnwritten = true
-        loop.enqueue(self)
+        loop.enqueue(.http1(self))
     }
 
     /// Hands to the kernel what it takes.

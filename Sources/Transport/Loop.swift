@@ -20,7 +20,7 @@ public final class Loop {
     private var buffers = BufferPool(blockSize: Loop.blockSize, limit: 256)
     private var date = HTTPDate()
     private let writing: Writing
-    private var unwrittenServers: [HTTP1ServerConnection] = []
+    private var unwrittenServers: [ServerConnection] = []
     private var unwrittenClients: [HTTP1ClientConnection] = []
     /// Requests that may go out before engines are looked at again.
     private var unlooked = 0
@@ -89,7 +89,7 @@ public final class Loop {
 
     /// Whether a flush waits for the turn's end.
     var defersWrites: Bool { writing == .atTurnsEnd }
-    func enqueue(_ connection: HTTP1ServerConnection) { unwrittenServers.append(connection) }
+    func enqueue(_ connection: ServerConnection) { unwrittenServers.append(connection) }
     func enqueue(_ connection: HTTP1ClientConnection) { unwrittenClients.append(connection) }
 
     /// Whether requests wait to be sent, and it is a while ago that engines were listened to.
@@ -109,7 +109,7 @@ public final class Loop {
     }
 
     /// Writes for one more client's connection, which is then to be driven; nil when none is left.
-    public func nextUnwrittenServer() -> HTTP1ServerConnection? {
+    public func nextUnwrittenServer() -> ServerConnection? {
         guard let connection = unwrittenServers.popLast() else { return nil }
         connection.transmit()
         return connection

@@ -112,6 +112,33 @@ struct RequestIntake: ~Copyable {
         if place == .body { bodyReceived += count }
     }
 
+    // MARK: the preface
+
+    /// How much of the connection preface of HTTP/2 stands in front.
+    enum Preface {
+        case none
+        case part
+        case whole
+    }
+
+    /// RFC 9113 section 3.4; no request of HTTP/1.1 begins so.
+    private static let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    /// Of a connection on which nothing else has come.
+    var preface: Preface {
+        let wanted = Self.preface.utf8CodeUnitCount
+        let count = min(input.count, wanted)
+        for place in 0..<count {
+            guard unsafe input.readable[place] == Self.preface.utf8Start[place] else {
+                return .none
+            }
+        }
+        return count == wanted ? .whole : .part
+    }
+
+    /// All that has come and was not dropped.
+    var received: UnsafeRawBufferPointer { unsafe input.readable }
+
     // MARK: reading
 
     /// Looks for a complete head; false when more bytes are needed.

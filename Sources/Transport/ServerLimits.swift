@@ -34,6 +34,8 @@ public struct ServerLimits: Sendable {
     public var lingerTimeout = Duration.seconds(2)
     /// For how many bytes.
     public var maxLinger = 32 << 20
+    /// A connection that begins with the preface of HTTP/2 is told of, and not refused.
+    public var allowsHTTP2 = false
 
     /// The promised ones.
     public init() {}

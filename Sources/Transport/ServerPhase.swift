@@ -38,6 +38,8 @@ struct ServerFlags {
     var isInvited = false
     /// A head's time runs: from its first byte, and on a new connection from the beginning.
     var isHeadAwaited = true
+    /// Nothing but the beginning of an HTTP/2 preface has come, if anything.
+    var mayUpgrade = false
     /// The client sends no more.
     var hasEnded = false
     /// Nothing can be sent or received any more.

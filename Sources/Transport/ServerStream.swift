@@ -32,6 +32,9 @@ public enum ServerEvent: Sendable, Equatable {
     case left
     /// The connection is over and its descriptor closed: drop it.
     case closed
+    /// The client speaks HTTP/2: take the connection over with `upgrade`. Only where
+    /// `ServerLimits.allowsHTTP2`.
+    case preface
 }
 
 /// How long an answer's body is.
@@ -116,6 +119,8 @@ public class ServerStream {
     /// No further request after this one: the client is told, and idle connections close.
     public func closeAfterAnswer() { abstract() }
 
+    /// It may begin although no further request was wanted: its client could not know.
+    public var mayComeLate: Bool { false }
     /// More is held than the client takes: stop writing until `.drained`.
     public var isCongested: Bool { abstract() }
     /// A head of an answer was written.

@@ -39,8 +39,10 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CNghttp2", providers: [.apt(["libnghttp2-dev"])]),
         room("Units"),
         room("Wire", ["Units"]),
+        room("HTTP2", ["Units", "Wire", "CNghttp2"]),
         room("Dialects", ["Units", "Wire"]),
         room("Policy", ["Units"]),
         room(
@@ -62,6 +64,7 @@ let package = Package(
         entry("FuzzRequestHead"),
         entry("FuzzResponseHead"),
         entry("FuzzChunked"),
+        entry("FuzzHTTP2", ["HTTP2", "Wire"]),
         entry("FuzzSSE"),
         entry("FuzzPrometheus"),
         entry("FuzzJSON", ["Dialects", "Wire"]),

@@ -21,6 +21,7 @@ enum ImportRule {
         "Units": [],
         "Wire": ["Units"],
         "Dialects": ["Units", "Wire"],
+        "HTTP2": ["Units", "Wire", "CNghttp2"],
         "Policy": ["Units"],
         "Estimation": ["Units", "Policy"],
         "Budget": ["Units", "Policy"],
@@ -35,15 +36,15 @@ enum ImportRule {
 
     static let rim: [String: Set<String>] = [
         "EventLoop": libc.union(["Units", "CPlatform"]),
-        "Transport": libc.union(["Units", "Wire", "EventLoop", "COpenSSL", "CNghttp2"]),
+        "Transport": libc.union(["Units", "Wire", "HTTP2", "EventLoop", "COpenSSL"]),
         "Store": libc.union([
             "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
             "COpenSSL",
         ]),
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([
-            "Decision", "Wire", "Dialects", "EventLoop", "Transport", "Store", "Telemetry",
-            "Ledger", "Logging",
+            "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
+            "Telemetry", "Ledger", "Logging",
         ]),
         "Engine": libc.union(serving),
         "Replay": libc.union(serving).union(["CZlib"]),

@@ -204,7 +204,8 @@ public final class Rig {
             if loop.mustLook { hearEngines((try? loop.look()) ?? 0) }
             if let client = loop.nextUnwrittenClient() {
                 if clients[client.key] === client { pump(client) }
-            } else if let server = loop.nextUnwrittenServer() {
+            } else if let connection = loop.nextUnwrittenServer() {
+                guard case .http1(let server) = connection else { continue }
                 if servers[server.key] === server { pump(server) }
             } else {
                 return wrote
@@ -293,6 +294,7 @@ public final class Rig {
             case .left:
                 events.append(.left)
                 owner.left(server)
+            case .preface: continue
             case .closed:
                 events.append(.closed)
                 servers.remove(server.key)

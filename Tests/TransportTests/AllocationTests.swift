@@ -64,7 +64,8 @@ struct AllocationTests {
                     answered += 1
                 case .head: server.inviteBody()
                 case .none: return
-                case .fault, .drained, .left, .closed: Issue.record("not a good request")
+                case .fault, .drained, .left, .closed, .preface:
+                    Issue.record("not a good request")
                 }
             }
         }
