@@ -76,6 +76,7 @@ let package = Package(
         room("Decision", deciding),
         room("Simulation", deciding + ["Decision", collections]),
         room("Ledger", ["Units", "Wire"]),
+        room("Tokenization", ["Units", "Wire"]),
 
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
@@ -107,7 +108,8 @@ let package = Package(
             name: "penstock",
             dependencies: [
                 "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
-                "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger", arguments,
+                "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger", "Estimation",
+                "Tokenization", arguments,
             ],
             swiftSettings: settings),
 
@@ -144,6 +146,7 @@ let package = Package(
             "Store",
             ["Store", "Budget", "Admission", "Scheduling", "Policy", "EventLoop", "Units"]),
         tests("Ledger", ["Ledger", "Units"]),
+        tests("Tokenization", ["Tokenization", "Units"], exclude: ["Tables"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests(
             "Configuration", ["Configuration", "Policy", "Units"],

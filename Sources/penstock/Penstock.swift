@@ -16,6 +16,7 @@ struct Penstock: ParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, DemoCommand.self, EngineCommand.self,
             ReplayCommand.self, SimulateCommand.self, UsageCommand.self, KeyCommand.self,
+            CountCommand.self,
         ])
 
     static func main() {

@@ -32,6 +32,7 @@ enum ImportRule {
         "Decision": deciding,
         "Simulation": deciding.union(["Decision"]),
         "Ledger": ["Units", "Wire"],
+        "Tokenization": ["Units", "Wire"],
     ]
 
     static let rim: [String: Set<String>] = [
@@ -51,8 +52,8 @@ enum ImportRule {
         "Configuration": libc.union(["Units", "Policy", "Yams", "Foundation"]),
         "penstock": libc.union([
             "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
-            "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger",
-            "ArgumentParser", "Logging",
+            "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger", "Estimation",
+            "Tokenization", "ArgumentParser", "Logging",
         ]),
     ]
 
