@@ -66,7 +66,8 @@ let package = Package(
         room("Wire", ["Units"]),
         room("HTTP2", ["Units", "Wire", "CNghttp2"]),
         room("Dialects", ["Units", "Wire"]),
-        room("Policy", ["Units"]),
+        room("Tokenization", ["Units", "Wire"]),
+        room("Policy", ["Units", "Tokenization"]),
         room("Estimation", ["Units", "Policy"]),
         room("Budget", ["Units", "Policy", collections]),
         room("Admission", ["Units", "Policy"]),
@@ -76,7 +77,6 @@ let package = Package(
         room("Decision", deciding),
         room("Simulation", deciding + ["Decision", collections]),
         room("Ledger", ["Units", "Wire"]),
-        room("Tokenization", ["Units", "Wire"]),
 
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
@@ -92,7 +92,7 @@ let package = Package(
             "Gateway",
             deciding + [
                 "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
-                "Telemetry", "Ledger", logging, collections,
+                "Telemetry", "Ledger", "Tokenization", logging, collections,
             ]),
         room(
             "Engine",
@@ -103,7 +103,7 @@ let package = Package(
                 "Units", "Wire", "Dialects", "Simulation", "EventLoop", "Transport", "Telemetry",
                 "CZlib",
             ]),
-        room("Configuration", ["Units", "Policy", yams]),
+        room("Configuration", ["Units", "Policy", "Tokenization", yams]),
         .executableTarget(
             name: "penstock",
             dependencies: [
@@ -158,5 +158,8 @@ let package = Package(
             path: "Tests/Benchmarks/Decisions", swiftSettings: settings,
             // Without Foundation nothing else asks for it.
             linkerSettings: [.linkedLibrary("m")]),
+        .executableTarget(
+            name: "tokens", dependencies: ["EventLoop", "Tokenization", "Units"],
+            path: "Tests/Benchmarks/Tokens", swiftSettings: settings),
     ]
 )

@@ -67,7 +67,10 @@ public enum ConfigurationFile {
         }
         guard let tree = Composer.compose(source.bytes, &mistakes) else { throw mistakes.fault }
         let root = try check(tree, source, environment, mistakes)
-        let builder = PolicyBuilder(root, previous: previous)
+        let tokenizers = TokenizerFiles(
+            root, folder: source.folder, previous: previous, &mistakes)
+        guard mistakes.isEmpty else { throw mistakes.fault }
+        let builder = PolicyBuilder(root, tokenizers, previous: previous)
         if let overflow = builder.overflow {
             mistakes.add(overflow, at: root.place)
             throw mistakes.fault

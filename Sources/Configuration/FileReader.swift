@@ -31,11 +31,7 @@ enum FileReader {
     /// The text of a secret's file without its last line break; only a regular file, because a pipe
     /// would stop a reload for ever.
     static func secret(at path: String, folder: String) throws(Fault) -> String {
-        let path = resolve(path, in: folder)
-        if let kind = kind(of: path), kind != .typeRegular {
-            throw Fault(reason: "is not a regular file")
-        }
-        var bytes = try bytes(of: path, limit: 65_536)
+        var bytes = try regularFile(at: path, folder: folder, limit: 65_536)
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -43,6 +39,17 @@ enum FileReader {
         }
         guard !text.isEmpty else { throw Fault(reason: "is empty") }
         return text
+    }
+
+    /// The bytes of a regular file of at most `limit`.
+    static func regularFile(
+        at path: String, folder: String, limit: Int
+    ) throws(Fault) -> [UInt8] {
+        let path = resolve(path, in: folder)
+        if let kind = kind(of: path), kind != .typeRegular {
+            throw Fault(reason: "is not a regular file")
+        }
+        return try bytes(of: path, limit: limit)
     }
 
     /// Relative paths are meant beside the configuration file.

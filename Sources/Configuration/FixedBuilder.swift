@@ -23,7 +23,16 @@ struct FixedBuilder {
             admin: AdminPolicy(
                 address: checked(admin.address("address")), token: admin.secret("token")),
             store: store(checked(root.section("store"))),
-            ledger: root.section("ledger").map(ledger))
+            ledger: root.section("ledger").map(ledger),
+            counting: counting(checked(root.section("counting"))))
+    }
+
+    private func counting(_ section: Section) -> CountingPolicy {
+        var policy = CountingPolicy()
+        policy.inline = checked(section.size("inline"))
+        policy.threads = checked(section.integer("threads"))
+        policy.maxWaiting = checked(section.size("max_waiting"))
+        return policy
     }
 
     private func ledger(_ ledger: Section) -> LedgerPolicy {

@@ -20,7 +20,12 @@ extension Keys {
             "models[].context_length", .scalar(.integer(1...100_000_000, unit: "tokens")),
             .required, .reloadable,
             "Prompt and completion together; a longer prompt gets 400."),
-        .notYet("models[].tokenizer", "Exact token counts instead of estimates."),
+        Key(
+            "models[].tokenizer", .scalar(.path), .absent, .reloadable,
+            "The file of the model's tokenizer, absolute or beside this file: prompts are counted "
+                + "exactly. A `tokenizer.json` of type BPE, a file of ranks named after its "
+                + "encoding (`cl100k_base.tiktoken`), or a SentencePiece model of type BPE "
+                + "(`.model`), up to 64 MiB. Left out, prompts are estimated."),
         Key(
             "models[].price", .section, .absent, .reloadable,
             "What tokens cost; needed where a tenant has `cost_per_month`."),

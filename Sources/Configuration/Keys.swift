@@ -9,8 +9,8 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + ledger + http + http2 + upstream + routing + models + pools + gpus + classes
-        + clamp
+        front + store + ledger + http + http2 + upstream + routing + counting + models + pools
+        + gpus + classes + clamp
         + caps + organisations + tenants
 
     private static let front: [Key] = [

@@ -6,6 +6,7 @@ import Units
 /// The replaceable part, from a file without mistakes. Places stay what they were in `previous`.
 struct PolicyBuilder {
     private let root: Section
+    private let tokenizers: TokenizerFiles
     private let previous: Policy?
     private var models: Places
     private var pools: Places
@@ -15,8 +16,9 @@ struct PolicyBuilder {
     /// Organisations by their names, teams by `organisation/team`.
     private var groups: Places
 
-    init(_ root: Section, previous: Policy?) {
+    init(_ root: Section, _ tokenizers: TokenizerFiles, previous: Policy?) {
         self.root = root
+        self.tokenizers = tokenizers
         self.previous = previous
         models = Places(previous?.models.map(\.name) ?? [])
         pools = Places(previous?.pools.map(\.name) ?? [])
@@ -105,12 +107,14 @@ extension PolicyBuilder {
             let model = ModelPolicy(
                 id: ModelID(place), name: name, aliases: section.texts("aliases").map(\.text),
                 contextLength: checked(section.tokens("context_length")),
-                price: section.section("price").map { Price($0) })
+                price: section.section("price").map { Price($0) },
+                tokenizer: tokenizers[section.text("tokenizer")])
             return (place, model)
         }
         return models.table(present, before: previous?.models ?? []) { model in
             var model = model
             model.aliases = []
+            model.tokenizer = nil
             model.removed = true
             return model
         }

@@ -32,5 +32,6 @@ public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) ->
         changes.append("store.kind")
     }
     compare("ledger", old.ledger, new.ledger)
+    compare("counting", old.counting, new.counting)
     return changes
 }

@@ -14,8 +14,10 @@ import Wire
 /// The worker moves it from state to state; every way out goes through `Worker.close`, once.
 final class Exchange {
     enum State: Equatable {
-        /// The head is known, the body is not; → budgeting, over.
+        /// The head is known, the body is not; → counting, budgeting, over.
         case reading
+        /// A big prompt is with the threads that count; → budgeting, over.
+        case counting
         /// The store was asked; → waiting, sending, over.
         case budgeting
         /// In a queue; → sending, over.

@@ -57,6 +57,7 @@ public final class GatewayProcess {
     private let sharedDoors: [BoundDoor?]
     private let threads: [LoopThread]
     private let ledger: LedgerThreads
+    private let counting: CountingThreads
     /// Where clients are taken, with the real ports.
     public let addresses: [SocketAddress]
     public let adminAddress: SocketAddress
@@ -82,10 +83,11 @@ public final class GatewayProcess {
             let seed = randomSeed()
             let redis = try Self.redis(setup, resolver)
             ledger = try LedgerThreads(setup.fixed, gateway: seed, redis: redis, log: log)
+            counting = try CountingThreads(setup.fixed.counting)
             let shared = try Shared(
                 policy: setup.policy, workers: setup.fixed.workers,
                 memory: Self.memory(setup, log), redis: redis,
-                ledger: ledger.lanes, log: log, seed: seed)
+                ledger: ledger.lanes, counting: counting, log: log, seed: seed)
             control = try Control(
                 shared: shared, setup: setup, signals: signals, door: admin,
                 resolver: resolver)
@@ -111,6 +113,7 @@ public final class GatewayProcess {
         do throws(SystemFault) {
             let cut = try control.run()
             for thread in threads { thread.join() }
+            counting.end()
             ledger.end()
             return cut
         } catch {

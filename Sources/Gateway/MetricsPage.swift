@@ -29,6 +29,7 @@ struct MetricsPage {
         tokens(totals, to: &page)
         histograms(totals, to: &page)
         gateway(to: &page)
+        counting(to: &page)
         ledger(to: &page)
         engines(to: &page)
         text = page.finish()

@@ -15,6 +15,8 @@ enum WorkerMessage: Sendable {
     case reconfigured(Policy)
     /// Where an endpoint's name leads to now.
     case resolved(EndpointID, [SocketAddress])
+    /// What the texts of a big prompt come to; nil where they could not be read.
+    case counted(RequestID, ExactCount?)
     /// No new connections; idle ones close, answers end theirs.
     case drain
     /// Whatever is left is cut.
@@ -48,6 +50,8 @@ final class Shared: Sendable {
     let sharesEndpoints: Bool
     /// Where settlements are written down; empty where they are not.
     let ledger: [LedgerLane]
+    /// Count big prompts.
+    let counting: CountingThreads
     let nonce: UInt64
     let log: LogSink
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
@@ -64,7 +68,7 @@ final class Shared: Sendable {
 
     init(
         policy: Policy, workers: Int, memory: MemoryStore?, redis: RedisShared?,
-        ledger: [LedgerLane], log: LogSink, seed: UInt64
+        ledger: [LedgerLane], counting: CountingThreads, log: LogSink, seed: UInt64
     ) throws(SystemFault) {
         let limit = HTTPPolicy.connectionsLimit * workers
         let sharing = redis?.policy.sharing.map { sharing in
@@ -81,7 +85,7 @@ final class Shared: Sendable {
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var metrics: [RequestMetrics] = []
         for _ in 0..<workers {
-            mailboxes.append(try Mailbox(limit: 2 * HTTPPolicy.connectionsLimit + 1_024))
+            mailboxes.append(try Mailbox(limit: 3 * HTTPPolicy.connectionsLimit + 1_024))
             metrics.append(
                 RequestMetrics(reasons: RefusalReason.allCases.count, limit: 4_096))
         }
@@ -91,6 +95,7 @@ final class Shared: Sendable {
         self.memory = memory
         self.redis = redis
         self.ledger = ledger
+        self.counting = counting
         self.log = log
         nonce = seed
     }

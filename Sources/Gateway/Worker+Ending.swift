@@ -139,7 +139,7 @@ extension Worker {
         let isTotal = exchange.totalDeadline <= loop.now
         switch exchange.state {
         case .over: return
-        case .reading, .budgeting, .waiting, .sending:
+        case .reading, .counting, .budgeting, .waiting, .sending:
             let isPaid = exchange.state == .sending
             exchange.isEngineFault = isPaid && !isTotal
             refuseLate(exchange, Refusal(.deadlineExceeded, isFinal: isPaid || isTotal))

@@ -233,13 +233,19 @@ extension Worker {
         exchange.model = model
         exchange.account = accounts.account(
             of: exchange.tenant, model: model, key: exchange.key)
-        var arrival = Arrival(
+        exchange.arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: promptTokens(exchange), bound: exchange.inspection.bound ?? usualBound(exchange),
+            input: promptTokens(exchange, text: textMeter.tokens, tools: toolMeter.tokens),
+            bound: exchange.inspection.bound ?? usualBound(exchange),
             choices: exchange.inspection.choices, isForced: isForced(exchange),
             isOutputless: dialect == .embeddings, isStreamed: exchange.inspection.stream,
             prefix: textMeter.prefix(behind: toolMeter), deadline: patience(server))
-        exchange.arrival = arrival
+        count(server, exchange, dialect)
+    }
+
+    /// The prompt's tokens are known, or estimated: the decider is told.
+    func budget(_ exchange: Exchange) {
+        guard var arrival = exchange.arrival else { return }
         exchange.state = .budgeting
         beginTrace(exchange)
         arrival.trace = exchange.trace
@@ -271,10 +277,10 @@ extension Worker {
         return exchange.policy.pools[pool.index].engine.family.usualBound(of: exchange.dialect)
     }
 
-    private func promptTokens(_ exchange: Exchange) -> Tokens {
+    func promptTokens(_ exchange: Exchange, text: Tokens, tools: Tokens) -> Tokens {
         PromptEstimate(
-            text: textMeter.tokens, messages: exchange.inspection.messages,
-            tools: exchange.inspection.tools ? toolMeter.tokens : nil,
+            text: text, messages: exchange.inspection.messages,
+            tools: exchange.inspection.tools ? tools : nil,
             images: exchange.inspection.images + exchange.inspection.otherMedia,
             ids: exchange.inspection.promptTokenIDs
         ).tokens

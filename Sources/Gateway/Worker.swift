@@ -2,12 +2,14 @@
 
 import Budget
 import Decision
+import Dialects
 import EventLoop
 import HTTP2
 import Policy
 import Store
 import Synchronization
 import Telemetry
+import Tokenization
 import Transport
 import Units
 import Wire
@@ -62,6 +64,9 @@ final class Worker {
     /// Price the texts of the request under inspection.
     var textMeter = PromptMeter()
     var toolMeter = PromptMeter()
+    /// Count prompts exactly, where models have tokenizers.
+    lazy var counter = TokenCounter()
+    var recount = Inspection()
     /// Whose every request through a door is, by door.
     let doorTenants: [TenantID?]
     /// Scratch for heads, bodies and edits of the turn.
@@ -201,6 +206,7 @@ final class Worker {
         case .reconfigured(let policy): adopt(policy)
         case .resolved(let endpoint, let addresses):
             upstreams.resolved(endpoint, addresses)
+        case .counted(let request, let count): counted(request, count)
         case .drain: drain()
         case .stop: isStopping = true
         }

@@ -12,12 +12,14 @@ public struct FixedPolicy: Sendable, Equatable {
     public var store: StorePolicy
     /// Nil: settlements are counted, and not written down one by one.
     public var ledger: LedgerPolicy?
+    public var counting: CountingPolicy
 
     public init(
         workers: Int, listeners: [ListenerPolicy], admin: AdminPolicy, store: StorePolicy,
-        ledger: LedgerPolicy? = nil
+        ledger: LedgerPolicy? = nil, counting: CountingPolicy = CountingPolicy()
     ) {
         self.ledger = ledger
+        self.counting = counting
         self.workers = workers
         self.listeners = listeners
         self.admin = admin

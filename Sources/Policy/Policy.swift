@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Tokenization
 public import Units
 
 /// The replaceable part of the configuration, validated: a reload swaps it as a whole, and a
@@ -73,17 +74,20 @@ public struct ModelPolicy: Sendable, Equatable {
     public var aliases: [String]
     public var contextLength: Tokens
     public var price: Price?
+    /// Counts prompts exactly; nil: they are estimated.
+    public var tokenizer: Tokenizer?
     public var removed: Bool
 
     public init(
         id: ModelID, name: String, aliases: [String] = [], contextLength: Tokens,
-        price: Price? = nil, removed: Bool = false
+        price: Price? = nil, tokenizer: Tokenizer? = nil, removed: Bool = false
     ) {
         self.id = id
         self.name = name
         self.aliases = aliases
         self.contextLength = contextLength
         self.price = price
+        self.tokenizer = tokenizer
         self.removed = removed
     }
 }

@@ -10,12 +10,16 @@ struct LongMerge {
         var merge: UInt64
     }
 
+    /// Memory for so many symbols is kept from one piece to the next. A symbol takes 32 bytes
+    /// while its piece is merged.
+    static let keptSymbols = 1 << 18
+
     private var symbols: [Symbol] = []
     private var queue = RankQueue()
 
     /// Begins anew, with room for `count` symbols.
     mutating func begin(_ count: Int) {
-        symbols.removeAll(keepingCapacity: true)
+        symbols.removeAll(keepingCapacity: symbols.capacity <= LongMerge.keptSymbols)
         symbols.reserveCapacity(count)
     }
 

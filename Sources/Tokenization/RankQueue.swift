@@ -16,13 +16,16 @@ struct RankQueue {
     private var heads: [UInt32] = []
     private var tails: [UInt32] = []
     private var nodes: [Node] = []
+    /// Nodes that were taken out, in a list.
+    private var free = RankQueue.end
     /// Bits over 64 words of the level before, the widest level first.
     private var levels: [[UInt64]] = []
     private var late: [UInt64] = []
 
     /// Gets ready for ranks below `limit`; it is empty before and after.
     mutating func prepare(ranks limit: Int) {
-        nodes.removeAll(keepingCapacity: true)
+        nodes.removeAll(keepingCapacity: nodes.capacity <= LongMerge.keptSymbols)
+        free = RankQueue.end
         guard heads.count < limit else { return }
         // More than is asked for, because a table under construction asks again and again.
         heads = Array(repeating: RankQueue.end, count: limit * 2)
@@ -37,18 +40,32 @@ struct RankQueue {
 
     @inline(__always)
     mutating func put(rank: Int, position: UInt32, isOrdered: Bool) {
-        let node = UInt32(nodes.count)
+        if isOrdered, heads[rank] != RankQueue.end,
+            nodes[Int(tails[rank])].position > position
+        {
+            return putLate(UInt64(rank) << 32 | UInt64(position))
+        }
+        let node = made(position)
         if heads[rank] == RankQueue.end {
             heads[rank] = node
             mark(rank)
         } else {
-            if isOrdered, nodes[Int(tails[rank])].position > position {
-                return putLate(UInt64(rank) << 32 | UInt64(position))
-            }
             nodes[Int(tails[rank])].next = node
         }
         tails[rank] = node
-        nodes.append(Node(position: position, next: RankQueue.end))
+    }
+
+    @inline(__always)
+    private mutating func made(_ position: UInt32) -> UInt32 {
+        let node = Node(position: position, next: RankQueue.end)
+        guard free != RankQueue.end else {
+            nodes.append(node)
+            return UInt32(nodes.count - 1)
+        }
+        let place = free
+        free = nodes[Int(place)].next
+        nodes[Int(place)] = node
+        return place
     }
 
     /// The first one: its rank in the high half, its position in the low one.
@@ -59,10 +76,13 @@ struct RankQueue {
         for level in stride(from: levels.count - 1, through: 0, by: -1) {
             rank = rank << 6 | levels[level][rank].trailingZeroBitCount
         }
-        let node = nodes[Int(heads[rank])]
+        let place = heads[rank]
+        let node = nodes[Int(place)]
         let first = UInt64(rank) << 32 | UInt64(node.position)
         if let other = late.first, other < first { return takeLate() }
         heads[rank] = node.next
+        nodes[Int(place)].next = free
+        free = place
         if node.next == RankQueue.end { unmark(rank) }
         return first
     }

@@ -11,6 +11,9 @@ enum SentencePieceFile {
         case byte = 6
     }
 
+    /// All ways to make a piece of two others are looked for.
+    private static let longestPiece = 1_024
+
     private struct Piece {
         var bytes: [UInt8] = []
         var score: Float = 0
@@ -122,7 +125,11 @@ enum SentencePieceFile {
         var message = ProtocolBuffer(range)
         while let field = try message.next(in: text) {
             switch (field.number, field.value) {
-            case (1, .bytes(let range)): piece.bytes = ProtocolBuffer.bytes(range, in: text)
+            case (1, .bytes(let range)):
+                guard range.count <= longestPiece else {
+                    throw TokenizerFault("a piece of more than \(longestPiece) bytes")
+                }
+                piece.bytes = ProtocolBuffer.bytes(range, in: text)
             case (2, .word(let bits)): piece.score = Float(bitPattern: bits)
             case (3, .number(let number)):
                 guard let kind = Kind(rawValue: number) else {

@@ -23,6 +23,8 @@ public final class Tokenizer: Sendable {
         var isEmpty: Bool { scheme == .never && !marksSpaces }
     }
 
+    /// Of the file that it was loaded from: equal for equal files of the same name.
+    public let fingerprint: UInt64
     let added: AddedTokens
     let normalizers: [Normalizer]
     let addedToNormalized: AddedTokens
@@ -33,8 +35,9 @@ public final class Tokenizer: Sendable {
     init(
         added: AddedTokens = AddedTokens(), normalizers: [Normalizer] = [],
         addedToNormalized: AddedTokens = AddedTokens(), preparation: Preparation = Preparation(),
-        stages: [Stage], encoding: PairEncoding
+        stages: [Stage], encoding: PairEncoding, fingerprint: UInt64 = 0
     ) {
+        self.fingerprint = fingerprint
         self.added = added
         self.normalizers = normalizers
         self.addedToNormalized = addedToNormalized
@@ -64,6 +67,11 @@ public final class Tokenizer: Sendable {
             withStages(place + 1, found + [.beforeMarkers(each: each)], body)
         }
     }
+}
+
+extension Tokenizer: Equatable {
+    /// Whether they are one and the same.
+    public static func == (left: Tokenizer, right: Tokenizer) -> Bool { left === right }
 }
 
 enum StageView {

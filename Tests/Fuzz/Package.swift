@@ -44,7 +44,8 @@ let package = Package(
         room("Wire", ["Units"]),
         room("HTTP2", ["Units", "Wire", "CNghttp2"]),
         room("Dialects", ["Units", "Wire"]),
-        room("Policy", ["Units"]),
+        room("Tokenization", ["Units", "Wire"]),
+        room("Policy", ["Units", "Tokenization"]),
         room(
             "Budget",
             ["Units", "Policy", .product(name: "DequeModule", package: "swift-collections")]),
@@ -58,7 +59,8 @@ let package = Package(
                 "COpenSSL", .product(name: "DequeModule", package: "swift-collections"),
             ]),
         room(
-            "Configuration", ["Units", "Policy", .product(name: "Yams", package: "Yams")]),
+            "Configuration",
+            ["Units", "Policy", "Tokenization", .product(name: "Yams", package: "Yams")]),
         room("FuzzSupport", ["CFuzzer", "Units"]),
         entry("FuzzCanary"),
         entry("FuzzRequestHead"),
@@ -68,6 +70,7 @@ let package = Package(
         entry("FuzzSSE"),
         entry("FuzzPrometheus"),
         entry("FuzzJSON", ["Dialects", "Wire"]),
+        entry("FuzzTokenizer", ["Tokenization"]),
         entry("FuzzRESP", ["Store"]),
         entry("FuzzConfig", ["Configuration"]),
     ]

@@ -22,7 +22,7 @@ enum ImportRule {
         "Wire": ["Units"],
         "Dialects": ["Units", "Wire"],
         "HTTP2": ["Units", "Wire", "CNghttp2"],
-        "Policy": ["Units"],
+        "Policy": ["Units", "Tokenization"],
         "Estimation": ["Units", "Policy"],
         "Budget": ["Units", "Policy"],
         "Admission": ["Units", "Policy"],
@@ -45,11 +45,11 @@ enum ImportRule {
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([
             "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
-            "Telemetry", "Ledger", "Logging",
+            "Telemetry", "Ledger", "Tokenization", "Logging",
         ]),
         "Engine": libc.union(serving),
         "Replay": libc.union(serving).union(["CZlib"]),
-        "Configuration": libc.union(["Units", "Policy", "Yams", "Foundation"]),
+        "Configuration": libc.union(["Units", "Policy", "Tokenization", "Yams", "Foundation"]),
         "penstock": libc.union([
             "Units", "Policy", "Configuration", "Gateway", "Engine", "Replay", "Store",
             "Telemetry", "EventLoop", "Transport", "Simulation", "Wire", "Ledger", "Estimation",
