@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/core_names.h>
 #include <openssl/params.h>
+#include <openssl/param_build.h>
 
 // Macros, which Swift cannot see.
 static inline int penstock_tls_at_least_1_2(SSL_CTX *context) {
@@ -77,4 +78,42 @@ static inline const unsigned char *penstock_name_at(
         && name->type != GEN_IPADD) return 0;
     *length = ASN1_STRING_length(name->d.ia5);
     return ASN1_STRING_get0_data(name->d.ia5);
+}
+
+// Public keys from their numbers; null where they are none.
+static inline EVP_PKEY *penstock_key_from(const char *kind, OSSL_PARAM *parameters) {
+    EVP_PKEY *key = 0;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(0, kind, 0);
+    if (context && EVP_PKEY_fromdata_init(context) == 1
+        && EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1) key = 0;
+    EVP_PKEY_CTX_free(context);
+    ERR_clear_error();
+    return key;
+}
+static inline EVP_PKEY *penstock_rsa_key(
+    const unsigned char *modulus, size_t modulus_count, const unsigned char *exponent,
+    size_t exponent_count) {
+    EVP_PKEY *key = 0;
+    BIGNUM *n = BN_bin2bn(modulus, (int)modulus_count, 0);
+    BIGNUM *e = BN_bin2bn(exponent, (int)exponent_count, 0);
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    if (n && e && builder && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n)
+        && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e)) {
+        OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
+        if (parameters) key = penstock_key_from("RSA", parameters);
+        OSSL_PARAM_free(parameters);
+    }
+    OSSL_PARAM_BLD_free(builder);
+    BN_free(n);
+    BN_free(e);
+    return key;
+}
+static inline EVP_PKEY *penstock_p256_key(const unsigned char *point, size_t count) {
+    char group[] = "prime256v1";
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point, count),
+        OSSL_PARAM_construct_end(),
+    };
+    return penstock_key_from("EC", parameters);
 }

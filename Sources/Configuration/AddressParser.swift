@@ -36,24 +36,26 @@ enum AddressParser {
         return address
     }
 
-    /// `http://host[:port][/]`, port 80 where none is given.
+    /// `http://host[:port][/]` or the same with `https`; port 80 or 443 where none is given.
     static func endpoint(_ text: String) throws(ScalarFault) -> Value {
         // What may hold a password is not shown.
         if text.contains("@") {
             throw .refused("expected \(endpointLabel), without a user; 'key' is sent to engines")
         }
-        if text.lowercased().hasPrefix("https://") { throw .notYet }
-        guard text.lowercased().hasPrefix("http://") else { throw .expected(endpointLabel) }
-        var rest = text.dropFirst("http://".count)
+        let isSecure = text.lowercased().hasPrefix("https://")
+        guard isSecure || text.lowercased().hasPrefix("http://") else {
+            throw .expected(endpointLabel)
+        }
+        var rest = text.dropFirst(isSecure ? "https://".count : "http://".count)
         if rest.contains("?") || rest.contains("#") {
             throw .expected(endpointLabel, advice: "; it cannot have a query")
         }
         if rest.hasSuffix("/") { rest.removeLast() }
         if rest.contains("/") { throw .expected(endpointLabel, advice: "; it cannot have a path") }
         guard let (host, given) = split(rest), given != 0,
-            let address = address(host, given ?? 80)
+            let address = address(host, given ?? (isSecure ? 443 : 80))
         else { throw .expected(endpointLabel) }
-        return .endpoint(address, authority: address.description)
+        return .endpoint(address, authority: address.description, isSecure: isSecure)
     }
 
     // MARK: Parts

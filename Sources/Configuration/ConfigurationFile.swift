@@ -12,6 +12,16 @@ public struct LoadedConfiguration: Sendable {
     public let effective: String
     /// The same as one line of JSON.
     public let effectiveJSON: String
+    let root: Section
+    let file: String
+
+    /// A mistake that only shows when what the file names is looked at, with the place of the key.
+    /// `path` has indices: `listeners[0].tls.key`.
+    public func mistake(_ path: String, _ message: String) -> Mistake {
+        let place = root.place(of: path)
+        return Mistake(
+            file: file, line: place.line, column: place.column, message: "\(path): \(message)")
+    }
 }
 
 /// Reads configuration files.
@@ -70,7 +80,8 @@ public enum ConfigurationFile {
         let tokenizers = TokenizerFiles(
             root, folder: source.folder, previous: previous, &mistakes)
         guard mistakes.isEmpty else { throw mistakes.fault }
-        let builder = PolicyBuilder(root, tokenizers, previous: previous)
+        let builder = PolicyBuilder(
+            root, tokenizers, folder: source.folder, previous: previous)
         if let overflow = builder.overflow {
             mistakes.add(overflow, at: root.place)
             throw mistakes.fault
@@ -78,7 +89,7 @@ public enum ConfigurationFile {
         return LoadedConfiguration(
             fixed: FixedBuilder(root: root, folder: source.folder).build(),
             policy: builder.build(), effective: EffectiveWriter.yaml(root),
-            effectiveJSON: EffectiveWriter.json(root))
+            effectiveJSON: EffectiveWriter.json(root), root: root, file: source.name)
     }
 
     /// The checked tree, without the settings of the store that is not used.

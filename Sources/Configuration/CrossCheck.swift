@@ -90,6 +90,7 @@ extension CrossCheck {
         var doors: [Address: Place] = [:]
         for listener in root.sections("listeners") {
             checkDoor(listener, &doors)
+            if let tls = listener.section("tls") { checkClients(tls) }
             if let tenant = listener.text("tenant") {
                 resolve(
                     tenant, tenants, path: listener.path("tenant"), at: listener.place("tenant"))
@@ -148,11 +149,7 @@ extension CrossCheck {
                 "\(redis.path("database")): a cluster has only 0",
                 at: redis.place("database"))
         }
-        guard let tls = redis.section("tls"), tls.isRight("certificate"), tls.isRight("key"),
-            (tls["certificate"] == nil) != (tls["key"] == nil)
-        else { return }
-        let missing = tls["key"] == nil ? "key" : "certificate"
-        add("\(tls.path(missing)): is required beside the other", at: tls.place)
+        if let tls = redis.section("tls") { checkPair(tls) }
     }
 
     /// A refresh may be late, and another one lost, before others take a gateway for dead.
@@ -217,7 +214,7 @@ extension CrossCheck {
         var engines: [String: Place] = [:]
         for pool in root.sections("pools") {
             for item in pool.list("endpoints") {
-                guard case .endpoint(_, let authority) = item.value else { continue }
+                guard case .endpoint(_, let authority, _) = item.value else { continue }
                 if let first = engines[authority] {
                     add(
                         "\(pool.path("endpoints")): \(authority) stands already in line "
@@ -227,6 +224,7 @@ extension CrossCheck {
                 }
             }
             for model in unique(pool, "models") { resolveModel(model, pool) }
+            if let tls = pool.section("tls") { checkPair(tls) }
             checkPriority(pool)
             checkPhases(pool)
         }
@@ -258,7 +256,7 @@ extension CrossCheck {
                 names[name] = names[name] ?? gpu.place("name")
             }
             for item in gpu.list("endpoints") {
-                guard case .endpoint(_, let authority) = item.value else { continue }
+                guard case .endpoint(_, let authority, _) = item.value else { continue }
                 if engines[authority] == nil {
                     add(
                         "\(gpu.path("endpoints")): \(authority) stands in no pool",
@@ -322,6 +320,7 @@ extension CrossCheck {
 extension CrossCheck {
     private mutating func checkTenants() {
         checkUnique(tenants)
+        checkCertificateNames()
         let entered = Set(root.sections("listeners").compactMap { $0.text("tenant") })
         var keys: [KeyHash: (tenant: String, place: Place)] = [:]
         for tenant in root.sections("tenants") {
@@ -337,7 +336,8 @@ extension CrossCheck {
                 }
             }
             if let id, id != "anonymous", !entered.contains(id), tenant.list("keys").isEmpty,
-                tenant.isRight("keys")
+                tenant.isRight("keys"), tenant.list("certificates").isEmpty,
+                tenant.isRight("certificates")
             {
                 add(
                     "\(tenant.path("keys")): is required, because no listener names this tenant",

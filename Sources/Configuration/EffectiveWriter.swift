@@ -121,7 +121,8 @@ enum EffectiveWriter {
         case .secret: mask
         case .keyHash: "sha256:\(mask)"
         case .address(let address): address.description
-        case .endpoint(_, let authority): "http://\(authority)"
+        case .endpoint(_, let authority, let isSecure):
+            (isSecure ? "https://" : "http://") + authority
         case .integer, .boolean, .decimal, .list, .section: nil
         }
     }

@@ -16,9 +16,7 @@ struct FixedBuilder {
             listeners: root.sections("listeners").map { listener in
                 ListenerPolicy(
                     address: checked(listener.address("address")), tenant: listener.text("tenant"),
-                    protocols: Set(
-                        listener.texts("protocols").map { checked(HTTPProtocol(rawValue: $0.text)) }
-                    ))
+                    protocols: protocols(listener), tls: listener.section("tls").map(tls))
             },
             admin: AdminPolicy(
                 address: checked(admin.address("address")), token: admin.secret("token")),
@@ -33,6 +31,23 @@ struct FixedBuilder {
         policy.threads = checked(section.integer("threads"))
         policy.maxWaiting = checked(section.size("max_waiting"))
         return policy
+    }
+
+    /// With TLS clients choose, so that both can be offered.
+    private func protocols(_ listener: Section) -> Set<HTTPProtocol> {
+        let named = listener.texts("protocols").map { checked(HTTPProtocol(rawValue: $0.text)) }
+        if !named.isEmpty { return Set(named) }
+        return listener["tls"] == nil ? [.http1] : [.http1, .http2]
+    }
+
+    private func tls(_ tls: Section) -> ListenerTLSPolicy {
+        ListenerTLSPolicy(
+            certificates: ([tls] + tls.sections("more")).map {
+                checked(CertificatePolicy($0, in: folder))
+            },
+            clientAuthority: path(tls, "client_ca"),
+            isClientRequired: tls.text("client_certificate") == "required",
+            isModernOnly: tls.text("min_version") == "1.3")
     }
 
     private func ledger(_ ledger: Section) -> LedgerPolicy {
@@ -115,5 +130,17 @@ struct FixedBuilder {
             onFailure: checked(StoreFailureMode(rawValue: checked(redis.text("on_failure")))),
             keyPrefix: checked(redis.text("key_prefix")),
             reservationLease: checked(redis.duration("reservation_lease")))
+    }
+}
+
+extension CertificatePolicy {
+    /// Nil where the section names none.
+    init?(_ section: Section, in folder: String) {
+        guard let certificate = section.text("certificate"), let key = section.text("key") else {
+            return nil
+        }
+        self.init(
+            certificate: FileReader.resolve(certificate, in: folder),
+            key: FileReader.resolve(key, in: folder), place: section.path)
     }
 }

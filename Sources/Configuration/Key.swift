@@ -135,7 +135,7 @@ enum Value: Sendable, Equatable {
     case keyHash(KeyHash)
     case address(Address)
     /// Where to connect, and how the engine is called.
-    case endpoint(Address, authority: String)
+    case endpoint(Address, authority: String, isSecure: Bool)
     case list([Setting])
     case section(Section)
 }

@@ -14,6 +14,11 @@ extension Keys {
             "http.max_connections", 1...HTTPPolicy.connectionsLimit, client.maxConnections,
             "connections",
             "Client connections per worker; over it a new one is closed at once."),
+        count(
+            "http.max_handshakes", 1...HTTPPolicy.handshakesLimit, client.maxHandshakes,
+            "handshakes",
+            "TLS handshakes under way at once, per worker; for one more the one that has taken "
+                + "longest is closed."),
         size(
             "http.max_target", 256...65_536, client.maxTarget,
             "A request's target; a longer one gets 414."),
@@ -41,6 +46,9 @@ extension Keys {
         size(
             "http.stream_buffer", 4_096...1 << 24, client.streamBuffer,
             "Answer bytes held for one slow client before its engine is no longer read."),
+        time(
+            "http.handshake_timeout", 100...3_600_000, client.handshakeTimeout,
+            "From the beginning of a connection to the end of its TLS handshake."),
         time(
             "http.head_timeout", 100...3_600_000, client.headTimeout,
             "From the first byte of a connection or request to its complete head."),

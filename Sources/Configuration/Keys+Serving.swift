@@ -67,6 +67,10 @@ extension Keys {
         Key(
             "pools[].models", .list(.reference(.model), 1...1_024), .required, .reloadable,
             "The models that each of its engines serves."),
+    ]
+
+    /// What its engines can do and how they are used.
+    static let poolWork: [Key] = [
         Key(
             "pools[].key", .scalar(.secret(.header)), .absent, .reloadable,
             "The key that engines are sent in place of the client's."),

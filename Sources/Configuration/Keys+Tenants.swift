@@ -19,6 +19,11 @@ extension Keys {
                 "The hashes of its API keys, as `penstock key new` and `penstock key hash` print "
                     + "them."),
             Key(
+                "tenants[].certificates", .list(.text(253), 0...64), .absent, .reloadable,
+                "Names of its clients' certificates, for listeners with `client_ca`: a DNS name, "
+                    + "URI, e-mail or IP address among the alternative names, or the common name "
+                    + "of a certificate without any. Whoever shows one needs no key."),
+            Key(
                 "tenants[].classes", .list(.reference(.trafficClass), 1...64), .required,
                 .reloadable,
                 "The classes it may use; the first is meant when `X-Traffic-Class` is absent."),

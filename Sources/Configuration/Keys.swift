@@ -9,8 +9,8 @@ import Units
 /// there.
 enum Keys {
     static let all =
-        front + store + ledger + http + http2 + upstream + routing + counting + models + pools
-        + gpus + classes + clamp
+        front + security + admin + store + ledger + http + http2 + upstream + routing + counting
+        + models + pools + poolSecurity + poolWork + gpus + classes + clamp
         + caps + organisations + tenants
 
     private static let front: [Key] = [
@@ -25,14 +25,16 @@ enum Keys {
             "The address of this listener."),
         Key(
             "listeners[].protocols", .list(.choice(["http1", "http2"], later: []), 1...2),
-            .value(.list([Setting(place: .start, value: .text("http1"))])), .fixed,
+            .stated("`[http1]`, with `tls` both"), .fixed,
             "What is spoken there: `http1` is HTTP/1.1, `http2` HTTP/2, in clear by prior "
-                + "knowledge."
+                + "knowledge, with TLS as the client chooses (ALPN)."
         ),
         Key(
             "listeners[].tenant", .scalar(.reference(.tenant)), .absent, .fixed,
             "Every request that comes in here is this tenant's, and keys are ignored."),
-        .notYet("listeners[].tls", "TLS with clients."),
+    ]
+
+    private static let admin: [Key] = [
         Key(
             "admin", .section, .filled, .fixed,
             "The operators' endpoint: health, metrics, state and reload."),

@@ -9,6 +9,8 @@ extension HTTPPolicy {
     init(_ section: Section) {
         self.init()
         maxConnections = checked(section.integer("max_connections"))
+        maxHandshakes = checked(section.integer("max_handshakes"))
+        handshakeTimeout = checked(section.duration("handshake_timeout"))
         maxTarget = checked(section.size("max_target"))
         maxHead = checked(section.size("max_head"))
         maxFields = checked(section.integer("max_fields"))

@@ -8,6 +8,8 @@ struct PolicyBuilder {
     private let root: Section
     private let tokenizers: TokenizerFiles
     private let previous: Policy?
+    /// The folder of the configuration file.
+    private let folder: String
     private var models: Places
     private var pools: Places
     private var endpoints: Places
@@ -16,9 +18,10 @@ struct PolicyBuilder {
     /// Organisations by their names, teams by `organisation/team`.
     private var groups: Places
 
-    init(_ root: Section, _ tokenizers: TokenizerFiles, previous: Policy?) {
+    init(_ root: Section, _ tokenizers: TokenizerFiles, folder: String, previous: Policy?) {
         self.root = root
         self.tokenizers = tokenizers
+        self.folder = folder
         self.previous = previous
         models = Places(previous?.models.map(\.name) ?? [])
         pools = Places(previous?.pools.map(\.name) ?? [])
@@ -83,13 +86,22 @@ struct PolicyBuilder {
         }
     }
 
-    private static func engines(_ pool: Section) -> [(address: Address, authority: String)] {
+    private static func engines(
+        _ pool: Section
+    ) -> [(address: Address, authority: String, isSecure: Bool)] {
         pool.list("endpoints").map { item in
-            guard case .endpoint(let address, let authority) = item.value else {
+            guard case .endpoint(let address, let authority, let isSecure) = item.value else {
                 return checked(nil)
             }
-            return (address, authority)
+            return (address, authority, isSecure)
         }
+    }
+
+    private func tls(_ tls: Section) -> PoolTLSPolicy {
+        PoolTLSPolicy(
+            authority: tls.text("ca").map { FileReader.resolve($0, in: folder) },
+            serverName: tls.text("server_name"), identity: CertificatePolicy(tls, in: folder),
+            place: tls.path)
     }
 
     private func modelIDs(_ section: Section) -> [ModelID] {
@@ -138,7 +150,8 @@ extension PolicyBuilder {
                 kvBytesPerToken: capacity.integer("kv_bytes_per_token"),
                 takesPriority: checked(section.boolean("priority_field")),
                 ramp: RampPolicy(checked(section.section("ramp"))),
-                phases: section.section("phases").map { PhasePolicy($0) })
+                phases: section.section("phases").map { PhasePolicy($0) },
+                tls: section.section("tls").map(tls))
             return (place, pool)
         }
         return pools.table(present, before: previous?.pools ?? []) { pool in
@@ -157,7 +170,7 @@ extension PolicyBuilder {
                 let place: Int = checked(endpoints[engine.authority])
                 let endpoint = EndpointPolicy(
                     id: EndpointID(place), pool: pool, address: engine.address,
-                    authority: engine.authority)
+                    authority: engine.authority, isSecure: engine.isSecure)
                 return (place, endpoint)
             }
         }
@@ -258,12 +271,18 @@ extension PolicyBuilder {
                         return KeyLimits(key: nil, limits: limits.limits)
                     }
                     return KeyLimits(key: hash, limits: limits.limits)
-                }, group: group(of: section))
+                }, group: group(of: section),
+                certificateNames: section.texts("certificates").map { item in
+                    // As certificates' names are compared.
+                    item.text.contains { $0 == ":" || $0 == "@" }
+                        ? item.text : item.text.lowercased()
+                })
             return (place, tenant)
         }
         return tenants.table(present, before: previous?.tenants ?? []) { tenant in
             var tenant = tenant
             tenant.keys = []
+            tenant.certificateNames = []
             tenant.removed = true
             return tenant
         }

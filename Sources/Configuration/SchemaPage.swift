@@ -122,7 +122,7 @@ public enum SchemaPage {
         case .connectAddress:
             #"^(unix:/.+|[A-Za-z0-9._-]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$"#
         case .endpoint:
-            #"^[Hh][Tt][Tt][Pp]://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"#
+            #"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"#
         case .secret(.command), .path, .integer, .boolean, .decimal, .choice: "^.*$"
         }
     }

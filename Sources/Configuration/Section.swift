@@ -39,6 +39,21 @@ struct Section: Sendable, Equatable {
     /// The place of a key's value, or of the mapping when it is absent.
     func place(_ name: String) -> Place { settings[name]?.place ?? place }
 
+    /// The place of the value at a path below this one, as far as there is one.
+    func place(of path: String) -> Place {
+        var section = self
+        var found = place
+        for part in path.split(separator: ".") {
+            let name = part.prefix { $0 != "[" }
+            guard let setting = section[String(name)] else { break }
+            found = setting.place
+            guard let next = setting.value.section(part.dropFirst(name.count)) else { break }
+            found = next.place
+            section = next
+        }
+        return found
+    }
+
     // MARK: By type. Nil when absent, or when it was a mistake.
 
     func integer(_ name: String) -> Int? {
@@ -99,4 +114,19 @@ struct Section: Sendable, Equatable {
 func checked<Value>(_ value: Value?) -> Value {
     guard let value else { broken("a required key has a value after the check") }
     return value
+}
+
+extension Value {
+    /// The section itself, or of a list of them the one of an index in brackets.
+    fileprivate func section(_ index: Substring) -> Section? {
+        switch self {
+        case .section(let section): return section
+        case .list(let items):
+            guard let place = Int(index.dropFirst().dropLast()), items.indices.contains(place),
+                case .section(let section) = items[place].value
+            else { return nil }
+            return section
+        default: return nil
+        }
+    }
 }

@@ -23,6 +23,16 @@ public enum Files {
         throw .tooLarge(limit: limit)
     }
 
+    /// What tells that a file was written anew, or another one put in its place; nil where there
+    /// is none. Links are followed, as Kubernetes changes what is mounted by a link.
+    public static func stamp(_ path: String) -> FileStamp? {
+        var found = stat()
+        guard !path.utf8.contains(0), unsafe stat(path, &found) == 0 else { return nil }
+        return FileStamp(
+            node: UInt64(found.st_ino), size: Int64(found.st_size),
+            changed: Int64(found.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(found.st_mtim.tv_nsec))
+    }
+
     /// Puts a file with these bytes at the path, readable for its owner only (0600). Whatever
     /// happens, the path leads to the old bytes or to the new, and to the new for good once this
     /// returns.
@@ -85,4 +95,12 @@ public enum Files {
         try System.check(System.retrying { unsafe rename(fresh, path) })
         try System.check(System.retrying { fsync(raw) })
     }
+}
+
+/// A file as it was at one moment.
+public struct FileStamp: Sendable, Equatable {
+    let node: UInt64
+    let size: Int64
+    /// Nanoseconds since 1970.
+    let changed: Int64
 }

@@ -66,6 +66,11 @@ final class Control {
     private let resolver: Resolver
     private var resolveAt = Instant(nanoseconds: 0)
     private var snapshotAt = Instant(nanoseconds: 0)
+    /// As TLS files were when they were read last.
+    var securityStamps: [String: FileStamp?] = [:]
+    var securityReloads = (succeeded: 0, failed: 0)
+    private var securityAt = Instant(nanoseconds: 0)
+    private var ticketsAt = Instant(nanoseconds: 0)
     private var endedWorkers = 0
     private var cutRequests = 0
     private var isDraining = false
@@ -105,6 +110,8 @@ final class Control {
         try loop.poller.add(signals.descriptor, .read, Token(kind: Kind.signals, key: none))
         try loop.poller.add(door.listener.descriptor, .read, Token(kind: Kind.admin, key: none))
         snapshotAt = loop.now + snapshotInterval
+        securityStamps = stampSecurity(policy)
+        ticketsAt = loop.now + TicketKeys.rotation
         prepareProbes()
         redis?.tick(now: loop.now, wall: loop.wall)
         var messages: [ControlMessage] = []
@@ -182,6 +189,14 @@ final class Control {
             overridesAt = loop.now + Self.overrideInterval
             pollOverrides()
         }
+        if loop.now >= securityAt {
+            securityAt = loop.now + Self.securityInterval
+            watchSecurity()
+        }
+        if loop.now >= ticketsAt {
+            ticketsAt = loop.now + TicketKeys.rotation
+            shared.security.tickets.rotate()
+        }
         if loop.now >= stopAt {
             stopAt = .distantFuture
             broadcast(.stop)
@@ -240,7 +255,7 @@ final class Control {
 
     /// Loads the configuration anew: all of it, or nothing and the mistakes.
     func reload() -> [String] {
-        switch setup.reload(policy) {
+        switch withSecurity(setup.reload(policy)) {
         case .loaded(let fresh, let effective):
             base = fresh
             self.effective = effective

@@ -35,6 +35,26 @@ enum Credentials {
         return found
     }
 
+    /// Whose clients a certificate's names belong to.
+    enum Certified: Equatable {
+        case nobody
+        case tenant(TenantID)
+        /// Names of more than one tenant.
+        case several
+    }
+
+    static func certified(_ peer: ClientPeer?, _ policy: Policy) -> Certified {
+        var found = Certified.nobody
+        for name in peer?.names ?? [] {
+            guard let tenant = unsafe policy.tenant(certificate: name.utf8Span.span.bytes) else {
+                continue
+            }
+            if found == .nobody { found = .tenant(tenant) }
+            if found != .tenant(tenant) { return .several }
+        }
+        return found
+    }
+
     /// What follows `Bearer `, in any case of letters (RFC 6750 section 2.1, RFC 9110 section
     /// 11.1).
     private static func bearer(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {

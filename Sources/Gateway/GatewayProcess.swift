@@ -4,6 +4,7 @@ import Decision
 public import EventLoop
 public import Policy
 import Store
+import Transport
 import Units
 
 /// All that a gateway is started with.
@@ -37,6 +38,7 @@ public enum GatewayFault: Error, Sendable, CustomStringConvertible {
     case thread(SystemFault)
     case ledger(String, SystemFault)
     case store(String)
+    case security([SecurityMistake])
 
     public var description: String {
         switch self {
@@ -44,6 +46,7 @@ public enum GatewayFault: Error, Sendable, CustomStringConvertible {
         case .system(let fault): "\(fault)"
         case .thread(let fault): "cannot start a thread: \(fault)"
         case .store(let reason): "store: \(reason)"
+        case .security(let mistakes): mistakes.map(\.description).joined(separator: "\n")
         case .ledger(let path, .addressInUse): "ledger \(path): another gateway writes to it"
         case .ledger(let path, let fault): "ledger \(path): \(fault)"
         }
@@ -67,6 +70,7 @@ public final class GatewayProcess {
     public init(
         _ setup: GatewaySetup, log: LogSink, signals: consuming SignalSource
     ) throws(GatewayFault) {
+        let security = try Self.security(setup, log)
         let admin = try BoundDoor(setup.fixed.admin.address)
         adminAddress = admin.listener.address
         var sharedDoors: [BoundDoor?] = []
@@ -87,7 +91,8 @@ public final class GatewayProcess {
             let shared = try Shared(
                 policy: setup.policy, workers: setup.fixed.workers,
                 memory: Self.memory(setup, log), redis: redis,
-                ledger: ledger.lanes, counting: counting, log: log, seed: seed)
+                ledger: ledger.lanes, counting: counting, security: security, log: log,
+                seed: seed)
             control = try Control(
                 shared: shared, setup: setup, signals: signals, door: admin,
                 resolver: resolver)
@@ -123,6 +128,17 @@ public final class GatewayProcess {
 }
 
 extension GatewayProcess {
+    private static func security(
+        _ setup: GatewaySetup, _ log: LogSink
+    ) throws(GatewayFault) -> Security {
+        let tickets = TicketKeys()
+        let (material, mistakes) = SecurityMaterial.load(
+            setup.fixed.listeners, setup.policy, tickets: tickets)
+        guard mistakes.isEmpty else { throw .security(mistakes) }
+        for warning in material.warnings { log.write("certificate: \(warning)") }
+        return Security(material, tickets)
+    }
+
     /// A door of each listener for one worker. The first worker finds the ports, the others join
     /// them. A Unix socket is bound once, by `sockets`, and shared.
     private static func doors(
@@ -137,15 +153,12 @@ extension GatewayProcess {
             let made: BoundDoor
             do throws(SystemFault) {
                 if let door = shared[place] {
-                    made = BoundDoor(
-                        try door.listener.duplicate(), place, tenant, policy.protocols)
+                    made = BoundDoor(try door.listener.duplicate(), place, tenant, policy)
                 } else if isFirst {
-                    made = BoundDoor(
-                        try listen(policy.address), place, tenant, policy.protocols)
+                    made = BoundDoor(try listen(policy.address), place, tenant, policy)
                 } else {
                     made = BoundDoor(
-                        try Listener.bind(bound[place], backlog: 4_096), place, tenant,
-                        policy.protocols)
+                        try Listener.bind(bound[place], backlog: 4_096), place, tenant, policy)
                 }
             } catch {
                 throw .listen(policy.address, error)
@@ -219,12 +232,15 @@ final class BoundDoor: Sendable {
     /// Whose every request through it is, keys ignored.
     let tenant: TenantID?
     let protocols: Set<HTTPProtocol>
+    /// TLS is spoken.
+    let isSecure: Bool
 
     init(
         _ listener: consuming Listener, _ index: Int, _ tenant: TenantID?,
-        _ protocols: Set<HTTPProtocol>
+        _ policy: ListenerPolicy
     ) {
-        self.protocols = protocols
+        protocols = policy.protocols
+        isSecure = policy.tls != nil
         self.listener = listener
         self.index = index
         self.tenant = tenant
@@ -234,6 +250,7 @@ final class BoundDoor: Sendable {
         index = 0
         tenant = nil
         protocols = [.http1]
+        isSecure = false
         do throws(SystemFault) {
             guard let resolved = SocketAddress(address) else { throw .notFound }
             if try Listener.isTaken(resolved) { throw .addressInUse }

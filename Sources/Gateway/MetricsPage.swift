@@ -31,6 +31,7 @@ struct MetricsPage {
         gateway(to: &page)
         counting(to: &page)
         ledger(to: &page)
+        security(to: &page)
         engines(to: &page)
         text = page.finish()
     }

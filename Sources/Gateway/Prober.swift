@@ -153,13 +153,18 @@ extension Control {
         guard let key = clients.nextKey, var address = probes[place].addresses.first else {
             return nil
         }
+        // Ports of their own for metrics are in clear, with TLS at the other too.
+        var security = shared.security.engine(probes[place].endpoint, policy)
         if let port {
             guard let other = SocketAddress(ip: address.host, port: port) else { return nil }
             address = other
+            security = ClientSecurity.none
         }
+        guard let security else { return nil }
         let client = try? HTTP1ClientConnection(
             key: key, destination: place, token: Token(kind: Kind.client, key: key),
-            address: address, limits: ClientLimits(policy.upstream), loop: loop)
+            address: address, security: security, limits: ClientLimits(policy.upstream),
+            loop: loop)
         if let client { _ = clients.insert(client) }
         probes[place].client = client?.key
         return client

@@ -54,6 +54,9 @@ final class Shared: Sendable {
     let counting: CountingThreads
     let nonce: UInt64
     let log: LogSink
+    /// What connections are protected with.
+    let security: Security
+    let handshakes = HandshakeCounts()
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
     let waiting = Atomic<Int>(0)
     let openConnections = Atomic<Int>(0)
@@ -68,9 +71,11 @@ final class Shared: Sendable {
 
     init(
         policy: Policy, workers: Int, memory: MemoryStore?, redis: RedisShared?,
-        ledger: [LedgerLane], counting: CountingThreads, log: LogSink, seed: UInt64
+        ledger: [LedgerLane], counting: CountingThreads, security: Security, log: LogSink,
+        seed: UInt64
     ) throws(SystemFault) {
         let limit = HTTPPolicy.connectionsLimit * workers
+        self.security = security
         let sharing = redis?.policy.sharing.map { sharing in
             SharingPolicy(
                 GatewayID(raw: seed), refresh: sharing.refresh, lease: sharing.lease,

@@ -97,13 +97,14 @@ extension Worker {
 
     private func connect(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
         guard clients.count < policy.http.maxConnections + Self.spareClients,
-            let key = clients.nextKey, let address = upstreams.address(of: endpoint)
+            let key = clients.nextKey, let address = upstreams.address(of: endpoint),
+            let security = shared.security.engine(endpoint, policy)
         else { return nil }
         do throws(SystemFault) {
             let client = try HTTP1ClientConnection(
                 key: key, destination: endpoint.index,
                 token: Token(kind: Kind.client, key: key), address: address,
-                limits: clientLimits, loop: loop)
+                security: security, limits: clientLimits, loop: loop)
             _ = clients.insert(client)
             return client
         } catch {

@@ -165,9 +165,20 @@ extension Worker {
     /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
     private func identify(_ server: ServerStream) -> (TenantID, KeyHash?)? {
         if let tenant = doorTenants[server.door] { return (tenant, nil) }
+        let certified: TenantID?
+        switch Credentials.certified(server.peer, policy) {
+        case .nobody: certified = nil
+        case .tenant(let tenant): certified = tenant
+        case .several: return nil
+        }
         switch Credentials.find(in: server, digest: digest) {
-        case .none: return policy.anonymous.map { ($0, nil) }
-        case .key(let hash): return policy.tenant(hash).map { ($0, hash) }
+        case .none: return (certified ?? policy.anonymous).map { ($0, nil) }
+        case .key(let hash):
+            // As with two keys, neither is silently used where they do not agree.
+            guard let tenant = policy.tenant(hash), certified ?? tenant == tenant else {
+                return nil
+            }
+            return (tenant, hash)
         case .unusable: return nil
         }
     }

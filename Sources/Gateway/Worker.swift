@@ -2,6 +2,7 @@
 
 import Budget
 import Decision
+import DequeModule
 import Dialects
 import EventLoop
 import HTTP2
@@ -26,6 +27,7 @@ final class Worker {
         static let exchange: UInt8 = 5
         static let store: UInt8 = 6
         static let sweep: UInt8 = 7
+        static let greeting: UInt8 = 8
     }
 
     /// Connections to engines beyond one for each client: those that are kept.
@@ -43,6 +45,11 @@ final class Worker {
     var clientLimits: ClientLimits
     var doors: [Door]
     var servers: Slab<ServerConnection>
+    /// Connections whose TLS handshake is under way, and when they came.
+    var greetings: Slab<TLSGreeting>
+    var greetingOrder = Deque<SlabKey>()
+    /// Those of which a step is to be taken.
+    var greetingRow = Deque<SlabKey>()
     var clients: Slab<HTTP1ClientConnection>
     var exchanges: Slab<Exchange>
     var upstreams: Upstreams
@@ -69,6 +76,8 @@ final class Worker {
     var recount = Inspection()
     /// Whose every request through a door is, by door.
     let doorTenants: [TenantID?]
+    /// The doors themselves, which a drain does without.
+    let bounds: [BoundDoor]
     /// Scratch for heads, bodies and edits of the turn.
     var fields = ByteBuffer()
     var text = ByteBuffer()
@@ -83,8 +92,10 @@ final class Worker {
         self.policy = policy
         self.doors = doors
         doorTenants = doors.map(\.bound.tenant)
+        bounds = doors.map(\.bound)
         let connections = HTTPPolicy.connectionsLimit
-        loop = try Loop(timers: 4 * connections + 64, writing: .atTurnsEnd)
+        loop = try Loop(
+            timers: 4 * connections + HTTPPolicy.handshakesLimit + 64, writing: .atTurnsEnd)
         accounts = AccountTable(policy, wall: loop.wall)
         if let redis = shared.redis {
             store = .redis(
@@ -95,6 +106,7 @@ final class Worker {
             store = .memory(shared.memory ?? MemoryStore())
         }
         servers = Slab(limit: connections)
+        greetings = Slab(limit: HTTPPolicy.handshakesLimit)
         clients = Slab(limit: connections + Self.spareClients)
         exchanges = Slab(limit: connections)
         upstreams = Upstreams(addresses: addresses)
@@ -118,7 +130,7 @@ final class Worker {
         }
         attachStore()
         var messages: [WorkerMessage] = []
-        while !isStopping, !(isDraining && servers.count == 0) {
+        while !isStopping, !(isDraining && openConnections == 0) {
             try turn(mailbox, &messages)
         }
         close()
@@ -131,7 +143,7 @@ final class Worker {
     private func turn(
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
-        let ready = try loop.wait(atMost: storePatience)
+        let ready = try loop.wait(atMost: greetingRow.isEmpty ? storePatience : .zero)
         // Engines first: what a kept connection has brought unasked, or that it has ended, is known
         // before a client's request of the same turn is sent over it.
         hearEngines(ready)
@@ -150,11 +162,15 @@ final class Worker {
                 for message in messages { handle(message) }
                 messages.removeAll(keepingCapacity: true)
             case Kind.store: storeReady(token, readiness)
+            case Kind.greeting: greetingReady(token.key)
             default: continue
             }
         }
         for token in loop.dueTimers() { fire(token) }
         driveStore()
+        try write()
+        guard !greetingRow.isEmpty else { return }
+        shakeHands()
         try write()
     }
 
@@ -196,6 +212,7 @@ final class Worker {
             guard let exchange = exchanges[token.key] else { return }
             if exchange.deadline.fired(token, loop) { expire(exchange) }
         case Kind.sweep: sweep()
+        case Kind.greeting: greetingDue(token.key)
         default: return
         }
     }
@@ -230,6 +247,9 @@ final class Worker {
 
     // MARK: doors
 
+    /// Of clients, during their handshake or after it.
+    private var openConnections: Int { servers.count + greetings.count }
+
     /// Takes what waits at the door, a handful a turn so that no stream starves meanwhile.
     private func accept(_ door: Door) {
         for _ in 0..<32 {
@@ -241,40 +261,57 @@ final class Worker {
                 shared.log.write("accept: \(fault)")
                 rest(door)
                 return
-            case .socket(let socket, _):
+            case .socket(let socket, let peer):
                 // Full: closing at once is the only answer that costs nothing.
-                guard servers.count < policy.http.maxConnections, let key = servers.nextKey
-                else { continue }
-                open(socket, key, door)
+                guard openConnections < policy.http.maxConnections else { continue }
+                if door.bound.isSecure {
+                    greet(socket, peer, door)
+                } else {
+                    open(Channel(socket), peer, door.bound)
+                }
             }
         }
     }
 
-    private func open(_ socket: consuming Socket, _ key: SlabKey, _ door: Door) {
-        let token = Token(kind: Kind.server, key: key)
+    /// A client's connection begins that was accepted in clear, or whose handshake is done.
+    func open(_ channel: consuming Channel, _ peer: SocketAddress, _ door: BoundDoor) {
+        guard let key = servers.nextKey else { return }
+        let names = channel.isSecure ? channel.peerNames() : []
         do throws(SystemFault) {
-            let connection: ServerConnection
-            if door.bound.protocols.contains(.http1) {
-                var limits = serverLimits
-                limits.allowsHTTP2 = door.bound.protocols.contains(.http2)
-                connection = .http1(
-                    try HTTP1ServerConnection(
-                        key: key, door: door.bound.index, token: token,
-                        channel: Channel(socket),
-                        limits: limits, loop: loop))
-            } else {
-                connection = .http2(
-                    try unsafe HTTP2ServerConnection(
-                        key: key, door: door.bound.index, token: token,
-                        channel: Channel(socket),
-                        limits: serverLimits, http2: http2Limits, loop: loop))
+            let connection = try connection(key, channel, door)
+            if !names.isEmpty {
+                connection.identify(ClientPeer(address: peer, names: names))
             }
             _ = servers.insert(connection)
             shared.openConnections.add(1, ordering: .relaxed)
             if isDraining { connection.closeAfterAnswer() }
+            // What came with the handshake's end the poller does not tell of.
+            pump(connection)
         } catch {
             shared.log.write("register connection: \(error)")
         }
+    }
+
+    /// HTTP/2 where both sides agreed to it, or nothing else is spoken; in clear a client of HTTP/1.1
+    /// may turn out to be one of HTTP/2.
+    private func connection(
+        _ key: SlabKey, _ channel: consuming Channel, _ door: BoundDoor
+    ) throws(SystemFault) -> ServerConnection {
+        let token = Token(kind: Kind.server, key: key)
+        let isHTTP2 =
+            channel.applicationProtocol == .http2 || !door.protocols.contains(.http1)
+        if isHTTP2 {
+            return .http2(
+                try unsafe HTTP2ServerConnection(
+                    key: key, door: door.index, token: token, channel: channel,
+                    limits: serverLimits, http2: http2Limits, loop: loop))
+        }
+        var limits = serverLimits
+        limits.allowsHTTP2 = !channel.isSecure && door.protocols.contains(.http2)
+        return .http1(
+            try HTTP1ServerConnection(
+                key: key, door: door.index, token: token, channel: channel, limits: limits,
+                loop: loop))
     }
 
     private func rest(_ door: Door) {
@@ -310,6 +347,7 @@ final class Worker {
             pump(server)
         }
         isDraining = true
+        hurryGreetings()
         servers.each { _, server in
             server.closeAfterAnswer()
             pump(server)
@@ -318,14 +356,15 @@ final class Worker {
 
     private func takeAll(_ door: Door) {
         var before = -1
-        while before < servers.count {
-            before = servers.count
+        while before < openConnections {
+            before = openConnections
             accept(door)
         }
     }
 
     private func close() {
         cutRequests = exchanges.count
+        closeGreetings()
         servers.each { _, server in
             server.abort()
             pump(server)

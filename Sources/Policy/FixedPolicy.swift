@@ -53,13 +53,17 @@ public struct ListenerPolicy: Sendable, Equatable {
     public var tenant: String?
     /// What is spoken there; never empty.
     public var protocols: Set<HTTPProtocol>
+    /// Nil: in clear.
+    public var tls: ListenerTLSPolicy?
 
     public init(
-        address: Address, tenant: String? = nil, protocols: Set<HTTPProtocol> = [.http1]
+        address: Address, tenant: String? = nil, protocols: Set<HTTPProtocol> = [.http1],
+        tls: ListenerTLSPolicy? = nil
     ) {
         self.address = address
         self.tenant = tenant
         self.protocols = protocols
+        self.tls = tls
     }
 }
 

@@ -7,8 +7,12 @@ public struct HTTPPolicy: Sendable, Equatable {
     /// The most that `maxConnections` can be. Tables are made for it, so that a reload may raise
     /// the number: they take no memory before they are used.
     public static let connectionsLimit = 1_000_000
+    /// The most that `maxHandshakes` can be.
+    public static let handshakesLimit = 65_536
     /// Client connections per worker. All that there is of requests is bounded by it.
     public var maxConnections = 20_000
+    /// TLS handshakes under way at once, per worker.
+    public var maxHandshakes = 512
     public var maxTarget = Bytes.kibi(8)
     public var maxHead = Bytes.kibi(32)
     public var maxFields = 128
@@ -20,6 +24,8 @@ public struct HTTPPolicy: Sendable, Equatable {
     public var maxJSONDepth = 64
     /// Answer bytes held for one slow client before its engine is no longer read.
     public var streamBuffer = Bytes.kibi(64)
+    /// From a connection's beginning to the end of its TLS handshake.
+    public var handshakeTimeout = Duration.seconds(10)
     /// From a connection's or request's first byte to its complete head.
     public var headTimeout = Duration.seconds(10)
     /// From the head to the complete body, plus a second for each `bodyFloor` bytes received.

@@ -129,6 +129,7 @@ struct PolicyIndex: Sendable {
     let classes: NameTable
     let tenants: NameTable
     let keys: KeyTable
+    let certificates: NameTable
 
     init(models: [ModelPolicy], classes: [ClassPolicy], tenants: [TenantPolicy]) {
         let models = models.filter { !$0.removed }
@@ -139,6 +140,8 @@ struct PolicyIndex: Sendable {
         self.classes = NameTable(classes.filter { !$0.removed }.map { ($0.name, $0.id.index) })
         self.tenants = NameTable(tenants.map { ($0.name, $0.id.index) })
         keys = KeyTable(tenants.flatMap { tenant in tenant.keys.map { ($0, tenant.id) } })
+        certificates = NameTable(
+            tenants.flatMap { tenant in tenant.certificateNames.map { ($0, tenant.id.index) } })
     }
 }
 
@@ -155,6 +158,10 @@ extension Policy {
     /// The tenant whose key has this hash. All 32 bytes are compared, in constant time.
     public func tenant(_ key: KeyHash) -> TenantID? {
         index.keys.tenant(key)
+    }
+    /// The tenant of whose clients a certificate of this name is; DNS names in small letters.
+    public func tenant(certificate name: RawSpan) -> TenantID? {
+        index.certificates.place(name).map { TenantID($0) }
     }
     /// The tenant of this name, for a listener that names one and for the admin endpoint.
     public func tenant(named name: RawSpan) -> TenantID? {

@@ -118,6 +118,8 @@ public struct PoolPolicy: Sendable, Equatable {
     public var ramp: RampPolicy
     /// How prompts are bounded where no class of it has targets; nil: they are not.
     public var phases: PhasePolicy?
+    /// For its engines behind TLS; nil: what the system trusts.
+    public var tls: PoolTLSPolicy?
     public var removed: Bool
 
     public init(
@@ -125,8 +127,9 @@ public struct PoolPolicy: Sendable, Equatable {
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
         takesPriority: Bool = false, ramp: RampPolicy = RampPolicy(),
-        phases: PhasePolicy? = nil, removed: Bool = false
+        phases: PhasePolicy? = nil, tls: PoolTLSPolicy? = nil, removed: Bool = false
     ) {
+        self.tls = tls
         self.id = id
         self.name = name
         self.engine = engine
@@ -150,11 +153,15 @@ public struct EndpointPolicy: Sendable, Equatable {
     public var address: Address
     /// The `Host` that the engine is sent, and the name that people see: `10.0.0.11:8000`.
     public var authority: String
+    /// Through TLS.
+    public var isSecure: Bool
     public var removed: Bool
 
     public init(
-        id: EndpointID, pool: PoolID, address: Address, authority: String, removed: Bool = false
+        id: EndpointID, pool: PoolID, address: Address, authority: String,
+        isSecure: Bool = false, removed: Bool = false
     ) {
+        self.isSecure = isSecure
         self.id = id
         self.pool = pool
         self.address = address

@@ -7,6 +7,8 @@ public struct TenantPolicy: Sendable, Equatable {
     /// Also the tenant's name in metrics, in the store and for people.
     public var name: String
     public var keys: [KeyHash]
+    /// What certificates of its clients call themselves: whoever shows one is this tenant.
+    public var certificateNames: [String]
     /// The first is the default when `X-Traffic-Class` is absent.
     public var classes: [ClassID]
     public var models: [ModelID]
@@ -24,8 +26,9 @@ public struct TenantPolicy: Sendable, Equatable {
         id: TenantID, name: String, keys: [KeyHash], classes: [ClassID], models: [ModelID],
         weight: Double = 1, limits: TenantLimits = TenantLimits(),
         modelLimits: [ModelLimits] = [], keyLimits: [KeyLimits] = [], group: GroupID? = nil,
-        removed: Bool = false
+        certificateNames: [String] = [], removed: Bool = false
     ) {
+        self.certificateNames = certificateNames
         self.id = id
         self.name = name
         self.keys = keys

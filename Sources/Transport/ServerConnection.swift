@@ -23,6 +23,14 @@ public enum ServerConnection {
         }
     }
 
+    /// Who is at the other end, which whoever owns it knows.
+    public func identify(_ peer: ClientPeer) {
+        switch self {
+        case .http1(let connection): connection.peer = peer
+        case .http2(let connection): connection.peer = peer
+        }
+    }
+
     /// No further request after those that are under way.
     public func closeAfterAnswer() {
         switch self {

@@ -9,6 +9,8 @@ public enum TLSFault: Error, Sendable, Equatable, CustomStringConvertible {
     case unreadable(path: String, FileFault)
     /// A file does not hold what it should.
     case malformed(path: String, String)
+    /// A file has no key, or none that can be read without a password.
+    case noKey(path: String)
     /// A key that does not belong to its certificate.
     case foreignKey(path: String, certificate: String)
     /// The peer spoke HTTP in clear.
@@ -26,6 +28,7 @@ public enum TLSFault: Error, Sendable, Equatable, CustomStringConvertible {
         case .unreadable(let path, .tooLarge(let limit)):
             "\(path) is longer than \(limit) bytes"
         case .malformed(let path, let reason): "\(path): \(reason)"
+        case .noKey(let path): "\(path) has no private key in PEM, or one with a password"
         case .foreignKey(let path, let certificate):
             "\(path) is not the key of the certificate in \(certificate)"
         case .plainHTTP: "the peer speaks HTTP in clear"

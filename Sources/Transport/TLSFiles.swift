@@ -61,8 +61,7 @@ enum TLSFiles {
             ) -> Int32 = { _, _, _, _ in -1 }
         guard let key = unsafe PEM_read_bio_PrivateKey(bio, nil, refuse, nil) else {
             ERR_clear_error()
-            throw .malformed(
-                path: identity.key, "has no private key in PEM, or one with a password")
+            throw .noKey(path: identity.key)
         }
         defer { unsafe EVP_PKEY_free(key) }
         guard unsafe SSL_CTX_use_PrivateKey(context, key) == 1,

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Configuration
 import EventLoop
+import Gateway
 import Policy
 
 struct CheckCommand: ParsableCommand {
@@ -20,10 +21,23 @@ struct CheckCommand: ParsableCommand {
         do throws(ConfigurationFault) {
             let loaded = try ConfigurationFile.load(
                 path: config, environment: { Terminal.environment($0) }, previous: nil)
+            try SecurityChecking.check(loaded)
             StandardOutput.line(print ? loaded.effective : "\(config): ok")
         } catch {
             for mistake in error.mistakes { StandardOutput.diagnostic("\(mistake)") }
             throw ExitCode(1)
+        }
+    }
+}
+
+/// Looks at the certificates and keys that a configuration names.
+enum SecurityChecking {
+    /// Warns of what will soon be over, and throws the mistakes.
+    static func check(_ loaded: LoadedConfiguration) throws(ConfigurationFault) {
+        let (mistakes, warnings) = SecurityCheck.run(loaded.fixed, loaded.policy)
+        for warning in warnings { StandardOutput.diagnostic("warning: \(warning)") }
+        guard mistakes.isEmpty else {
+            throw ConfigurationFault(mistakes: mistakes.map { loaded.mistake($0.path, $0.reason) })
         }
     }
 }

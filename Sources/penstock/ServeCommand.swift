@@ -20,6 +20,10 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         let signals = try GatewayRunning.signals()
         let loaded = try ConfigurationLoading.load(config, previous: nil)
+        do throws(ConfigurationFault) { try SecurityChecking.check(loaded) } catch {
+            for mistake in error.mistakes { StandardOutput.diagnostic("\(mistake)") }
+            throw ExitCode(1)
+        }
         try GatewayRunning.run(
             signals,
             GatewaySetup(

@@ -73,11 +73,16 @@ import Units
         #expect(mistakes.first?.hasPrefix("12:17: pools[0].endpoints[0]: expected ") == true)
     }
 
-    @Test func anEngineWithTLSIsForALaterVersion() {
-        #expect(
-            engine("https://host").mistakes() == [
-                "12:17: pools[0].endpoints[0]: 'https://host' is not available in this version"
-            ])
+    @Test(arguments: [
+        ("https://host", "host:443"), ("HTTPS://host:8443/", "host:8443"),
+        ("https://[::1]", "[::1]:443"),
+    ])
+    func anEngineMayBeBehindTLS(text: String, authority: String) throws {
+        let loaded = try engine(text).load()
+        #expect(loaded.policy.endpoints.map(\.authority) == [authority])
+        #expect(loaded.policy.endpoints.map(\.isSecure) == [true])
+        #expect(loaded.effective.contains("https://\(authority)"))
+        #expect(try !engine("http://host").load().policy.endpoints[0].isSecure)
     }
 
     @Test func aPasswordInAURLIsNotRepeated() {

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -338,6 +339,8 @@ class FakeEngine:
     """An engine on a port of its own. Every attribute may be changed while it runs."""
 
     def __init__(self) -> None:
+        # Behind TLS where it is set before the start.
+        self.security: ssl.SSLContext | None = None
         self.default: Behaviour = reply()
         self.pressure = Pressure()
         self.health = 200
@@ -366,7 +369,7 @@ class FakeEngine:
 
     @property
     def url(self) -> str:
-        return f"http://{self.authority}"
+        return f"{'https' if self.security else 'http'}://{self.authority}"
 
     def gate(self) -> Gate:
         return self._on_loop(self._make_gate())
@@ -419,7 +422,10 @@ class FakeEngine:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await self.loop.create_server(
-                lambda: _Connection(self), sock=self._bind(self.port), backlog=1024
+                lambda: _Connection(self),
+                sock=self._bind(self.port),
+                backlog=1024,
+                ssl=self.security,
             )
 
     async def _unlisten(self, cut: bool = True) -> None:

@@ -3,6 +3,7 @@
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -95,7 +96,13 @@ class Connection:
     """One connection to the gateway. `address` is (host, port), or the path of a Unix socket."""
 
     def __init__(
-        self, address: tuple[str, int] | str, timeout: float = 20.0, receive_buffer: int = 0
+        self,
+        address: tuple[str, int] | str,
+        timeout: float = 20.0,
+        receive_buffer: int = 0,
+        security: ssl.SSLContext | None = None,
+        server_name: str = "localhost",
+        session: ssl.SSLSession | None = None,
     ):
         family = (
             socket.AF_UNIX
@@ -107,6 +114,10 @@ class Connection:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(address)
+        if security:
+            self.socket = security.wrap_socket(
+                self.socket, server_hostname=server_name, session=session
+            )
         if isinstance(address, str):
             self.host = "localhost"
         else:

@@ -3,10 +3,10 @@
 
 import json
 import pathlib
-import subprocess
 import time
 
 import pytest
+from certificates import Authority
 from checks import admitted, refused
 from gateway_process import KEY, OTHER_KEY, hashed, settings
 from redis_fleets import PLAIN, Cluster, Sentinels, Server
@@ -30,42 +30,6 @@ def on(engine, addresses: list[str], limits: dict | None = None, **redis: object
 
 
 # TLS.
-
-
-class Authority:
-    """Makes certificates with a key of its own."""
-
-    def __init__(self, folder: pathlib.Path, name: str):
-        self.folder = folder / name
-        self.folder.mkdir()
-        self.certificate = self.folder / "ca.pem"
-        self.key = self.folder / "ca.key"
-        curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        self.curve = curve
-        self._openssl(
-            *("req", "-x509", *curve, "-keyout", self.key, "-out", self.certificate),
-            *("-subj", f"/CN={name}", "-days", "2"),
-        )
-
-    def _openssl(self, *words: object) -> None:
-        subprocess.run(
-            ["openssl", *map(str, words)], check=True, capture_output=True, timeout=20
-        )
-
-    def issue(self, name: str, alternative: str) -> tuple[pathlib.Path, pathlib.Path]:
-        """A certificate for that, and its key."""
-        key, request = self.folder / f"{name}.key", self.folder / f"{name}.csr"
-        made, extra = self.folder / f"{name}.pem", self.folder / f"{name}.ext"
-        extra.write_text(f"subjectAltName={alternative}\n")
-        self._openssl(
-            *("req", "-new", *self.curve, "-keyout", key, "-out", request),
-            *("-subj", f"/CN={name}"),
-        )
-        self._openssl(
-            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key),
-            *("-CAcreateserial", "-out", made, "-days", "2", "-extfile", extra),
-        )
-        return made, key
 
 
 @pytest.fixture
