@@ -31,7 +31,7 @@ models:
 pools:
   - name: main
     engine: vlm
-    endpoints: [https://10.0.0.1:8000]
+    endpoints: [ftp://10.0.0.1:8000]
     models: [lama]
 classes:
   - name: interactive
