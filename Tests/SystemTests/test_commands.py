@@ -66,7 +66,7 @@ def test_every_mistake_is_told_with_its_place(run, tmp_path):
         10: ["context_length"],
         11: ["llama"],
         15: ["vlm", "vllm"],
-        16: ["https"],
+        16: ["ftp"],
         17: ["lama", "llama"],
         20: ["mian", "main"],
         21: ["throttle_at"],
