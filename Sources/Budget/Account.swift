@@ -10,12 +10,21 @@ import Policy
 public struct Account: Sendable, Equatable {
     /// One limit's part.
     struct Counter: Sendable, Equatable {
-        let code: String
+        let code: LimitCode
         /// Tokens, requests or millionths of a currency unit.
         var used: Double
         /// Of a sliding window, all that ever drained or was refunded; of a calendar's, when it
         /// began.
         var second: Double
+
+        init(code: LimitCode, used: Double, second: Double) {
+            self.code = code
+            self.used = used
+            self.second = second
+        }
+
+        /// Of a limit that nobody has used.
+        init(unusedOf code: LimitCode) { self.init(code: code, used: 0, second: 0) }
     }
 
     /// Microseconds since 1970 of the last change.
@@ -31,30 +40,44 @@ public struct Account: Sendable, Equatable {
     /// A clock that goes back by less is waited for; by more, it was set, and is followed.
     static let backwardTolerance: Int64 = 60_000_000
 
-    func wasSetBack(_ now: Int64) -> Bool { now < clock - Self.backwardTolerance }
+    /// What counts as the time at some moment.
+    struct Clocks: Sendable {
+        /// The time itself.
+        let clock: Int64
+        /// The time that draining is counted from.
+        let base: Int64
+        let wasSetBack: Bool
 
-    /// The time that counts at `now`.
-    func effectiveTime(_ now: Int64) -> Int64 { wasSetBack(now) ? now : max(now, clock) }
+        /// `last`: of the last change.
+        init(_ now: Int64, last: Int64) {
+            wasSetBack = now < last - Account.backwardTolerance
+            clock = wasSetBack ? now : max(now, last)
+            base = wasSetBack ? now : last
+        }
+    }
 
-    /// The time that draining is counted from at `now`.
-    func effectiveClock(_ now: Int64) -> Int64 { wasSetBack(now) ? now : clock }
+    func clocks(_ now: Int64) -> Clocks { Clocks(now, last: clock) }
 
-    func counter(_ code: String) -> Counter? { counters.first { $0.code == code } }
+    /// What is used of a limit; nothing of one that nobody has used.
+    func counter(_ code: LimitCode) -> Counter {
+        for counter in counters where counter.code == code { return counter }
+        return Counter(unusedOf: code)
+    }
 
-    /// Sets what is used of the limit that the store knows by `code`.
-    public mutating func put(_ code: String, used: Double, second: Double) {
-        if let place = counters.firstIndex(where: { $0.code == code }) {
+    /// Sets what is used of a limit.
+    public mutating func put(_ code: LimitCode, used: Double, second: Double) {
+        for place in counters.indices where counters[place].code == code {
             counters[place].used = used
             counters[place].second = second
-        } else {
-            counters.append(Counter(code: code, used: used, second: second))
+            return
         }
+        counters.append(Counter(code: code, used: used, second: second))
     }
 
     public var counterCount: Int { counters.count }
 
     /// Code, used and the second number of each limit, in the order in which they were first used.
-    public func eachCounter(_ body: (String, Double, Double) -> Void) {
+    public func eachCounter(_ body: (LimitCode, Double, Double) -> Void) {
         for counter in counters { body(counter.code, counter.used, counter.second) }
     }
 

@@ -42,7 +42,7 @@ public struct BudgetExcess: Sendable, Equatable {
     public init(_ limit: PlannedLimit, demand: Demand) {
         kind = limit.kind
         scope = limit.scope
-        self.limit = PlannedLimit.units(limit.capacity, limit.kind)
+        self.limit = limit.capacityInUnits
         requested = demand.amount(of: limit.kind)
     }
 }

@@ -44,6 +44,8 @@ public struct Budgets: Sendable {
     private let leaseMicroseconds: Int64
     /// The limits of the call at hand.
     private var states: [LimitState] = []
+    /// The places of their accounts; none where nothing was ever used.
+    private var seats: [Int32?] = []
 
     /// How long a lapsed reservation can still be settled: a day.
     public static let kept = Duration.seconds(86_400)
@@ -70,20 +72,23 @@ public struct Budgets: Sendable {
         if open.find(order.id, root: limits.root, now: moment) != nil {
             return .reserved(snapshot(limits, now: now))
         }
-        for state in states where state.neverFits(order.demand.counted(state.quantity)) {
-            return .neverFits(BudgetExcess(state.limit, demand: order.demand))
+        for (place, state) in states.enumerated()
+        where state.neverFits(order.demand.counted(state.quantity)) {
+            return .neverFits(BudgetExcess(limits.limits[place], demand: order.demand))
         }
         if let refusal = refusal(order, now: now) { return .refused(refusal) }
-        guard !open.isFull, makeRoom(for: limits) else { return .full }
-        var marks: [Double] = []
-        marks.reserveCapacity(states.count)
+        guard !open.isFull, limits.accounts.count <= LimitSet.mostAccounts, makeRoom(for: limits)
+        else { return .full }
+        let places = seated(limits)
+        var marks = Marks()
         for place in states.indices {
             marks.append(states[place].charge(order.demand.counted(states[place].quantity)))
         }
         open.insert(
             OpenReservation(
                 id: order.id, limits: limits, demand: order.demand, marks: marks,
-                leaseEnd: moment + leaseMicroseconds))
+                leaseEnd: moment + leaseMicroseconds),
+            at: places)
         save(limits, now: now)
         return .reserved(snapshot(limits, now: now))
     }
@@ -97,20 +102,23 @@ public struct Budgets: Sendable {
         let now = Self.time(wall)
         let moment = look(at: limits, now: now)
         guard let found = open.find(id, root: limits.root, now: moment) else { return .unknown }
-        let reservation = open[found]
-        for place in states.indices {
-            guard let charged = charged(place, of: reservation) else { continue }
-            let quantity = states[place].quantity
-            // What has lapsed was given back already.
-            states[place].settle(
-                mark: reservation.marks[charged],
-                reserved: reservation.holds(charged) ? reservation.demand.counted(quantity) : 0,
-                actual: use.counted(quantity))
-        }
+        for place in states.indices { settle(place, open[found], use) }
         open.remove(id)
         guard makeRoom(for: limits) else { return .done }
         save(limits, now: now)
         return .done
+    }
+
+    private mutating func settle(
+        _ place: Int, _ reservation: borrowing OpenReservation, _ use: SettledUse
+    ) {
+        guard let charged = charged(place, of: reservation) else { return }
+        let quantity = states[place].quantity
+        // What has lapsed was given back already.
+        states[place].settle(
+            mark: reservation.marks[charged],
+            reserved: reservation.holds(charged) ? reservation.demand.counted(quantity) : 0,
+            actual: use.counted(quantity))
     }
 
     /// Starts the lease of an open reservation anew. What it held of an account where it had lapsed
@@ -131,19 +139,20 @@ public struct Budgets: Sendable {
             marks[charged] = states[place].charge(amount)
             isChargedAgain = true
         }
-        open.renew(id, leaseEnd: moment + leaseMicroseconds, marks: marks)
+        let places = limits === reservation.limits ? seated(limits) : self.places(of: reservation)
+        open.renew(id, leaseEnd: moment + leaseMicroseconds, marks: marks, at: places)
         if isChargedAgain { save(limits, now: now) }
         return .done
     }
 
     /// Where a reservation has the limit that the call has at `place`; nil where it was not
     /// charged.
-    private func charged(_ place: Int, of reservation: OpenReservation) -> Int? {
-        let code = states[place].limit.code
-        let theirs = reservation.limits.limits
+    private func charged(_ place: Int, of reservation: borrowing OpenReservation) -> Int? {
+        let code = states[place].code
+        let set = reservation.limits
         // Nearly always what it was charged to is what it is settled with.
-        if place < theirs.count, theirs[place].code == code { return place }
-        return theirs.firstIndex { $0.code == code }
+        if place < set.limits.count, set.limits[place].code == code { return place }
+        return set.limits.firstIndex { $0.code == code }
     }
 
     /// How limits stand; charges nothing.
@@ -179,6 +188,7 @@ public struct Budgets: Sendable {
         }
         places[id] = Int32(accounts.count)
         accounts.append(Account())
+        open.addAccount()
         return accounts.count - 1
     }
 
@@ -186,9 +196,12 @@ public struct Budgets: Sendable {
     private mutating func makeRoom(for limits: LimitSet) -> Bool {
         guard places.count + limits.accounts.count > Self.mostAccounts else { return true }
         places = places.filter { id, place in
-            guard accounts[Int(place)].isIdle, open.isUnused(id) else { return true }
+            guard accounts[Int(place)].isIdle, open.isUnused(Int(place)) else { return true }
             freePlaces.append(place)
             return false
+        }
+        for (number, account) in limits.accounts.enumerated() {
+            seats[number] = places[account.id]
         }
         return places.count + limits.accounts.count <= Self.mostAccounts
     }
@@ -200,22 +213,19 @@ public struct Budgets: Sendable {
     private mutating func look(at limits: LimitSet, now: Int64) -> Int64 {
         open.forget(now: now)
         states.removeAll(keepingCapacity: true)
+        seats.removeAll(keepingCapacity: true)
         var moment: Int64?
         var hasLapsed = false
-        for (number, planned) in limits.accounts.enumerated() {
-            let account = account(planned.id)
-            let clock = account.effectiveTime(now)
-            moment = max(moment ?? clock, clock)
-            let lapsed = open.lapse(planned.id, now: clock, most: Self.mostLapsed)
+        for number in limits.accounts.indices {
+            let id = limits.accounts[number].id
+            let seat = places[id]
+            seats.append(seat)
+            let clocks = seat.map { accounts[Int($0)].clocks(now) } ?? Account().clocks(now)
+            moment = max(moment ?? clocks.clock, clocks.clock)
+            let lapsed =
+                seat.map { open.lapse(id, Int($0), now: clocks.clock, most: Self.mostLapsed) } ?? []
             let first = states.count
-            while states.count < limits.limits.count,
-                limits.limits[states.count].account == number
-            {
-                let limit = limits.limits[states.count]
-                let isConcurrent = limit.kind == .concurrentRequests
-                let count = isConcurrent ? open.count(planned.id, now: clock) : 0
-                states.append(LimitState(limit, of: account, open: count, now: now))
-            }
+            look(at: limits, of: number, seat.map { Int($0) }, clocks, now: now)
             for reservation in lapsed.map({ open[$0] }) {
                 for place in first..<states.count { giveBack(place, reservation) }
             }
@@ -228,11 +238,48 @@ public struct Budgets: Sendable {
         return moment ?? now
     }
 
+    /// Those of one account.
+    private mutating func look(
+        at set: LimitSet, of number: Int, _ seat: Int?, _ clocks: Account.Clocks, now: Int64
+    ) {
+        while states.count < set.limits.count, set.limits[states.count].account == number {
+            let place = states.count
+            let code = set.limits[place].code
+            let counter =
+                seat.map { accounts[$0].counter(code) } ?? Account.Counter(unusedOf: code)
+            var count = 0
+            if let seat, set.limits[place].quantity == .concurrent {
+                count = open.count(set.accounts[number].id, seat, now: clocks.clock)
+            }
+            states.append(LimitState(set.limits[place], counter, clocks, open: count, now: now))
+        }
+    }
+
+    /// The places of all accounts of the call at hand, from now on where there was none.
+    private mutating func seated(_ limits: LimitSet) -> OpenReservation.Places {
+        var all = OpenReservation.Places(repeating: 0)
+        for number in limits.accounts.indices {
+            let seat = seats[number] ?? Int32(place(of: limits.accounts[number].id))
+            seats[number] = seat
+            if number < all.count { all[number] = seat }
+        }
+        return all
+    }
+
+    /// The same of what a reservation was charged to, where that is another set.
+    private mutating func places(of reservation: OpenReservation) -> OpenReservation.Places {
+        var all = OpenReservation.Places(repeating: 0)
+        for (number, account) in reservation.limits.accounts.enumerated() {
+            all[number] = Int32(place(of: account.id))
+        }
+        return all
+    }
+
     /// Leases that end are looked at so many a call and account, so that none takes long.
     private static let mostLapsed = 16
 
     /// What nobody settled and nobody renews counts as not used, until somebody says otherwise.
-    private mutating func giveBack(_ place: Int, _ reservation: OpenReservation) {
+    private mutating func giveBack(_ place: Int, _ reservation: borrowing OpenReservation) {
         guard let charged = charged(place, of: reservation) else { return }
         states[place].settle(
             mark: reservation.marks[charged],
@@ -240,14 +287,13 @@ public struct Budgets: Sendable {
     }
 
     private mutating func save(_ limits: LimitSet, now: Int64) {
-        var place = 0
-        for (number, planned) in limits.accounts.enumerated() {
+        _ = seated(limits)
+        for number in seats.indices {
+            guard let seat = seats[number].map({ Int($0) }) else { continue }
+            accounts[seat].clock = accounts[seat].clocks(now).clock
             // Where it stands: a copy would take its counters along.
-            let seat = self.place(of: planned.id)
-            accounts[seat].clock = accounts[seat].effectiveTime(now)
-            while place < states.count, states[place].limit.account == number {
+            for place in states.indices where states[place].account == number {
                 states[place].write(to: &accounts[seat])
-                place += 1
             }
         }
     }
@@ -285,16 +331,14 @@ public struct Budgets: Sendable {
 
 extension OpenReservation {
     /// Its charge to the limit at `place` has not lapsed.
-    func holds(_ place: Int) -> Bool {
-        leased & (1 << UInt64(limits.limits[place].account)) != 0
+    borrowing func holds(_ place: Int) -> Bool {
+        leased & (1 << UInt8(limits.limits[place].account)) != 0
     }
 }
 
 extension LimitState {
-    var quantity: LimitQuantity { limit.kind.quantity }
-
     func write(to account: inout Account) {
-        if case .concurrent = limit.form { return }
-        account.put(limit.code, used: used, second: second)
+        if form == .concurrent { return }
+        account.put(code, used: used, second: second)
     }
 }

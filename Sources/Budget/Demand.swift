@@ -22,7 +22,7 @@ public struct Demand: Sendable, Equatable {
 
     /// What it takes of a limit of that kind, in the limit's own unit.
     public func amount(of kind: LimitKind) -> Double {
-        PlannedLimit.units(counted(kind.quantity), kind)
+        PlannedLimit.units(counted(kind.quantity), kind.quantity)
     }
 
     /// As accounts count it.

@@ -37,15 +37,34 @@ public struct PlannedAccount: Sendable, Equatable {
 public struct PlannedLimit: Sendable, Equatable {
     public let scope: LimitScope
     public let kind: LimitKind
+    /// Of its kind.
+    public let quantity: LimitQuantity
     /// The place of its account among those of the set.
     public let account: Int
     /// What the store knows it by, one of its kind in the whole set.
-    public let code: String
+    public let code: LimitCode
     /// For a window; in millionths of the currency unit for cost, so that sums are exact.
     public let amount: Double
     /// What it can hold at once: less than `amount` where there is a burst size.
     public let capacity: Double
     public let form: Form
+    /// What drains of a sliding one in a microsecond.
+    let rate: Double
+
+    init(
+        scope: LimitScope, kind: LimitKind, account: Int, code: LimitCode, amount: Double,
+        capacity: Double, form: Form
+    ) {
+        self.scope = scope
+        self.kind = kind
+        quantity = kind.quantity
+        self.account = account
+        self.code = code
+        self.amount = amount
+        self.capacity = capacity
+        self.form = form
+        rate = if case .sliding(let microseconds) = form { amount / microseconds } else { 0 }
+    }
 
     public enum Form: Sendable, Equatable {
         /// A leaky bucket that drains `amount` in so many microseconds.
@@ -56,13 +75,13 @@ public struct PlannedLimit: Sendable, Equatable {
     }
 
     /// `amount` in the limit's own unit.
-    public var amountInUnits: Double { Self.units(amount, kind) }
+    public var amountInUnits: Double { Self.units(amount, quantity) }
     /// `capacity` likewise.
-    public var capacityInUnits: Double { Self.units(capacity, kind) }
+    public var capacityInUnits: Double { Self.units(capacity, quantity) }
 
-    /// Amounts of this kind in their own unit: currency units for cost.
-    static func units(_ amount: Double, _ kind: LimitKind) -> Double {
-        kind.quantity == .cost ? amount / LimitSet.microsPerUnit : amount
+    /// Amounts of this quantity in their own unit: currency units for cost.
+    static func units(_ amount: Double, _ quantity: LimitQuantity) -> Double {
+        quantity == .cost ? amount / LimitSet.microsPerUnit : amount
     }
 }
 
@@ -72,6 +91,8 @@ public struct PlannedLimit: Sendable, Equatable {
 public final class LimitSet: Sendable {
     public let accounts: [PlannedAccount]
     public let limits: [PlannedLimit]
+    /// By limit.
+    public let texts: [LimitText]
     /// What the keys of all its accounts have in common in the store, so that one step of one
     /// server can check and charge them all: the organisation's name, or the tenant's.
     public let root: String
@@ -81,11 +102,14 @@ public final class LimitSet: Sendable {
     static let microsPerUnit = 1e6
     /// Changes of a zone that are looked at: four years of summer times.
     static let mostChanges = 8
+    /// Accounts of a request: organisation, team, tenant, model and key.
+    static let mostAccounts = 5
 
     private init(root: String, accounts: [PlannedAccount], limits: [PlannedLimit]) {
         self.root = root
         self.accounts = accounts
         self.limits = limits
+        texts = limits.map { LimitText($0) }
     }
 
     /// No limit at all.
@@ -148,7 +172,7 @@ public final class LimitSet: Sendable {
 
     /// Whether there is a moment at which all of them have room for it.
     public func canHold(_ demand: Demand) -> Bool {
-        limits.allSatisfy { demand.counted($0.kind.quantity) <= $0.capacity }
+        limits.allSatisfy { demand.counted($0.quantity) <= $0.capacity }
     }
 
     /// What a model's or a key's limits are told apart by, where several stand in one set.
@@ -248,43 +272,8 @@ private struct LimitSetMaker {
         }
         return PlannedLimit(
             scope: scope, kind: limit.kind, account: account,
-            code: Self.code(limit.kind, scope, isCalendar: limit.isCalendar),
+            code: LimitCode(limit.kind, scope, isCalendar: limit.isCalendar),
             amount: amount, capacity: capacity, form: form)
-    }
-
-    /// `tm` are a tenant's tokens per minute, `tm.` those of the calendar's minute, `o:tm` its
-    /// organisation's.
-    private static func code(
-        _ kind: LimitKind, _ scope: LimitScope, isCalendar: Bool
-    ) -> String {
-        let prefix =
-            switch scope {
-            case .organisation: "o:"
-            case .team: "t:"
-            case .tenant: ""
-            case .model: "m:"
-            case .key: "k:"
-            }
-        let quantity =
-            switch kind.quantity {
-            case .tokens: "t"
-            case .input: "i"
-            case .output: "o"
-            case .requests: "r"
-            case .cost: "c"
-            case .concurrent: "open"
-            }
-        let window =
-            switch kind.window {
-            case .second: "s"
-            case .minute: "m"
-            case .hour: "h"
-            case .day: "d"
-            case .week: "w"
-            case .month: "M"
-            case nil: ""
-            }
-        return prefix + quantity + window + (isCalendar ? "." : "")
     }
 }
 

@@ -24,48 +24,68 @@ struct LimitState: Sendable {
     /// Waits beyond are told as this one, 31 years: 10^15 µs.
     static let longestWait = 1e15
 
-    let limit: PlannedLimit
+    enum Form: UInt8, Sendable {
+        case sliding, calendar, concurrent
+    }
+
+    let code: LimitCode
+    let quantity: LimitQuantity
+    let form: Form
+    /// The place of its account among those of the set.
+    let account: Int
+    private let capacity: Double
+    /// What drains in a microsecond.
+    private let rate: Double
     private(set) var used: Double
     /// As in `Account.Counter`.
     private(set) var second: Double
     /// `used` as it is kept: what it will be drained from when the request comes again.
     private var stored: Double
     private let now: Int64
-    /// Of the account: see `Account.effectiveTime` and `effectiveClock`.
+    /// Of the account: see `Account.Clocks`.
     private let clock: Int64
     private var base: Int64
     /// When a calendar's window ends.
     private let windowEnd: Int64
 
-    /// As it stands at `now`: drained, or in the calendar's present window. `open`: for a limit of
-    /// concurrent requests, those there are.
-    init(_ limit: PlannedLimit, of account: Account, open: Int, now: Int64) {
-        self.limit = limit
+    /// As it stands at `now`: drained, or in the calendar's present window. `counter`: what its
+    /// account has of it. `open`: for a limit of concurrent requests, those there are.
+    init(
+        _ limit: borrowing PlannedLimit, _ counter: Account.Counter, _ clocks: Account.Clocks,
+        open: Int, now: Int64
+    ) {
+        code = limit.code
+        quantity = limit.quantity
+        account = limit.account
+        capacity = limit.capacity
+        rate = limit.rate
         self.now = now
-        clock = account.effectiveTime(now)
-        base = account.effectiveClock(now)
-        let counter = account.counter(limit.code)
-        var used = counter?.used ?? 0
-        var second = counter?.second ?? 0
+        clock = clocks.clock
+        base = clocks.base
+        var used = counter.used
+        var second = counter.second
         stored = used
         switch limit.form {
-        case .sliding(let microseconds):
+        case .sliding:
+            form = .sliding
             let elapsed = Double(max(now - base, 0))
-            let drained = min(used, elapsed * (limit.amount / microseconds))
+            let drained = min(used, elapsed * rate)
             used -= drained
             second += drained
             windowEnd = 0
         case .calendar(let unit, let zone):
+            form = .calendar
             let window = CalendarWindow(unit, at: clock, in: zone)
             let start = Double(window.start)
             if second != start {
                 // Another window begins with nothing used, unless it is another one because the
                 // clock was set back.
-                if !(account.wasSetBack(now) && second > start) { used = 0 }
+                if !(clocks.wasSetBack && second > start) { used = 0 }
                 second = start
             }
             windowEnd = window.end
         case .concurrent:
+            form = .concurrent
             used = Double(open)
             windowEnd = 0
         }
@@ -81,13 +101,13 @@ struct LimitState: Sendable {
 
     // MARK: reserve
 
-    func neverFits(_ requested: Double) -> Bool { requested > limit.capacity }
+    func neverFits(_ requested: Double) -> Bool { requested > capacity }
 
-    func fits(_ requested: Double) -> Bool { used + requested <= limit.capacity }
+    func fits(_ requested: Double) -> Bool { used + requested <= capacity }
 
     /// Takes `requested`, and gives what has to be remembered for the settlement.
     mutating func charge(_ requested: Double) -> Double {
-        switch limit.form {
+        switch form {
         case .sliding:
             used += requested
             return used + second
@@ -102,9 +122,8 @@ struct LimitState: Sendable {
 
     /// Microseconds from now until there is room for a request that there is none for at present.
     func wait(_ requested: Double, serviceTime: Duration) -> Double {
-        switch limit.form {
-        case .sliding(let microseconds):
-            return drain(requested, rate: limit.amount / microseconds)
+        switch form {
+        case .sliding: return drain(requested)
         case .calendar: return Double(windowEnd - now)
         case .concurrent:
             // One of `used` requests ends every service time ÷ used, in the mean.
@@ -116,16 +135,16 @@ struct LimitState: Sendable {
     /// The smallest whole number of microseconds after which `requested` fits, by the very
     /// arithmetic that will then decide: a quotient that rounding left a little short is stepped
     /// up.
-    private func drain(_ requested: Double, rate: Double) -> Double {
+    private func drain(_ requested: Double) -> Double {
         // Nothing drains before the clock is back where it once was.
         let lag = Double(clock - now)
-        let over = (used + requested - limit.capacity) / rate
+        let over = (used + requested - capacity) / rate
         var wait = lag + min(over.rounded(.up), Self.longestWait)
         let elapsed = Double(now - base)
         var step = 1.0
         while wait < Self.longestWait {
             let level = stored - min(stored, (elapsed + wait) * rate)
-            if level + requested <= limit.capacity { break }
+            if level + requested <= capacity { break }
             wait += step
             step *= 2
         }
@@ -138,7 +157,7 @@ struct LimitState: Sendable {
     ///
     /// A calendar's window that the charge was not made in stays as it is.
     mutating func settle(mark: Double, reserved: Double, actual: Double) {
-        switch limit.form {
+        switch form {
         case .sliding:
             let more = actual - reserved
             if more >= 0 {
@@ -159,9 +178,9 @@ struct LimitState: Sendable {
 
     /// Until nothing is used any more if nothing else happens, in microseconds.
     var reset: Double {
-        switch limit.form {
-        case .sliding(let microseconds):
-            let drain = (used / (limit.amount / microseconds)).rounded(.up)
+        switch form {
+        case .sliding:
+            let drain = (used / rate).rounded(.up)
             return min(drain, Self.longestWait) + Double(clock - now)
         case .calendar: return Double(windowEnd - now)
         case .concurrent: return 0

@@ -52,14 +52,20 @@ public struct LimitsSnapshot: Sendable, Equatable {
     /// How many limits there are.
     public var count: Int { levels.count }
 
+    /// Which part of a limit is left.
+    public func part(_ place: Int) -> Double {
+        max(0, limits.limits[place].capacity - levels[place].used) / limits.limits[place].amount
+    }
+
     public func standing(_ place: Int) -> LimitStanding {
         let limit = limits.limits[place]
         let level = levels[place]
         return LimitStanding(
             scope: limit.scope, kind: limit.kind,
-            limit: PlannedLimit.units(limit.amount, limit.kind),
-            used: PlannedLimit.units(level.used, limit.kind),
-            remaining: PlannedLimit.units(max(0, limit.capacity - level.used), limit.kind),
+            limit: limit.amountInUnits,
+            used: PlannedLimit.units(level.used, limit.quantity),
+            remaining: PlannedLimit.units(
+                max(0, limit.capacity - level.used), limit.quantity),
             reset: .microseconds(Int(min(level.reset, 9e15))))
     }
 

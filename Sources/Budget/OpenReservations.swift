@@ -9,11 +9,48 @@ struct OpenReservation: Sendable {
     let limits: LimitSet
     let demand: Demand
     /// By limit, what `LimitState.charge` gave.
-    var marks: [Double]
+    var marks: Marks
     /// When it lapses, unless it is renewed: what it holds returns then.
     var leaseEnd: Int64
     /// Bit n: it holds what it was charged of the n-th account.
-    var leased: UInt64 = 0
+    var leased: UInt8 = 0
+    /// Where these accounts are, as long as it holds something of them.
+    var places = Places(repeating: 0)
+
+    typealias Places = InlineArray<5, Int32>
+
+    init(id: ReservationID, limits: LimitSet, demand: Demand, marks: Marks, leaseEnd: Int64) {
+        self.id = id
+        self.limits = limits
+        self.demand = demand
+        self.marks = marks
+        self.leaseEnd = leaseEnd
+    }
+}
+
+/// One number for each limit of a request; of few, nothing is allocated.
+struct Marks: Sendable {
+    private var first = InlineArray<6, Double>(repeating: 0)
+    private var more: [Double] = []
+    private var count = 0
+
+    init() {}
+
+    mutating func append(_ mark: Double) {
+        if count < first.count { first[count] = mark } else { more.append(mark) }
+        count += 1
+    }
+
+    subscript(place: Int) -> Double {
+        get { place < first.count ? first[place] : more[place - first.count] }
+        set {
+            if place < first.count {
+                first[place] = newValue
+            } else {
+                more[place - first.count] = newValue
+            }
+        }
+    }
 }
 
 /// The reservations that hold something of one account, by the ends of their leases.
@@ -52,7 +89,8 @@ struct OpenReservations: Sendable {
     private var slots: [OpenReservation] = []
     private var index = ReservationIndex()
     private var free: [Int32] = []
-    private var rows: [AccountID: LeaseRow] = [:]
+    /// By the places of accounts.
+    private var rows: [LeaseRow] = []
     /// All, in the order of their leases' ends; those that were settled or renewed too.
     private var ends = LeaseRow()
     private let limit: Int
@@ -68,11 +106,17 @@ struct OpenReservations: Sendable {
     var count: Int { index.count }
     var isFull: Bool { index.count >= limit }
 
-    /// Reservations that hold something of that account and have not lapsed.
-    func count(_ account: AccountID, now: Int64) -> Int {
-        guard let row = rows[account] else { return 0 }
-        let lapsed = row.places.prefix { $0.end <= now }.count { isLeased($0, of: account) }
-        return row.count - lapsed
+    /// One more account, at the next place.
+    mutating func addAccount() { rows.append(LeaseRow()) }
+
+    /// Reservations that hold something of the account at `place` and have not lapsed.
+    func count(_ account: AccountID, _ place: Int, now: Int64) -> Int {
+        var lapsed = 0
+        for lease in rows[place].places {
+            guard lease.end <= now else { break }
+            if isLeased(lease, of: account) { lapsed += 1 }
+        }
+        return rows[place].count - lapsed
     }
 
     /// Where the reservation of that name is, if it belongs to whoever has this root, unless it
@@ -86,10 +130,12 @@ struct OpenReservations: Sendable {
     }
 
     /// What is at a place that `find` gave.
-    subscript(place: Int) -> OpenReservation { slots[place] }
+    subscript(place: Int) -> OpenReservation {
+        _read { yield slots[place] }
+    }
 
     /// Adds a reservation in place of a lapsed one of the same name. The table is not full.
-    mutating func insert(_ reservation: OpenReservation) {
+    mutating func insert(_ reservation: OpenReservation, at places: OpenReservation.Places) {
         remove(reservation.id)
         let place: Int32
         if let reused = free.popLast() {
@@ -100,7 +146,7 @@ struct OpenReservations: Sendable {
             slots.append(reservation)
         }
         index.insert(reservation.id, slot: place)
-        lease(Int(place))
+        lease(Int(place), at: places)
     }
 
     mutating func remove(_ id: ReservationID) {
@@ -112,37 +158,44 @@ struct OpenReservations: Sendable {
     }
 
     private static let none = OpenReservation(
-        id: ReservationID(nonce: 0, number: 0), limits: LimitSet(), demand: .nothing, marks: [],
-        leaseEnd: 0)
+        id: ReservationID(nonce: 0, number: 0), limits: LimitSet(), demand: .nothing,
+        marks: Marks(), leaseEnd: 0)
 
     /// Gives a reservation a new lease, even if the old one has lapsed.
-    mutating func renew(_ id: ReservationID, leaseEnd: Int64, marks: [Double]) {
+    mutating func renew(
+        _ id: ReservationID, leaseEnd: Int64, marks: Marks, at places: OpenReservation.Places
+    ) {
         guard let slot = index.slot(of: id) else { return }
         let place = Int(slot)
         vacate(place)
         ends.count -= 1
         slots[place].leaseEnd = leaseEnd
         slots[place].marks = marks
-        lease(place)
+        lease(place, at: places)
     }
 
     /// Takes the first `most` leases that have ended from an account, and gives where their
     /// reservations are.
-    mutating func lapse(_ account: AccountID, now: Int64, most: Int) -> [Int] {
-        guard let next = rows[account]?.places.first, next.end <= now else { return [] }
+    mutating func lapse(_ account: AccountID, _ seat: Int, now: Int64, most: Int) -> [Int] {
+        guard let next = rows[seat].places.first, next.end <= now else { return [] }
         var lapsed: [Int] = []
-        while lapsed.count < most, let first = rows[account]?.places.first, first.end <= now {
-            rows[account]?.places.removeFirst()
+        while lapsed.count < most, let first = rows[seat].places.first, first.end <= now {
+            rows[seat].places.removeFirst()
             guard let place = current(first), let bit = bit(of: account, at: place),
                 slots[place].leased & bit != 0
             else { continue }
             slots[place].leased &= ~bit
-            rows[account]?.count -= 1
+            rows[seat].count -= 1
             // After that time the store does not know it any more.
             if first.end > now - keptMicroseconds { lapsed.append(place) }
         }
-        if rows[account]?.count == 0 { rows[account] = nil }
+        clear(seat)
         return lapsed
+    }
+
+    /// Where nothing counts, nothing is kept.
+    private mutating func clear(_ seat: Int) {
+        if rows[seat].count == 0 { rows[seat].places.removeAll(keepingCapacity: true) }
     }
 
     /// Forgets what lapsed too long ago, even if the clock is set back by an hour afterwards.
@@ -155,7 +208,7 @@ struct OpenReservations: Sendable {
     }
 
     /// Nobody holds anything of it.
-    func isUnused(_ account: AccountID) -> Bool { rows[account] == nil }
+    func isUnused(_ seat: Int) -> Bool { rows[seat].count == 0 }
 
     // MARK: rows
 
@@ -167,20 +220,23 @@ struct OpenReservations: Sendable {
         return Int(slot)
     }
 
-    private func bit(of account: AccountID, at place: Int) -> UInt64? {
-        slots[place].limits.accounts.firstIndex { $0.id == account }.map { 1 << UInt64($0) }
+    private func bit(of account: AccountID, at place: Int) -> UInt8? {
+        slots[place].limits.accounts.firstIndex { $0.id == account }.map { 1 << UInt8($0) }
     }
 
-    private mutating func lease(_ place: Int) {
+    private mutating func lease(_ place: Int, at places: OpenReservation.Places) {
         let entry = LeaseRow.Place(end: slots[place].leaseEnd, id: slots[place].id)
         ends.add(entry)
         if ends.isCrowded { ends.places = ends.places.filter { current($0) != nil } }
-        for (number, account) in slots[place].limits.accounts.enumerated() {
-            slots[place].leased |= 1 << UInt64(number)
-            rows[account.id, default: LeaseRow()].add(entry)
-            guard var row = rows[account.id], row.isCrowded else { continue }
-            row.places = row.places.filter { isLeased($0, of: account.id) }
-            rows[account.id] = row
+        let limits = slots[place].limits
+        slots[place].places = places
+        slots[place].leased = UInt8(truncatingIfNeeded: (1 << limits.accounts.count) - 1)
+        for number in limits.accounts.indices {
+            let seat = Int(places[number])
+            rows[seat].add(entry)
+            guard rows[seat].isCrowded else { continue }
+            let account = limits.accounts[number].id
+            rows[seat].places = rows[seat].places.filter { isLeased($0, of: account) }
         }
     }
 
@@ -193,13 +249,12 @@ struct OpenReservations: Sendable {
 
     /// Gives its places back, as far as it has them.
     private mutating func vacate(_ place: Int) {
-        let reservation = slots[place]
-        guard reservation.leased != 0 else { return }
-        for (number, account) in reservation.limits.accounts.enumerated()
-        where reservation.leased & (1 << UInt64(number)) != 0 {
-            guard let row = rows.index(forKey: account.id) else { continue }
-            rows.values[row].count -= 1
-            if rows.values[row].count == 0 { rows.remove(at: row) }
+        let leased = slots[place].leased
+        guard leased != 0 else { return }
+        for number in 0..<LimitSet.mostAccounts where leased & (1 << UInt8(number)) != 0 {
+            let seat = Int(slots[place].places[number])
+            rows[seat].count -= 1
+            clear(seat)
         }
         slots[place].leased = 0
     }

@@ -60,7 +60,7 @@ enum BudgetSnapshot {
             let root = escaped(saved.name.root)
             text += "account \(root) \(escaped(saved.name.path)) \(saved.account.clock)\n"
             saved.account.eachCounter { code, used, second in
-                if used > 0 { text += "used \(escaped(code)) \(used) \(second)\n" }
+                if used > 0 { text += "used \(escaped(code.text)) \(used) \(second)\n" }
             }
         }
         var bytes = Array(text.utf8)
@@ -167,6 +167,8 @@ private struct AccountLines {
             let second = Double(words[3]), (-1e18...1e18).contains(second),
             account.counterCount < Self.mostCounters
         else { return false }
+        // One that no limit here has means nothing.
+        guard let code = LimitCode(code) else { return true }
         account.put(code, used: amount, second: second)
         return true
     }

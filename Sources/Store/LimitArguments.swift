@@ -10,8 +10,8 @@ enum LimitArguments {
         var words = [set.accounts.count.description]
         for limit in set.limits {
             words.append((limit.account + 1).description)
-            words.append(limit.code)
-            words.append((limit.kind.quantity.rawValue + 1).description)
+            words.append(limit.code.text)
+            words.append((limit.quantity.rawValue + 1).description)
             words.append(window(limit.form))
             words.append(number(limit.amount))
             words.append(isBounded ? number(limit.capacity) : "1e300")
