@@ -131,14 +131,17 @@ extension Decider {
         }
         var best: EndpointID?
         var bestLoad = Double.infinity
-        for id in pool {
+        let isRamping = now < rampsUntil[entry.pool.index]
+        // An element of an array is copied before a method of it is called; a span's is not.
+        let states = endpoints.span
+        for id in pool where mayHaveRoom(id, entry) {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
-                endpoints[id.index].takesPrompt(now),
-                let whole = endpoints[id.index].load(claim, now: now), whole < bestLoad,
-                let share = ramped(whole, of: entry, at: id, now: now),
-                gpuTakes(entry, at: id, now: now)
+                states[id.index].takesPrompt(now),
+                let whole = states[id.index].load(claim, now: now), whole < bestLoad,
+                let share = isRamping ? ramped(whole, of: entry, at: id, now: now) : whole,
+                states[id.index].gpu == nil || gpuTakes(entry, at: id, now: now)
             else { continue }
-            let load = share + endpoints[id.index].strain(now)
+            let load = share + states[id.index].strain(now)
             guard load < bestLoad else { continue }
             best = id
             bestLoad = load

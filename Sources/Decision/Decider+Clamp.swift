@@ -49,6 +49,9 @@ extension Decider {
         return clamp
     }
 
+    /// Pressure may lower its bound.
+    func mayBeClamped(_ entry: Entry) -> Bool { clampUnderPressure(entry) != nil }
+
     private func floor(_ entry: Entry, _ clamp: ClampPolicy) -> Tokens {
         let own = policy.tenants[entry.tenant.index].limits.minCompletionTokens ?? .zero
         return max(clamp.minTokens, own, ClampPolicy.least)

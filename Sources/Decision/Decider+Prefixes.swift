@@ -14,13 +14,17 @@ extension Decider {
         _ entry: Entry, _ prompt: PromptPrefix, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
         let match = prefixes.match(prompt.blocks)
-        var offers = offers(to: entry, common(entry, prompt, match), now: now, where: isMeant)
+        let offers = offers(to: entry, common(entry, prompt, match), now: now, where: isMeant)
         guard !offers.isEmpty, !waitsForWarmth(entry, match, offers, now: now) else { return nil }
         guard let meant = nearest(entry, prompt, match, offers) else { return nil }
-        if endpoints[meant.index].takesPrompt(now) { return meant }
-        if endpoints[meant.index].promptWait(now) <= gate(entry) { return nil }
-        offers.removeAll { !endpoints[$0.endpoint.index].takesPrompt(now) }
-        return nearest(entry, prompt, match, offers)
+        let states = endpoints.span
+        if states[meant.index].takesPrompt(now) { return meant }
+        if states[meant.index].promptWait(now) <= gate(entry) { return nil }
+        var taking: [AffinityChoice.Offer] = []
+        for offer in offers where states[offer.endpoint.index].takesPrompt(now) {
+            taking.append(offer)
+        }
+        return nearest(entry, prompt, match, taking)
     }
 
     /// Where it is warm there is no room, and others wait too: to go elsewhere would take the room
@@ -49,10 +53,12 @@ extension Decider {
     func lingers(_ entry: Entry, now: Instant) -> Bool {
         guard entry.prefix != nil, entry.passes < Self.mostPasses else { return false }
         let cold = Newcomer(entry, policy)
-        return policy.pools[entry.pool.index].endpoints.contains {
-            gauges[$0.index].least(cold) < .infinity
-                && endpoints[$0.index].load(cold, now: now) != nil
+        let states = endpoints.span
+        for id in policy.pools[entry.pool.index].endpoints where mayHaveRoom(id, entry) {
+            let isFull = gauges[id.index].least(cold) == .infinity
+            if !isFull, states[id.index].load(cold, now: now) != nil { return true }
         }
+        return false
     }
 
     private func nearest(
@@ -78,27 +84,22 @@ extension Decider {
         to entry: Entry, _ common: Common, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> [AffinityChoice.Offer] {
         let cold = Newcomer(entry, policy)
+        let isRamping = now < rampsUntil[entry.pool.index]
+        // An element of an array is copied before a method of it is called; a span's is not.
+        let states = endpoints.span
         var offers: [AffinityChoice.Offer] = []
-        for id in policy.pools[entry.pool.index].endpoints {
+        for id in policy.pools[entry.pool.index].endpoints where mayHaveRoom(id, entry) {
             let held = common.held(on: id)
             let claim = held.tokens > .zero ? Newcomer(sharing(entry, held), policy) : cold
             guard gauges[id.index].least(claim) < .infinity, isMeant(id),
-                let whole = endpoints[id.index].load(claim, now: now),
-                let load = ramped(whole, of: entry, at: id, now: now),
-                gpuTakes(entry, at: id, now: now)
+                let whole = states[id.index].load(claim, now: now),
+                let load = isRamping ? ramped(whole, of: entry, at: id, now: now) : whole,
+                states[id.index].gpu == nil || gpuTakes(entry, at: id, now: now)
             else { continue }
-            offers.append(affinityOffer(id, share: load, now: now))
+            let ramp = isRamping ? rampShare(of: id, now: now) : 1
+            offers.append(states[id.index].offer(of: id, share: load, ramp: ramp, now: now))
         }
         return offers
-    }
-
-    /// An endpoint of that load as prompts that begin alike see it.
-    func affinityOffer(_ id: EndpointID, share: Double, now: Instant) -> AffinityChoice.Offer {
-        let wait = endpoints[id.index].promptWait(now)
-        let (committed, rate) = endpoints[id.index].prefillAhead(waiting: wait)
-        return AffinityChoice.Offer(
-            endpoint: id, committed: committed, rate: rate * rampShare(of: id, now: now),
-            share: share, sequences: endpoints[id.index].decoding)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.

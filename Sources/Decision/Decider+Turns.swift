@@ -51,7 +51,9 @@ extension Decider {
     /// Forwards from the pool's queues whose turn it is, until nobody's is.
     mutating func dispatch(_ pool: PoolID, now: Instant, into actions: inout [Action]) {
         guard waiting > 0, mayDispatch(pool) else { return }
-        while waiting > 0, let turn = nextTurn(at: pool, now: now) {
+        var full: [Ticket] = []
+        while waiting > 0, let turn = nextTurn(at: pool, now: now, finding: &full) {
+            note(&full)
             guard cover(turn.entry, at: turn.endpoint, now: now) else {
                 let claim = SharedClaim(
                     ticket: turn.ticket, endpoint: turn.endpoint, passed: turn.passed)
@@ -61,6 +63,7 @@ extension Decider {
             forward(turn.ticket, turn.entry, to: turn.endpoint, now: now, into: &actions)
             leaveQueue(turn.entry, turn.place)
         }
+        note(&full)
         sharing?.yieldsSince[pool.index] = nil
     }
 
@@ -182,7 +185,10 @@ extension Decider {
 
     // MARK: turns
 
-    private func nextTurn(at pool: PoolID, now: Instant) -> Turn? {
+    /// `full`: those that were found to fit nowhere are added.
+    private func nextTurn(
+        at pool: PoolID, now: Instant, finding full: inout [Ticket]
+    ) -> Turn? {
         let due = dueWaiters(at: pool, now: now)
         if let turn = dueTurn(due, now: now) { return turn }
         var passed = due
@@ -202,7 +208,13 @@ extension Decider {
                     passed.append(waiter.ticket)
                     return passed.count <= most
                 }
-                switch way(for: entry, past: passed, now: now) {
+                guard mayFit(entry, now: now) else {
+                    full.append(waiter.ticket)
+                    if entry.bounces == 0, tried == nil { tried = (sequence, least) }
+                    passed.append(waiter.ticket)
+                    return passed.count <= most
+                }
+                switch way(for: entry, past: passed, besides: full, now: now) {
                 case .to(let endpoint):
                     turn = Turn(
                         ticket: waiter.ticket, entry: entry, place: seat, endpoint: endpoint,
@@ -255,13 +267,18 @@ extension Decider {
         return ahead
     }
 
-    private func way(for entry: Entry, past ahead: [Ticket], now: Instant) -> Way {
+    /// `full`: those of them that are known to fit nowhere.
+    private func way(
+        for entry: Entry, past ahead: [Ticket], besides full: [Ticket] = [], now: Instant
+    ) -> Way {
         guard let endpoint = choose(entry, now: now) else { return .none }
         let bunched = bunched(entry, from: endpoint, now: now)
         if !bunched.isEmpty, choose(entry, except: bunched, now: now) == nil { return .held }
         var held = bunched
         for ticket in ahead {
-            guard let waiter = entries[ticket], holds(waiter, now: now) else { continue }
+            guard let waiter = entries[ticket],
+                holds(waiter, isFull: full.contains(ticket), now: now)
+            else { continue }
             // One of another class is before this one because it is due.
             guard needsEmpty(waiter) || waiter.trafficClass != entry.trafficClass else {
                 return .held
@@ -274,9 +291,9 @@ extension Decider {
         return choose(entry, except: held, now: now).map { .to($0) } ?? .none
     }
 
-    /// Nobody behind it may take the room that it waits for.
-    func holds(_ entry: Entry, now: Instant) -> Bool {
-        if lingers(entry, now: now) || waitsForRamp(entry, now: now) { return false }
+    /// Nobody behind it may take the room that it waits for. `isFull`: it fits nowhere.
+    func holds(_ entry: Entry, isFull: Bool = false, now: Instant) -> Bool {
+        if !isFull, lingers(entry, now: now) || waitsForRamp(entry, now: now) { return false }
         let wait = waitForRoom(entry, behind: .zero, .likely, now: now)
         if let wait {
             let limit = entry.waitsUntil - (entry.waitsFrom ?? entry.waitsUntil)

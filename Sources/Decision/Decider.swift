@@ -20,6 +20,9 @@ public struct Decider: Sendable {
     var endpoints: [EndpointState] = []
     /// What is asked of each of them most often.
     var gauges: [EndpointGauge] = []
+    /// Counts the changes of endpoints; the one that each of them had last.
+    var changes = 0
+    var changedAt: [Int] = []
     /// Where prompts were sent that begin alike.
     var prefixes: PrefixIndex
     /// What open sequences hold of what their prompts begin with.

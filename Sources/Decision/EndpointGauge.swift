@@ -161,10 +161,14 @@ extension Decider {
     /// Something has changed at the endpoint.
     mutating func gauge(_ endpoint: EndpointID, now: Instant) {
         gauges[endpoint.index] = EndpointGauge(endpoints[endpoint.index], now: now)
+        changes += 1
+        changedAt[endpoint.index] = changes
     }
 
-    /// Time has passed, or everything may have changed.
+    /// Everything may have changed.
     mutating func gaugeAll(now: Instant) {
+        changes += 1
+        changedAt = Array(repeating: changes, count: endpoints.count)
         for place in endpoints.indices {
             let gauge = EndpointGauge(endpoints[place], now: now)
             if place < gauges.count { gauges[place] = gauge } else { gauges.append(gauge) }

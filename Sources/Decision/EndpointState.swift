@@ -268,6 +268,16 @@ public struct EndpointState: Sendable {
         return (max(committedOfAll, Tokens(Int(min(wait.seconds * rate, 1e9)))), rate)
     }
 
+    /// How prompts that begin alike see it, at this load and with this share of its turn.
+    func offer(
+        of id: EndpointID, share: Double, ramp: Double, now: Instant
+    ) -> AffinityChoice.Offer {
+        let (committed, rate) = prefillAhead(waiting: promptWait(now))
+        return AffinityChoice.Offer(
+            endpoint: id, committed: committed, rate: rate * ramp, share: share,
+            sequences: decoding)
+    }
+
     /// A sequence has come, has grown or has left.
     mutating func adjustPrompts(_ now: Instant) {
         var resident = ledger.resident + ledger.others + Tokens(ledger.expectedRest.count / 2)

@@ -70,6 +70,8 @@ struct Entry: Sendable {
     var lastTokenAt: Instant?
     /// What its tenant was charged for it, in cost.
     var charged = Tokens.zero
+    /// It fits on no endpoint that has not changed since this change (`Decider.changes`).
+    var fullSince = 0
     /// So often a later one was let in before it.
     var passes = 0
     var bounces = 0
@@ -142,6 +144,7 @@ struct Entry: Sendable {
     /// It came back from where it was sent: nothing of it is there any more.
     mutating func bounced(from endpoint: EndpointID) {
         bounces += 1
+        fullSince = 0
         unclamp()
         avoidedBefore = avoided
         avoided = endpoint

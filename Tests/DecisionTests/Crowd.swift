@@ -360,6 +360,7 @@ struct Crowd {
             input: input, expected: expected, bound: expected + expected, margin: 0.03,
             now: machine.now)
         if let unsound { fail("a gauge promises what is not so: \(unsound)") }
+        if let room = decider.forgottenRoom(now: machine.now) { fail("forgotten: \(room)") }
     }
 
     /// The machine's account of an endpoint is the sum over those who are there.
