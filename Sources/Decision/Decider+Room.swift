@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Policy
-import Units
+import Scheduling
+public import Units
 
 /// Who found no room looks again only where something has changed since: with time alone there is
 /// never more room (a reading that ages takes some), and every change of an endpoint is gauged.
