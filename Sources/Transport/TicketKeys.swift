@@ -26,11 +26,11 @@ public final class TicketKeys: Sendable {
 
     /// Begins to seal with a new key.
     public func rotate() {
-        let fresh = Key(name: Self.random(), cipher: Self.random(), seal: Self.random())
+        let fresh = Key(name: Self.secret(), cipher: Self.secret(), seal: Self.secret())
         keys.withLock { $0 = [fresh] + $0.prefix(1) }
     }
 
-    private static func random<let count: Int>() -> [count of UInt8] {
+    private static func secret<let count: Int>() -> [count of UInt8] {
         var bytes = [count of UInt8](repeating: 0)
         let result = unsafe withUnsafeMutableBytes(of: &bytes) {
             unsafe RAND_bytes($0.baseAddress, Int32($0.count))
