@@ -72,6 +72,11 @@ extension Keys {
     /// What its engines can do and how they are used.
     static let poolWork: [Key] = [
         Key(
+            "pools[].protocol", .scalar(.choice(HTTPProtocol.allCases.map(\.rawValue), later: [])),
+            .value(.text("http1")), .reloadable,
+            "What requests go to its engines by: HTTP/1.1, or HTTP/2 by prior knowledge, many on "
+                + "a connection. Probes are of HTTP/1.1 always."),
+        Key(
             "pools[].key", .scalar(.secret(.header)), .absent, .reloadable,
             "The key that engines are sent in place of the client's."),
         Key(

@@ -151,6 +151,7 @@ extension PolicyBuilder {
                 takesPriority: checked(section.boolean("priority_field")),
                 ramp: RampPolicy(checked(section.section("ramp"))),
                 phases: section.section("phases").map { PhasePolicy($0) },
+                speaks: checked(HTTPProtocol(rawValue: checked(section.text("protocol")))),
                 tls: section.section("tls").map(tls))
             return (place, pool)
         }

@@ -51,6 +51,9 @@ extension ClientLimits {
         self.init()
         head = HeadLimits(maxTarget: 8_192, maxHead: upstream.maxHead.count, maxFields: 256)
         connectTimeout = upstream.connectTimeout
+        idleTimeout = upstream.idleTimeout
+        http2.head = head
+        http2.maxTrailers = maxTrailers
     }
 }
 

@@ -9,6 +9,8 @@ struct Upstreams {
     private var addresses: [[SocketAddress]]
     private var turns: [Int]
     private var idle: [[(client: SlabKey, since: Instant)]]
+    /// Connections that have many streams, by endpoint.
+    private var multiplexed: [[SlabKey]]
     /// Until when an endpoint's connections rest between two requests.
     private var distrusted: [Instant]
 
@@ -17,6 +19,7 @@ struct Upstreams {
         distrusted = Array(repeating: Instant(nanoseconds: 0), count: addresses.count)
         turns = Array(repeating: 0, count: addresses.count)
         idle = Array(repeating: [], count: addresses.count)
+        multiplexed = Array(repeating: [], count: addresses.count)
     }
 
     mutating func grow(to count: Int) {
@@ -24,6 +27,7 @@ struct Upstreams {
             addresses.append([])
             turns.append(0)
             idle.append([])
+            multiplexed.append([])
             distrusted.append(Instant(nanoseconds: 0))
         }
     }
@@ -104,8 +108,19 @@ struct Upstreams {
         return idle[endpoint.index].count > limit ? idle[endpoint.index].removeFirst().client : nil
     }
 
+    /// Connections of the endpoint that have many streams, the oldest first.
+    func shared(_ endpoint: EndpointID) -> [SlabKey] {
+        endpoint.index < multiplexed.count ? multiplexed[endpoint.index] : []
+    }
+
+    /// A new one.
+    mutating func share(_ client: SlabKey, to endpoint: EndpointID) {
+        multiplexed[endpoint.index].append(client)
+    }
+
     /// A kept connection was closed by its engine.
     mutating func forget(_ client: SlabKey, to endpoint: EndpointID) {
+        multiplexed[endpoint.index].removeAll { $0 == client }
         idle[endpoint.index].removeAll { $0.client == client }
     }
 }

@@ -20,9 +20,8 @@ extension Worker {
         releaseBody(exchange)
         if let client = exchange.client {
             client.tag = nil
-            clients.remove(client.key)
-            client.close()
             exchange.client = nil
+            drop(client)
         }
         let (used, source) = use(exchange, wasForwarded: wasForwarded, outcome)
         let cost =

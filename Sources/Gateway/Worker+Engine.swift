@@ -26,9 +26,7 @@ extension Worker {
     /// Sends the request over a kept connection, or over a new one.
     private func send(_ exchange: Exchange, fresh: Bool) {
         guard let endpoint = exchange.endpoint, let server = exchange.server else { return }
-        guard let client = fresh ? connect(endpoint) : kept(endpoint) ?? connect(endpoint) else {
-            return bounce(exchange)
-        }
+        guard let client = stream(to: endpoint, fresh: fresh) else { return bounce(exchange) }
         exchange.client = client
         client.tag = exchange.id.key
         exchange.forwardedAt = loop.now
@@ -87,54 +85,6 @@ extension Worker {
         exchange.model.map { exchange.policy.models[$0.index].name } ?? ""
     }
 
-    private func kept(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
-        var stale: [SlabKey] = []
-        let key = upstreams.take(
-            endpoint, idleAtMost: policy.upstream.idleTimeout, now: loop.now, stale: &stale)
-        for old in stale { drop(old) }
-        return key.flatMap { clients[$0] }
-    }
-
-    private func connect(_ endpoint: EndpointID) -> HTTP1ClientConnection? {
-        guard clients.count < policy.http.maxConnections + Self.spareClients,
-            let key = clients.nextKey, let address = upstreams.address(of: endpoint),
-            let security = shared.security.engine(endpoint, policy)
-        else { return nil }
-        do throws(SystemFault) {
-            let client = try HTTP1ClientConnection(
-                key: key, destination: endpoint.index,
-                token: Token(kind: Kind.client, key: key), address: address,
-                security: security, limits: clientLimits, loop: loop)
-            _ = clients.insert(client)
-            return client
-        } catch {
-            return nil
-        }
-    }
-
-    private func drop(_ key: SlabKey) { clients.remove(key)?.close() }
-
-    // MARK: kept connections
-
-    /// Sees to it that kept connections end with their idle time, used again or not.
-    private func sweepLater() {
-        guard !isSweeping else { return }
-        isSweeping =
-            loop.schedule(
-                Token(kind: Kind.sweep, key: SlabKey(raw: 0)),
-                at: loop.now + policy.upstream.idleTimeout) != nil
-    }
-
-    /// Closes the kept connections that have been idle for too long.
-    func sweep() {
-        isSweeping = false
-        var stale: [SlabKey] = []
-        let isAnyLeft = upstreams.expire(
-            idleAtMost: policy.upstream.idleTimeout, now: loop.now, stale: &stale)
-        for key in stale { drop(key) }
-        if isAnyLeft { sweepLater() }
-    }
-
     /// Nothing reached an engine: the machine may choose another.
     private func bounce(_ exchange: Exchange) {
         exchange.endpoint = nil
@@ -147,7 +97,27 @@ extension Worker {
     // MARK: the answer
 
     /// Drives an engine's connection until it has nothing more to say.
-    func pump(_ client: HTTP1ClientConnection) {
+    func pump(_ connection: ClientConnection) {
+        switch connection {
+        case .http1(let client): pump(client)
+        case .http2(let connection): pump(connection)
+        }
+    }
+
+    private func pump(_ connection: HTTP2ClientConnection) {
+        while true {
+            switch connection.next() {
+            case .none: return
+            case .stream(let stream): pump(stream)
+            case .closed:
+                upstreams.forget(connection.key, to: EndpointID(connection.destination))
+                clients.remove(connection.key)
+                return
+            }
+        }
+    }
+
+    private func pump(_ client: ClientStream) {
         var hasSpoken = false
         while true {
             switch unsafe client.next() {
@@ -157,36 +127,36 @@ extension Worker {
             case .connected: continue
             case .head:
                 hasSpoken = true
-                guard let exchange = exchange(of: client) else { return drop(client.key) }
+                guard let exchange = exchange(of: client) else { return drop(client) }
                 begin(exchange, client)
             case .payload(let bytes):
                 hasSpoken = true
-                guard let exchange = exchange(of: client) else { return drop(client.key) }
+                guard let exchange = exchange(of: client) else { return drop(client) }
                 unsafe take(exchange, bytes)
             case .end:
                 hearUnasked(client)
-                guard let exchange = exchange(of: client) else { return drop(client.key) }
+                guard let exchange = exchange(of: client) else { return drop(client) }
                 exchange.trailers = client.trailers
                 release(client, exchange)
                 return finish(exchange)
             case .fault(let fault):
                 hearUnasked(client)
                 let exchange = exchange(of: client)
-                if exchange == nil {
+                if exchange == nil, !client.isShared {
                     upstreams.forget(client.key, to: EndpointID(client.destination))
                 }
-                clients.remove(client.key)
+                drop(client)
                 if let exchange { fail(exchange, client, fault) }
                 return
             case .closed:
                 upstreams.forget(client.key, to: EndpointID(client.destination))
-                clients.remove(client.key)
+                drop(client)
                 return
             }
         }
     }
 
-    private func hearUnasked(_ client: HTTP1ClientConnection) {
+    private func hearUnasked(_ client: ClientStream) {
         guard client.hasSpokenUnasked else { return }
         upstreams.distrust(EndpointID(client.destination), now: loop.now)
     }
@@ -196,7 +166,7 @@ extension Worker {
     }
 
     /// What was written in this turn goes out; a client that does not keep up stops its engine.
-    private func flushServer(of client: HTTP1ClientConnection) {
+    private func flushServer(of client: ClientStream) {
         guard let exchange = exchange(of: client), let server = exchange.server else { return }
         server.flush()
         if server.isCongested { client.pauseReading() }
@@ -393,18 +363,6 @@ extension Worker {
 
     // MARK: ends
 
-    private func release(_ client: HTTP1ClientConnection, _ exchange: Exchange) {
-        client.tag = nil
-        exchange.client = nil
-        guard client.isReusable, let endpoint = exchange.endpoint, !isDraining else {
-            return drop(client.key)
-        }
-        let surplus = upstreams.keep(
-            client.key, to: endpoint, atMost: policy.upstream.maxIdle, now: loop.now)
-        if let surplus { drop(surplus) }
-        sweepLater()
-    }
-
     /// The engine's answer is complete.
     private func finish(_ exchange: Exchange) {
         guard let server = exchange.server else { return }
@@ -447,6 +405,11 @@ extension Worker {
                     exchange.wasResent = true
                     return send(exchange, fresh: true)
                 }
+            case .refused:
+                // It has not begun. Who refuses twice is full: another may not be.
+                if exchange.wasResent { return bounce(exchange) }
+                exchange.wasResent = true
+                return send(exchange, fresh: true)
             case .head, .chunk, .unexpectedBytes: break
             }
         }

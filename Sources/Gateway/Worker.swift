@@ -50,7 +50,7 @@ final class Worker {
     var greetingOrder = Deque<SlabKey>()
     /// Those of which a step is to be taken.
     var greetingRow = Deque<SlabKey>()
-    var clients: Slab<HTTP1ClientConnection>
+    var clients: Slab<ClientConnection>
     var exchanges: Slab<Exchange>
     var upstreams: Upstreams
     var store: BudgetStore

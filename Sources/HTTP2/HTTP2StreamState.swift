@@ -89,6 +89,8 @@ public final class HTTP2StreamState {
     public var isCongested: Bool { isOverfull }
     /// The stream is over, and why: 0 without a fault (RFC 9113 section 7).
     public var closeCode: UInt32? { code }
+    /// The peer has not begun with it (RFC 9113 section 8.7).
+    public var isRefused: Bool { code == 7 && wasResetByPeer }
     /// The peer has reset it.
     public var isResetByPeer: Bool { wasResetByPeer }
 

@@ -118,6 +118,8 @@ public struct PoolPolicy: Sendable, Equatable {
     public var ramp: RampPolicy
     /// How prompts are bounded where no class of it has targets; nil: they are not.
     public var phases: PhasePolicy?
+    /// What is spoken with its engines.
+    public var speaks: HTTPProtocol
     /// For its engines behind TLS; nil: what the system trusts.
     public var tls: PoolTLSPolicy?
     public var removed: Bool
@@ -127,9 +129,11 @@ public struct PoolPolicy: Sendable, Equatable {
         key: Secret? = nil, prefillTokensPerSecond: Double? = nil,
         decodeTokensPerSecond: Double? = nil, kvTokens: Tokens? = nil, kvBytesPerToken: Int? = nil,
         takesPriority: Bool = false, ramp: RampPolicy = RampPolicy(),
-        phases: PhasePolicy? = nil, tls: PoolTLSPolicy? = nil, removed: Bool = false
+        phases: PhasePolicy? = nil, speaks: HTTPProtocol = .http1, tls: PoolTLSPolicy? = nil,
+        removed: Bool = false
     ) {
         self.tls = tls
+        self.speaks = speaks
         self.id = id
         self.name = name
         self.engine = engine

@@ -19,6 +19,8 @@ public enum ClientFault: Error, Sendable, Equatable {
     case chunk(ChunkFault)
     /// Bytes came that nobody had asked for.
     case unexpectedBytes
+    /// The engine did not begin with the request, and said so.
+    case refused
 }
 
 /// What an engine's stream has to say. Ask until `.none`, after it was driven and after the owner
@@ -88,6 +90,8 @@ public class ClientStream {
     public func pauseReading() { abstract() }
     /// Reads on.
     public func resumeReading() { abstract() }
+    /// Its connection has other streams: when this one is over, that is not.
+    public var isShared: Bool { false }
     /// Another request may follow on the same connection.
     public var isReusable: Bool { abstract() }
     /// The engine has sent something behind an answer that nobody asked for.

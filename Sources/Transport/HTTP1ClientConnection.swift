@@ -164,7 +164,7 @@ public final class HTTP1ClientConnection: ClientStream {
         guard loop.defersWrites else { return transmit() }
         guard !state.isUnwritten else { return }
         state.isUnwritten = true
-        loop.enqueue(self)
+        loop.enqueue(.http1(self))
     }
 
     /// Lets a request go that waited for the turn's end; where nobody has looked for what came
@@ -401,7 +401,7 @@ public final class HTTP1ClientConnection: ClientStream {
         state.isPaused = false
         if state.isDetached { attach() } else { settleInterest() }
         // Of what TLS holds the poller does not tell: the owner drives it with what is written.
-        if let isHeld = channel?.hasBuffered, isHeld { loop.enqueue(self) }
+        if let isHeld = channel?.hasBuffered, isHeld { loop.enqueue(.http1(self)) }
     }
 
     /// Off the poller: the other end is gone, and only what it sent before is left to read.

@@ -21,7 +21,7 @@ public final class Loop {
     private var date = HTTPDate()
     private let writing: Writing
     private var unwrittenServers: [ServerConnection] = []
-    private var unwrittenClients: [HTTP1ClientConnection] = []
+    private var unwrittenClients: [ClientConnection] = []
     /// Requests that may go out before engines are looked at again.
     private var unlooked = 0
     /// More was ready than one look shows: each connection is read before its request goes out.
@@ -90,7 +90,7 @@ public final class Loop {
     /// Whether a flush waits for the turn's end.
     var defersWrites: Bool { writing == .atTurnsEnd }
     func enqueue(_ connection: ServerConnection) { unwrittenServers.append(connection) }
-    func enqueue(_ connection: HTTP1ClientConnection) { unwrittenClients.append(connection) }
+    func enqueue(_ connection: ClientConnection) { unwrittenClients.append(connection) }
 
     /// Whether requests wait to be sent, and it is a while ago that engines were listened to.
     ///
@@ -116,7 +116,7 @@ public final class Loop {
     }
 
     /// Writes for one more engine's connection, which is then to be driven; nil when none is left.
-    public func nextUnwrittenClient() -> HTTP1ClientConnection? {
+    public func nextUnwrittenClient() -> ClientConnection? {
         guard let connection = unwrittenClients.popLast() else { return nil }
         unlooked = max(0, unlooked - 1)
         connection.transmitFirst(checking: isBlind)

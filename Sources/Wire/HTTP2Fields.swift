@@ -107,7 +107,7 @@ struct HTTP2Fields: ~Copyable {
         }
         let start = bytes.count
         var joined = ByteBuffer()
-        for field in fields where field.id == .cookie {
+        for field in fields where field.id == .cookie && !field.value.isEmpty {
             if !joined.isEmpty { joined.append("; ") }
             unsafe joined.append(part(field.value))
         }

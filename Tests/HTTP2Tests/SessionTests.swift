@@ -41,6 +41,21 @@ struct SessionTests {
         #expect(value == "a=1; b=2")
     }
 
+    /// Nothing of them may leave white space at the end of the line that goes to an engine.
+    @Test func emptyPiecesOfCookiesAreLeftOut() {
+        let bench = Bench()
+        bench.give(
+            Bytes2.headers(
+                1, Bytes2.usual + [("cookie", ""), ("cookie", "a=1"), ("cookie", "")], isEnd: true))
+        let stream = bench.streams[1]
+        let value = stream.flatMap { stream in
+            stream.requestHead.first(.cookie).map {
+                unsafe String(decoding: stream.requestPart($0.value), as: UTF8.self)
+            }
+        }
+        #expect(value == "a=1")
+    }
+
     @Test func aHostStandsForAnAuthority() {
         let bench = Bench()
         let lines = Bytes2.usual.filter { $0.0 != ":authority" } + [("host", "gateway:80")]

@@ -202,7 +202,8 @@ public final class Rig {
         var wrote = false
         while true {
             if loop.mustLook { hearEngines((try? loop.look()) ?? 0) }
-            if let client = loop.nextUnwrittenClient() {
+            if let connection = loop.nextUnwrittenClient() {
+                guard case .http1(let client) = connection else { continue }
                 if clients[client.key] === client { pump(client) }
             } else if let connection = loop.nextUnwrittenServer() {
                 guard case .http1(let server) = connection else { continue }
