@@ -121,6 +121,12 @@ fuzz: deps ## fuzz every parser, 10 minutes each; FOR=3600 an hour
 bench: release ## measure the release build
 	@$(if $(BENCHMARKS),bash $(BENCHMARKS),echo "no Tests/Benchmarks/run.sh here" >&2; exit 1)
 
+.PHONY: estimates
+estimates: ## how far token estimates are off, cross-validated; SAMPLES="counted.jsonl.gz [more …]"
+	@[ -n "$(SAMPLES)" ] || { echo "SAMPLES= names counted texts: Tests/Estimates/fit.py" >&2; \
+		exit 1; }
+	@python3 Tests/Estimates/fit.py check $(SAMPLES)
+
 .PHONY: simulate
 simulate: release ## the admission core in virtual time; ARGS="--fixture B" chooses what
 	@.build/release/penstock simulate $(or $(ARGS),--fixture A)

@@ -127,7 +127,7 @@ let package = Package(
         tests("Scheduling", ["Scheduling", "Policy", "Units"]),
         tests("Routing", ["Routing", "Policy", "Units"]),
         tests("Decision", deciding + ["Decision", "Simulation"]),
-        tests("Simulation", ["Simulation", "Units"], exclude: ["Fixtures"]),
+        tests("Simulation", ["Simulation", "Estimation", "Units"], exclude: ["Fixtures"]),
         tests(
             "Engine", ["Engine", "Simulation", "EventLoop", "Units"],
             exclude: ["Fixtures", "RealEngines", "run.sh"]),
@@ -161,5 +161,10 @@ let package = Package(
         .executableTarget(
             name: "tokens", dependencies: ["EventLoop", "Tokenization", "Units"],
             path: "Tests/Benchmarks/Tokens", swiftSettings: settings),
+        .executableTarget(
+            name: "estimates",
+            dependencies: ["Dialects", "Estimation", "EventLoop", "Units", "Wire"],
+            path: "Tests/Benchmarks/Estimates", swiftSettings: settings,
+            linkerSettings: [.linkedLibrary("m")]),
     ]
 )

@@ -21,6 +21,12 @@ extension Keys {
             .required, .reloadable,
             "Prompt and completion together; a longer prompt gets 400."),
         Key(
+            "models[].tokenizer_family",
+            .scalar(.choice(TokenizerFamily.allCases.map(\.rawValue), later: [])), .absent,
+            .reloadable,
+            "Whose tokens prompts are estimated in; absent, what the model's name tells, or "
+                + "`llama3`."),
+        Key(
             "models[].tokenizer", .scalar(.path), .absent, .reloadable,
             "The file of the model's tokenizer, absolute or beside this file: prompts are counted "
                 + "exactly. A `tokenizer.json` of type BPE, a file of ranks named after its "

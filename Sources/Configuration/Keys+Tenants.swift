@@ -52,11 +52,20 @@ extension Keys {
                 "A class with `clamp` lowers no output bound of this tenant below it."),
             Key(
                 "tenants[].limits.overlong_prompt",
-                .scalar(
-                    .choice(
-                        ["reject"], later: ["truncate_oldest_messages", "truncate_middle"])),
-                .value(.text("reject")), .reloadable,
-                "What happens to a prompt over `max_prompt_tokens`."),
+                .scalar(.choice(OverlongPrompt.allCases.map(\.rawValue), later: [])),
+                .value(.text(OverlongPrompt.reject.rawValue)), .reloadable,
+                "What becomes of a prompt over `max_prompt_tokens` or the model's context: "
+                    + "`reject` answers it with 400; `truncate_oldest_messages` leaves out the "
+                    + "first messages of a chat, but no instructions, nor calls without their results; "
+                    + "`truncate_middle` cuts the middle out of its longest texts. What cannot be "
+                    + "made short enough gets 400. `X-Penstock-Decision` says `truncated`."),
+            Key(
+                "tenants[].limits.reserve_output",
+                .scalar(.choice(ReservedOutput.allCases.map(\.rawValue), later: [])),
+                .value(.text(ReservedOutput.expected.rawValue)), .reloadable,
+                "How much output is reserved of its budgets until an answer has ended: what is "
+                    + "`expected`, what nine of ten answers do not exceed (`p90`), or all that its "
+                    + "output `bound` allows."),
             Key(
                 "tenants[].limits.over_interactive",
                 .scalar(.choice(OverCap.allCases.map(\.rawValue), later: [])),

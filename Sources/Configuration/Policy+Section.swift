@@ -147,6 +147,10 @@ extension TenantLimits {
             rates: section.limits, maxPromptTokens: section.tokens("max_prompt_tokens"),
             maxCompletionTokens: section.tokens("max_completion_tokens"),
             minCompletionTokens: section.tokens("min_completion_tokens"),
-            overCap: checked(OverCap(rawValue: checked(section.text("over_interactive")))))
+            overCap: checked(OverCap(rawValue: checked(section.text("over_interactive")))),
+            overlongPrompt: checked(
+                OverlongPrompt(rawValue: checked(section.text("overlong_prompt")))),
+            reservedOutput: checked(
+                ReservedOutput(rawValue: checked(section.text("reserve_output")))))
     }
 }

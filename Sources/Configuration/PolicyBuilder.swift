@@ -119,6 +119,7 @@ extension PolicyBuilder {
             let model = ModelPolicy(
                 id: ModelID(place), name: name, aliases: section.texts("aliases").map(\.text),
                 contextLength: checked(section.tokens("context_length")),
+                family: section.text("tokenizer_family").flatMap(TokenizerFamily.init),
                 price: section.section("price").map { Price($0) },
                 tokenizer: tokenizers[section.text("tokenizer")])
             return (place, model)

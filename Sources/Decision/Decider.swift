@@ -172,11 +172,11 @@ public struct Decider: Sendable {
             traceRefusal(entry, refusal)
             return actions.append(.refuse(request, refusal))
         }
+        let output = reservedOutput(entry)
         let ask = BudgetAsk(
-            tenant: arrival.tenant, input: entry.input, output: entry.expected,
+            tenant: arrival.tenant, input: entry.input, output: output,
             cost: Self.cost(
-                policy.models[arrival.model.index].price, input: entry.input,
-                output: entry.expected))
+                policy.models[arrival.model.index].price, input: entry.input, output: output))
         if entry.trafficClass != arrival.trafficClass {
             actions.append(.deferred(request, to: entry.trafficClass))
         }
@@ -184,7 +184,7 @@ public struct Decider: Sendable {
     }
 
     /// Over the model's context, or over the tenant's cap, no room would help.
-    private func longestPrompt(_ arrival: Arrival) -> Tokens {
+    func longestPrompt(_ arrival: Arrival) -> Tokens {
         let context = policy.models[arrival.model.index].contextLength
         let cap = policy.tenants[arrival.tenant.index].limits.maxPromptTokens
         return min(context, cap ?? context)
@@ -217,7 +217,7 @@ public struct Decider: Sendable {
             request: request, tenant: arrival.tenant, model: arrival.model,
             trafficClass: arrival.trafficClass,
             pool: policy.classes[arrival.trafficClass.index].pool,
-            input: input, estimated: max(.zero, arrival.input),
+            input: input, estimated: arrival.shape,
             choices: choices, isForced: arrival.isForced, isOutputless: arrival.isOutputless,
             isStreamed: arrival.isStreamed,
             deadline: arrival.deadline, trace: arrival.trace, bound: bound, isClamped: isClamped,

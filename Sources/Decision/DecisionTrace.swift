@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Estimation
 public import Units
 
 /// What decided about one request, with the numbers that were compared: the machine's part of what
@@ -143,7 +144,7 @@ public struct DecisionTrace: Sendable {
         trafficClass = entry.trafficClass
         pool = entry.pool
         input = entry.input
-        estimated = entry.estimated
+        estimated = entry.estimated.estimated
         expected = entry.expected
         bound = entry.bound
         isClamped = entry.isClamped

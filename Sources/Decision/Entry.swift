@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import Estimation
 import Units
 
 /// One request between arrival and end.
@@ -27,7 +28,7 @@ struct Entry: Sendable {
     /// Prompt tokens, corrected by what is known of the tenant's.
     let input: Tokens
     /// The same as its texts tell.
-    let estimated: Tokens
+    let estimated: PromptShape
     let choices: Int
     let isForced: Bool
     let isOutputless: Bool

@@ -19,6 +19,10 @@ public struct Arrival: Sendable {
     public var trafficClass: ClassID
     /// Estimated prompt tokens, every choice and prompt counted.
     public var input: Tokens
+    /// The part of `input` that is no text: no ratio of texts applies to it.
+    public var fixed = Tokens.zero
+    /// A template is put around it.
+    public var isChat = false
     /// The client's output bound of one choice; nil where it gave none.
     public var bound: Tokens?
     /// Answers that will be generated: choices times prompts.

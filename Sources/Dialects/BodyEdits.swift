@@ -48,7 +48,9 @@ public func apply(
     var splice = Splice()
     splice.insertMembers(body, inspection, edits, &buffer)
     for place in inspection.places {
-        if place.member.isInternal || place.isSuperseded {
+        if place.isNested {
+            splice.lower(place, edits, body, &buffer)
+        } else if place.member.isInternal || place.isSuperseded {
             splice.remove(place, body, &buffer)
         } else {
             splice.change(place, body, inspection, edits, &buffer)

@@ -16,6 +16,8 @@ public enum BodyFault: Error, Sendable, Equatable {
     /// An element of an array, counted from 0.
     case wrongElement(Member, index: Int, expected: JSONKind)
     case outOfRange(Member, ClosedRange<Int>)
+    /// More elements than any request has.
+    case tooMany(Member, limit: Int)
     /// It is not a client's to say.
     case notAllowed(Member)
 
@@ -55,6 +57,8 @@ public enum BodyFault: Error, Sendable, Equatable {
             return "'\(member.name)[\(index)]' must be \(expected.rawValue)."
         case .outOfRange(let member, let range):
             return "'\(member.name)' must be between \(range.lowerBound) and \(range.upperBound)."
+        case .tooMany(let member, let limit):
+            return "'\(member.name)' has more than \(limit) elements."
         case .notAllowed(let member): return "'\(member.name)' is not allowed."
         }
     }
@@ -65,7 +69,7 @@ public enum BodyFault: Error, Sendable, Equatable {
         case .malformedJSON, .tooDeep, .notAnObject: return nil
         case .missing(let member), .empty(let member), .duplicate(let member),
             .wrongType(let member, _), .wrongElement(let member, _, _), .outOfRange(let member, _),
-            .notAllowed(let member):
+            .tooMany(let member, _), .notAllowed(let member):
             return member.name.description
         }
     }

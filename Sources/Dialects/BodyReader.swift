@@ -33,6 +33,7 @@ struct BodyReader<Meter: TextMeter> {
     var found: Inspection
     /// One bit for each `Member` that has occurred.
     private var seen: UInt64 = 0
+    private var nestedBounds = 0
 
     init(scanner: JSONScanner, text: Meter, tools: Meter, found: Inspection) {
         self.scanner = scanner
@@ -88,7 +89,8 @@ extension BodyReader {
 
     private mutating func keep(_ place: MemberPlace) throws(BodyFault) {
         var occurrences = 0
-        for index in found.places.indices where found.places[index].member == place.member {
+        for index in found.places.indices
+        where found.places[index].member == place.member && !found.places[index].isNested {
             found.places[index].isSuperseded = true
             occurrences += 1
         }
@@ -120,6 +122,8 @@ extension BodyReader {
         case .stream: found.stream = try boolean(.stream, token)
         case .streamOptions: try readStreamOptions(token, body)
         case .extraArguments: try readExtraArguments(token, body)
+        case .parameters, .samplingParameters, .options, .generationConfig, .extraBody:
+            if let member { try readNestedBounds(member, token, body) }
         case .ignoreEOS: found.ignoreEOS = try boolean(.ignoreEOS, token)
         case .maxTokens, .maxCompletionTokens, .predicted, .minTokens, .choices, .bestOf,
             .parallelChoices:
@@ -182,6 +186,29 @@ extension BodyReader {
             } else {
                 try skip(token, body)
             }
+        }
+    }
+
+    /// Bounds that no engine is known to read there, so that they promise nothing; where the bound
+    /// is set, they are not to say more.
+    private mutating func readNestedBounds(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        guard token.isObject else { return try skip(token, body) }
+        while case .key(let name) = try next(body) {
+            let key = scanner.tokenStart
+            let inner = Member.find(name, in: body)
+            let token = try next(body)
+            let start = scanner.tokenStart
+            try skip(token, body)
+            guard let inner, inner.isBound, !token.isObject, !token.isArray else { continue }
+            nestedBounds += 1
+            guard nestedBounds <= Inspection.maxNested else { throw .duplicate(member) }
+            var place = MemberPlace(
+                member: inner, index: 0, previousEnd: key, key: key, value: start..<scanner.offset,
+                next: scanner.offset)
+            place.isNested = true
+            found.places.append(place)
         }
     }
 

@@ -16,13 +16,20 @@ extension BodyReader {
             }
             try readMessage(body)
             found.messages += 1
+            try checkElements(.messages, found.messages)
         }
         if found.messages == 0 { throw .empty(.messages) }
     }
 
+    private func checkElements(_ member: Member, _ count: Int) throws(BodyFault) {
+        guard count <= Inspection.maxElements else {
+            throw .tooMany(member, limit: Inspection.maxElements)
+        }
+    }
+
     /// All that templates may print is text: also names, reasoning and calls, whose members differ
     /// by vendor.
-    private mutating func readMessage(_ body: RawSpan) throws(BodyFault) {
+    mutating func readMessage(_ body: RawSpan) throws(BodyFault) {
         while case .key(let name) = try next(body) {
             let token = try next(body)
             if name.equals("content", in: body) {
@@ -56,23 +63,60 @@ extension BodyReader {
     }
 
     private mutating func readPart(_ body: RawSpan) throws(BodyFault) {
-        var isImage = false
-        var isMedium = false
+        var medium = PartMedium()
         while case .key(let name) = try next(body) {
             let token = try next(body)
             switch PartMember.find(name, in: body) {
             case .text: try feed(token, body)
             case .image:
-                isImage = true
-                try skip(token, body)
+                medium.isImage = true
+                try readMedium(token, &medium, body)
             case .medium:
-                isMedium = true
-                try skip(token, body)
+                medium.isOther = true
+                try readMedium(token, &medium, body)
             case nil: try skip(token, body)
             }
         }
-        if isImage { found.images += 1 }
-        if isMedium { found.otherMedia += 1 }
+        note(medium, body)
+    }
+
+    /// A URL, or an object that holds one, or the file itself.
+    private mutating func readMedium(
+        _ token: JSONToken, _ medium: inout PartMedium, _ body: RawSpan
+    ) throws(BodyFault) {
+        if case .string(let url) = token { medium.url = url }
+        guard token.isObject else { return try skip(token, body) }
+        while case .key(let name) = try next(body) {
+            let token = try next(body)
+            guard case .string(let text) = token else {
+                try skip(token, body)
+                continue
+            }
+            if name.equals("url", in: body) { medium.url = text }
+            if name.equals("data", in: body) { medium.data = text }
+            if name.equals("detail", in: body) { medium.isLow = text.equals("low", in: body) }
+        }
+    }
+
+    private mutating func note(_ medium: PartMedium, _ body: RawSpan) {
+        let file =
+            medium.data.flatMap { InlineFile($0, isBare: true, in: body) }
+            ?? medium.url.flatMap { InlineFile($0, isBare: false, in: body) }
+        if medium.isImage {
+            if var size = file?.imageSize(in: body), found.imageSizes.count < Inspection.maxSizes {
+                size.isLow = medium.isLow
+                found.imageSizes.append(size)
+            } else {
+                found.images += 1
+            }
+        }
+        if medium.isOther {
+            if medium.data != nil, let file {
+                found.soundSeconds += file.soundSeconds(in: body)
+            } else {
+                found.otherMedia += 1
+            }
+        }
     }
 
     /// Text in the form that engines take it: one, several, or as token ids.
@@ -112,6 +156,7 @@ extension BodyReader {
             }
             feed(prompt, body)
             found.prompts += 1
+            try checkElements(member, found.prompts)
         }
     }
 
@@ -123,6 +168,7 @@ extension BodyReader {
             }
             try readIDs(member, first, body)
             found.prompts += 1
+            try checkElements(member, found.prompts)
             list = try next(body)
         }
     }
@@ -227,6 +273,15 @@ extension JSONScanner {
     }
 }
 
+/// What was found of a part that is no text.
+private struct PartMedium {
+    var isImage = false
+    var isOther = false
+    var url: JSONString?
+    var data: JSONString?
+    var isLow = false
+}
+
 /// What a member of a content part holds.
 private enum PartMember {
     case text
@@ -242,7 +297,7 @@ private enum PartMember {
     private static let names: [(StaticString, PartMember)] = [
         ("text", .text), ("refusal", .text), ("thinking", .text), ("input_text", .text),
         ("image_url", .image), ("image", .image), ("image_embeds", .image),
-        ("input_image", .image), ("image_pil", .image),
+        ("input_image", .image), ("image_pil", .image), ("source", .image),
         ("input_audio", .medium), ("audio_url", .medium), ("audio_embeds", .medium),
         ("video_url", .medium), ("video", .medium), ("file", .medium), ("input_file", .medium),
     ]

@@ -21,8 +21,14 @@ public struct Inspection: Sendable {
     public static let maxBound = Int(Int32.max)
     /// The most choices of one prompt.
     public static let maxChoices = 128
+    /// Images whose sizes are kept; more are as if their sizes were not known.
+    public static let maxSizes = 64
+    /// The most messages, or prompts, of a body: beyond, it is no request that anybody means.
+    public static let maxElements = 65_536
     /// How often a member whose last occurrence counts may occur: it bounds the places kept.
     static let maxOccurrences = 8
+    /// The most bounds within other members whose places are kept.
+    static let maxNested = 16
 
     /// The dialect that the body was read in.
     public internal(set) var dialect = Dialect.chatCompletions
@@ -50,9 +56,13 @@ public struct Inspection: Sendable {
     public internal(set) var messages = 0
     /// Whether functions are declared.
     public internal(set) var tools = false
-    /// Parts with an image.
+    /// Parts with an image whose size is not known.
     public internal(set) var images = 0
-    /// Parts with audio, video or files.
+    /// Sizes of the images that stand in the body itself, the first `maxSizes` of them.
+    public internal(set) var imageSizes: [ImageSize] = []
+    /// Of the sounds that stand in the body itself, together.
+    public internal(set) var soundSeconds = 0.0
+    /// Parts with audio, video or files of which nothing is known.
     public internal(set) var otherMedia = 0
     /// Prompt tokens that were given as ids: exact.
     public internal(set) var promptTokenIDs = 0
@@ -82,9 +92,12 @@ public struct Inspection: Sendable {
     /// Forgets all but its memory.
     mutating func begin(_ dialect: Dialect) {
         var places = places
+        var sizes = imageSizes
         self = Inspection()
         places.removeAll(keepingCapacity: true)
         self.places = places
+        sizes.removeAll(keepingCapacity: true)
+        imageSizes = sizes
         self.dialect = dialect
     }
 }
@@ -103,4 +116,6 @@ struct MemberPlace: Sendable {
     var next: Int
     /// A later member of the same name counts instead.
     var isSuperseded = false
+    /// It is a member of an object that is one of the top level's: only its value is known.
+    var isNested = false
 }

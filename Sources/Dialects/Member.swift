@@ -33,6 +33,12 @@ public enum Member: UInt8, Sendable, CaseIterable {
     case maxNewTokens
     case numPredict
     case minNewTokens
+    // Objects in which other paths and client libraries put the same names.
+    case parameters
+    case samplingParameters
+    case options
+    case generationConfig
+    case extraBody
 
     // Internal to a deployment: clients do not set them.
     /// vLLM: addresses and keys of a KV transfer between engines.
@@ -90,6 +96,11 @@ public enum Member: UInt8, Sendable, CaseIterable {
         case .maxNewTokens: return "max_new_tokens"
         case .numPredict: return "num_predict"
         case .minNewTokens: return "min_new_tokens"
+        case .parameters: return "parameters"
+        case .samplingParameters: return "sampling_params"
+        case .options: return "options"
+        case .generationConfig: return "generation_config"
+        case .extraBody: return "extra_body"
         case .kvTransfer: return "kv_transfer_params"
         case .priority: return "priority"
         case .requestID: return "request_id"
@@ -145,7 +156,9 @@ public enum Member: UInt8, Sendable, CaseIterable {
     var repetition: Repetition {
         switch self {
         case .model, .messages, .prompt, .input: return .refused
-        case .tools, .functions, .documents, .suffix, .extraArguments: return .ignored
+        case .tools, .functions, .documents, .suffix, .extraArguments, .parameters,
+            .samplingParameters, .options, .generationConfig, .extraBody:
+            return .ignored
         default: return .lastWins
         }
     }
@@ -159,6 +172,19 @@ public enum Member: UInt8, Sendable, CaseIterable {
         default: return false
         }
     }
+
+    /// It bounds the output, or forces some, by whatever name.
+    var isBound: Bool {
+        switch self {
+        case .maxTokens, .maxCompletionTokens, .predicted, .minTokens, .maxOutputTokens,
+            .maxNewTokens, .numPredict, .minNewTokens:
+            return true
+        default: return false
+        }
+    }
+
+    /// It forces output.
+    var isLeast: Bool { self == .minTokens || self == .minNewTokens }
 
     /// Whether an edit may touch it, so that its place is kept.
     var isEdited: Bool { self == .model || repetition == .lastWins }

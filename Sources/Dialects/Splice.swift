@@ -39,8 +39,9 @@ struct Splice {
     /// completions vLLM ignores it, and `n_predict` is llama.cpp's alone.
     private static func addedBound(_ inspection: Inspection, _ edits: BodyEdits) -> Tokens? {
         let isCommon = inspection.places.contains {
-            $0.member == .maxTokens
-                || $0.member == .maxCompletionTokens && inspection.dialect == .chatCompletions
+            !$0.isNested
+                && ($0.member == .maxTokens
+                    || $0.member == .maxCompletionTokens && inspection.dialect == .chatCompletions)
         }
         if isCommon || inspection.dialect == .embeddings { return nil }
         return edits.atLeastOne ?? inspection.bound
@@ -69,8 +70,7 @@ struct Splice {
             guard let bound = edits.atLeastOne, inspection.minTokens > bound else { return }
             set(place.value, bound, body, &buffer)
         case .maxOutputTokens, .maxNewTokens, .numPredict, .minNewTokens:
-            guard let bound = edits.atLeastOne else { return }
-            lower(place, to: bound, body, &buffer)
+            lower(place, edits, body, &buffer)
         case .streamOptions:
             if edits.askUsage, !inspection.includeUsage {
                 askUsage(place, body, inspection, &buffer)
@@ -111,15 +111,30 @@ extension Splice {
         buffer.append(decimal: bound.count)
     }
 
-    /// Of numbers, those that say more: also what is below zero, by which some mean no bound.
-    private mutating func lower(
-        _ place: MemberPlace, to bound: Tokens, _ body: RawSpan, _ buffer: inout ByteBuffer
+    /// Of numbers, and of texts that are numbers to lenient readers, those that say more: also what
+    /// is below zero, by which some mean no bound.
+    mutating func lower(
+        _ place: MemberPlace, _ edits: BodyEdits, _ body: RawSpan, _ buffer: inout ByteBuffer
     ) {
-        let first = body.octet(place.value.lowerBound)
-        guard first == UInt8(ascii: "-") || (0x30...0x39).contains(first) else { return }
-        let value = JSONNumber.double(place.value, in: body)
-        if value <= Double(bound.count), value >= 0 || place.member == .minNewTokens { return }
-        set(place.value, bound, body, &buffer)
+        guard let bound = edits.atLeastOne else { return }
+        var digits = place.value
+        if body.octet(digits.lowerBound) == UInt8(ascii: "\"") {
+            digits = digits.lowerBound + 1..<digits.upperBound - 1
+        }
+        guard let value = Splice.number(digits, body) else { return }
+        if value <= Double(bound.count), value >= 0 || place.member.isLeast { return }
+        replace(place.value, body, &buffer)
+        buffer.append(decimal: bound.count)
+    }
+
+    /// Nil where it is none.
+    private static func number(_ digits: Range<Int>, _ body: RawSpan) -> Double? {
+        let text = body.extracting(digits)
+        var scanner = JSONScanner()
+        guard case .number(let found)? = try? scanner.next(in: text),
+            case .end? = try? scanner.next(in: text)
+        else { return nil }
+        return JSONNumber.double(found, in: text)
     }
 
     /// Merged into what is there: other members of the options keep their meaning.

@@ -6,8 +6,10 @@ public import Units
 ///
 /// A cell's mean counts fully from 30 answers on and is blended with its model's mean before; the
 /// model's is blended with the prior in the same way. Means forget: an answer weighs at least
-/// 1/1024. The table never grows over `limit` cells: a tenant that finds no room gets the model's
-/// mean.
+/// 1/1024. Beside the mean there is how long nine of ten answers are at most: of the lengths of the
+/// last few hundred, blended in the same way, at a level that is moved up after each answer that
+/// was longer and down after others, so that nine of ten it is. The table
+/// never grows over `limit` cells: a tenant that finds no room gets the model's mean.
 public struct OutputEstimate: Sendable {
     /// Expected where nothing was learnt.
     public static let prior = 256.0
@@ -37,9 +39,30 @@ public struct OutputEstimate: Sendable {
         }
     }
 
+    private struct Cell {
+        var mean = Mean()
+        var lengths = LengthShares()
+        /// Which share of the lengths is nine of ten of those that come.
+        var level = OutputEstimate.share
+
+        mutating func learn(_ sample: Double, isWithin: Bool, step: Double) {
+            mean.learn(sample)
+            lengths.note(Int(sample))
+            level += step * (isWithin ? OutputEstimate.share - 1 : OutputEstimate.share)
+            level = min(max(level, 0.5), 0.995)
+        }
+    }
+
+    /// Of answers, those that the high estimate covers.
+    public static let share = 0.9
+    /// So many of its model's answers a cell's own lengths lean on.
+    private static let leaning: Float = 8
+
     private let limit: Int
-    private var cells: [Key: Mean] = [:]
-    private var models: [Mean] = []
+    /// Where in `cells` a key's is.
+    private var places: [Key: Int] = [:]
+    private var cells: [Cell] = []
+    private var models: [Cell] = []
 
     /// `limit` bounds the cells, and the models that have a mean of their own.
     public init(limit: Int) { self.limit = limit }
@@ -49,24 +72,51 @@ public struct OutputEstimate: Sendable {
         model: ModelID, tenant: TenantID, bound: Tokens?, produced: Tokens
     ) {
         let sample = Double(min(max(produced.count, 0), OutputEstimate.largest))
-        if model.index < limit {
-            while models.count <= model.index { models.append(Mean()) }
-            models[model.index].learn(sample)
-        }
         let key = Key(model: model, tenant: tenant, bucket: OutputEstimate.bucket(bound))
-        if cells[key] != nil || cells.count < limit {
-            cells[key, default: Mean()].learn(sample)
+        let high = high(model: model, tenant: tenant, bound: bound).count
+        let isWithin = sample <= Double(high)
+        let level = model.index < models.count ? models[model.index].level : Self.share
+        if places[key] == nil, cells.count < limit {
+            places[key] = cells.count
+            cells.append(Cell(level: level))
         }
+        if let place = places[key] {
+            cells[place].learn(sample, isWithin: isWithin, step: 0.02)
+        }
+        if model.index < limit {
+            while models.count <= model.index { models.append(Cell()) }
+            models[model.index].learn(sample, isWithin: isWithin, step: 0.005)
+        }
+    }
+
+    /// What nine of ten answers do not exceed, of one choice: at least 1, at most the bound. While
+    /// little is known, twice what is expected.
+    public func high(model: ModelID, tenant: TenantID, bound: Tokens?) -> Tokens {
+        let key = Key(model: model, tenant: tenant, bucket: OutputEstimate.bucket(bound))
+        var lengths = LengthShares()
+        var level = Self.share
+        if model.index < models.count {
+            lengths = models[model.index].lengths
+            level = models[model.index].level
+        }
+        if let place = places[key] {
+            lengths = cells[place].lengths.blended(with: lengths, weight: Self.leaning)
+            level = cells[place].level
+        }
+        let expected = expected(model: model, tenant: tenant, bound: bound)
+        let known = lengths.answers >= Self.leaning ? lengths.length(at: level) : nil
+        let whole = known ?? 2 * expected.count
+        return Tokens(bound.map { max(min(whole, $0.count), 1) } ?? max(whole, 1))
     }
 
     /// The tokens expected of one choice: at least 1, at most the bound.
     public func expected(model: ModelID, tenant: TenantID, bound: Tokens?) -> Tokens {
         var expected = OutputEstimate.prior
         if model.index < models.count {
-            expected = models[model.index].blended(with: expected)
+            expected = models[model.index].mean.blended(with: expected)
         }
         let key = Key(model: model, tenant: tenant, bucket: OutputEstimate.bucket(bound))
-        if let cell = cells[key] { expected = cell.blended(with: expected) }
+        if let place = places[key] { expected = cells[place].mean.blended(with: expected) }
         let whole = max(Int(expected.rounded()), 1)
         return Tokens(bound.map { max(min(whole, $0.count), 1) } ?? whole)
     }

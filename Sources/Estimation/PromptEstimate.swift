@@ -26,25 +26,35 @@ public struct PromptEstimate: Sendable, Equatable {
     public var tools: Tokens?
     /// Images and other media whose size is not known.
     public var images: Int
+    /// Tokens of media whose size is known.
+    public var media: Int
     /// Tokens that the client sent as ids: exact.
     public var ids: Int
 
     /// Parts that are not given are not there.
     public init(
-        text: Tokens, messages: Int = 0, tools: Tokens? = nil, images: Int = 0, ids: Int = 0
+        text: Tokens, messages: Int = 0, tools: Tokens? = nil, images: Int = 0, media: Int = 0,
+        ids: Int = 0
     ) {
         self.text = text
         self.messages = messages
         self.tools = tools
         self.images = images
+        self.media = media
         self.ids = ids
+    }
+
+    /// What is no text: template, media, ids. No ratio of texts applies to it.
+    public var fixed: Tokens {
+        var count = ids + media + images * PromptEstimate.perImage
+        if messages > 0 { count += messages * PromptEstimate.perMessage + PromptEstimate.base }
+        if tools != nil { count += PromptEstimate.toolsOnce }
+        return Tokens(count)
     }
 
     /// All of it, at least 1.
     public var tokens: Tokens {
-        var count = text.count + ids + images * PromptEstimate.perImage
-        if messages > 0 { count += messages * PromptEstimate.perMessage + PromptEstimate.base }
-        if let tools { count += tools.count + PromptEstimate.toolsOnce }
+        let count = text.count + (tools?.count ?? 0) + fixed.count
         return Tokens(max(count, 1))
     }
 }

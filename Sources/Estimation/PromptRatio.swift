@@ -2,19 +2,42 @@
 
 public import Units
 
+/// A prompt as it was estimated.
+public struct PromptShape: Sendable, Equatable {
+    /// All of it.
+    public var estimated: Tokens
+    /// The part of it that is no text: template, images, ids.
+    public var fixed: Tokens
+    /// Whether a template was put around it.
+    public var isChat: Bool
+
+    /// Without more, all of it is text.
+    public init(estimated: Tokens, fixed: Tokens = .zero, isChat: Bool = false) {
+        self.estimated = estimated
+        self.fixed = min(fixed, estimated)
+        self.isChat = isChat
+    }
+
+    var text: Double { min(Double(max(0, estimated.count - fixed.count)), PromptRatio.largest) }
+}
+
 /// By how much prompts are longer or shorter than their texts tell: learnt per model and tenant
 /// from what engines reported.
 ///
-/// A ratio is that of two sums, reported and estimated tokens, so that long prompts count for what
-/// they are and short ones, which are mostly template, do not mislead. Sums forget, and begin with
-/// a few hundred tokens at a ratio of one. A lesson counts for half to twice its estimate at most:
-/// one prompt with an unknown image in it says nothing of texts. A tenant's ratio counts fully from
+/// A ratio is that of two sums, reported and estimated tokens of texts, so that long prompts count
+/// for what they are and short ones, which are mostly template, do not mislead. What a model's
+/// template adds to each chat is learnt apart from it, mostly from short ones. Sums forget, and
+/// begin with a few hundred tokens at a ratio of one. A lesson counts for half to twice its
+/// estimate at most, and no further from what was expected than four times what is usual: one
+/// prompt with an unknown image in it says nothing of texts. A tenant's ratio counts fully from
 /// 30 prompts on and leans on its model's before. Over varied texts a model's ratio alone would
-/// make estimates worse, a tenant's halves their tail (48 tenants, four tokenizers). The table
-/// never grows over `limit` cells: a tenant that finds no room gets the model's ratio.
+/// make estimates worse, a tenant's halves their tail. The table never grows over `limit` cells: a
+/// tenant that finds no room gets the model's ratio.
 public struct PromptRatio: Sendable {
     /// The least and the most that a lesson, or a ratio, is taken for.
     public static let bounds = 0.5...2.0
+    /// The least and the most tokens that a template is taken for, beyond what is estimated.
+    public static let additions = -64.0...1_024.0
     private static let trusted = 30.0
     /// Tokens at a ratio of one before anything was learnt.
     private static let prior = 400.0
@@ -22,7 +45,7 @@ public struct PromptRatio: Sendable {
     private static let memory = 0.95
     private static let modelMemory = 0.99
     /// A prompt of more tokens is none.
-    private static let largest = Double(1 << 31)
+    static let largest = Double(1 << 31)
 
     private struct Key: Hashable {
         var model: ModelID
@@ -33,9 +56,18 @@ public struct PromptRatio: Sendable {
         var reported = PromptRatio.prior
         var estimated = PromptRatio.prior
         var samples = 0.0
+        /// How far lessons usually are from the ratio, as a part of their estimate.
+        var spread = 0.15
+        var errors = ErrorShares()
 
         mutating func learn(_ new: (reported: Double, estimated: Double), memory: Double) {
-            reported = reported * memory + new.reported
+            let ratio = reported / estimated
+            let off = new.reported / new.estimated - ratio
+            // While little is known every lesson may be the rule.
+            let most = samples < PromptRatio.trusted ? 1 : max(4 * spread, 0.1)
+            let taken = new.estimated * (ratio + min(max(off, -most), most))
+            spread += (min(abs(off), 1) - spread) / 16
+            reported = reported * memory + taken
             estimated = estimated * memory + new.estimated
             samples = min(samples + 1, PromptRatio.trusted)
         }
@@ -46,49 +78,108 @@ public struct PromptRatio: Sendable {
         }
     }
 
+    /// What a model's template adds: a mean that leans on zero while little is known.
+    private struct Addition {
+        private var sum = 0.0
+        private var weight = 2.0
+        private static let memory = 0.98
+
+        var tokens: Double { sum / weight }
+
+        /// What the estimate lacked, of a prompt whose text is `text` tokens: of a long one it is
+        /// mostly the ratio's error.
+        mutating func learn(_ lacking: Double, text: Double) {
+            let most = max(16, 2 * abs(tokens))
+            let taken = tokens + min(max(lacking - tokens, -most), most)
+            let share = 1 / (1 + text / 50)
+            sum = sum * Addition.memory + share * share * taken
+            weight = max(weight * Addition.memory, 0.05) + share * share
+            let bounds = PromptRatio.additions
+            sum = min(max(sum, bounds.lowerBound * weight), bounds.upperBound * weight)
+        }
+    }
+
+    private struct Model {
+        var sums = Sums()
+        var addition = Addition()
+    }
+
     private let limit: Int
     private var cells: [Key: Sums] = [:]
-    private var models: [Sums] = []
+    private var models: [Model] = []
 
     /// `limit` bounds the cells, and the models that have a ratio of their own.
     public init(limit: Int) { self.limit = limit }
 
-    /// Takes note of a prompt that was taken for `estimated` tokens and had `reported`; zero of
-    /// either tells nothing.
+    /// Takes note of a prompt that had `reported` tokens; zero of either tells nothing.
     public mutating func learn(
-        model: ModelID, tenant: TenantID, estimated: Tokens, reported: Tokens
+        model: ModelID, tenant: TenantID, _ prompt: PromptShape, reported: Tokens
     ) {
-        guard estimated > .zero, reported > .zero else { return }
-        let estimate = min(Double(estimated.count), Self.largest)
-        let truth = Double(reported.count)
+        guard prompt.estimated > .zero, reported > .zero else { return }
+        let key = Key(model: model, tenant: tenant)
+        let hasRoom = cells[key] != nil || cells.count < limit
+        let truth = min(Double(reported.count), Self.largest)
+        let expected = Double(corrected(prompt, model: model, tenant: tenant).count)
+        if hasRoom { cells[key, default: Sums()].errors.note(expected / truth - 1) }
+        let ratio = ratio(model: model, tenant: tenant)
+        let addition = prompt.isChat ? addition(model: model) : 0
+        let rest = truth - Double(prompt.fixed.count)
+        if model.index < limit {
+            while models.count <= model.index { models.append(Model()) }
+            if prompt.isChat {
+                models[model.index].addition.learn(
+                    rest - ratio * prompt.text, text: prompt.text)
+            }
+        }
+        guard prompt.text > 0 else { return }
         let bounds = Self.bounds
         let lesson = (
-            min(max(truth, bounds.lowerBound * estimate), bounds.upperBound * estimate), estimate
+            min(
+                max(rest - addition, bounds.lowerBound * prompt.text),
+                bounds.upperBound * prompt.text), prompt.text
         )
-        if model.index < limit {
-            while models.count <= model.index { models.append(Sums()) }
-            models[model.index].learn(lesson, memory: Self.modelMemory)
-        }
-        let key = Key(model: model, tenant: tenant)
-        if cells[key] != nil || cells.count < limit {
-            cells[key, default: Sums()].learn(lesson, memory: Self.memory)
-        }
+        if model.index < limit { models[model.index].sums.learn(lesson, memory: Self.modelMemory) }
+        if hasRoom { cells[key, default: Sums()].learn(lesson, memory: Self.memory) }
     }
 
-    /// What an estimate is to be multiplied with.
+    /// What an estimate of text is to be multiplied with.
     public func ratio(model: ModelID, tenant: TenantID) -> Double {
         var ratio = 1.0
-        if model.index < models.count { ratio = models[model.index].blended(with: ratio) }
+        if model.index < models.count { ratio = models[model.index].sums.blended(with: ratio) }
         if let cell = cells[Key(model: model, tenant: tenant)] {
             ratio = cell.blended(with: ratio)
         }
         return ratio
     }
 
+    /// Tokens that a model's template adds to a chat, beyond what is estimated.
+    public func addition(model: ModelID) -> Double {
+        model.index < models.count ? models[model.index].addition.tokens : 0
+    }
+
+    /// How far corrected estimates were off lately; nil where nothing was reported.
+    public func error(model: ModelID, tenant: TenantID) -> EstimateError? {
+        cells[Key(model: model, tenant: tenant)]?.errors.summary
+    }
+
     /// The estimate as it should have been, by what is known: no less than one token of any.
-    public func corrected(_ estimate: Tokens, model: ModelID, tenant: TenantID) -> Tokens {
-        guard estimate > .zero, Double(estimate.count) < Self.largest else { return estimate }
-        let whole = (Double(estimate.count) * ratio(model: model, tenant: tenant)).rounded()
-        return Tokens(max(1, Int(whole)))
+    public func corrected(_ prompt: PromptShape, model: ModelID, tenant: TenantID) -> Tokens {
+        guard prompt.estimated > .zero, Double(prompt.estimated.count) < Self.largest else {
+            return prompt.estimated
+        }
+        let addition = prompt.isChat ? addition(model: model) : 0
+        let text = prompt.text * ratio(model: model, tenant: tenant)
+        return Tokens(max(1, prompt.fixed.count + Int((addition + text).rounded())))
+    }
+
+    /// The largest estimate that is corrected to no more than `most`, with `fixed` and a template
+    /// as in `prompt`; less than zero where these alone are more.
+    public func longest(
+        _ most: Tokens, like prompt: PromptShape, model: ModelID, tenant: TenantID
+    ) -> Tokens {
+        let addition = prompt.isChat ? addition(model: model) : 0
+        let room = Double(most.count - prompt.fixed.count) - addition
+        let text = (room / ratio(model: model, tenant: tenant)).rounded(.down)
+        return Tokens(prompt.fixed.count + Int(min(max(text, -Self.largest), Self.largest)))
     }
 }

@@ -3,6 +3,7 @@
 import Admission
 import Budget
 import Decision
+import Estimation
 import Policy
 import Routing
 import Store
@@ -119,13 +120,28 @@ struct AdminPages {
         json.endObject()
     }
 
-    /// What its prompts' estimates are multiplied with, by model.
+    /// What its prompts' estimates are multiplied with, and how far off they were, by model.
     private func ratios(of tenant: TenantPolicy, to json: inout JSONWriter) {
         json.key("prompt_ratios")
         json.beginObject()
         for (model, ratio) in control.promptRatios(of: tenant) {
             json.key(policy.models[model.index].name)
             json.double(ratio)
+        }
+        json.endObject()
+        json.key("estimate_errors")
+        json.beginObject()
+        for (model, error, addition) in control.promptErrors(of: tenant) {
+            json.key(policy.models[model.index].name)
+            json.beginObject()
+            json.member("prompts", Int(error.prompts.rounded()))
+            json.key("median")
+            json.double(error.median)
+            json.key("p95")
+            json.double(error.p95)
+            json.key("template_tokens")
+            json.double(addition)
+            json.endObject()
         }
         json.endObject()
     }

@@ -163,7 +163,10 @@ extension Worker {
         fields.append(
             exchange.wasDeferred
                 ? "deferred"
-                : exchange.bound != nil ? "clamped" : exchange.wasQueued ? "queued" : "admitted")
+                : exchange.wasTruncated
+                    ? "truncated"
+                    : exchange.bound != nil ? "clamped" : exchange.wasQueued ? "queued" : "admitted"
+        )
         fields.append("\r\n")
         if exchange.wasDeferred {
             fields.append("X-Traffic-Class: ")

@@ -3,6 +3,7 @@
 import Admission
 import Budget
 import Decision
+import Estimation
 import Policy
 import Scheduling
 import Store
@@ -37,6 +38,17 @@ extension Control {
     func promptRatios(of tenant: TenantPolicy) -> [(ModelID, Double)] {
         shared.decider.withLock { decider in
             tenant.models.map { ($0, decider.promptRatio(of: tenant.id, for: $0)) }
+        }
+    }
+
+    /// How far a tenant's corrected estimates were off lately, of each of its models that told.
+    func promptErrors(of tenant: TenantPolicy) -> [(ModelID, EstimateError, addition: Double)] {
+        shared.decider.withLock { decider in
+            tenant.models.compactMap { model in
+                decider.promptError(of: tenant.id, for: model).map {
+                    (model, $0, decider.promptAddition(for: model))
+                }
+            }
         }
     }
 

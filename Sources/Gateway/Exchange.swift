@@ -60,6 +60,8 @@ final class Exchange {
     private(set) var trafficClass: ClassID
     /// It is served in another class than it came in.
     private(set) var wasDeferred = false
+    /// Its prompt was too long, and part of it was left out.
+    private(set) var wasTruncated = false
     /// Nil until the body has told it.
     var model: ModelID?
     var inspection = Inspection()
@@ -111,6 +113,8 @@ final class Exchange {
     /// The part of an event, or the whole of an answer, that has come.
     private var heldBytes = ByteBuffer()
     private var answerFields = ByteBuffer()
+    /// The client's body without what its prompt had too much.
+    private var shortened = ByteBuffer()
 
     init(
         id: RequestID, server: ServerStream, policy: Policy, name: RequestName,
@@ -134,6 +138,17 @@ final class Exchange {
         trafficClass = other
         timeouts = policy.classes[other.index].timeouts
         wasDeferred = true
+    }
+
+    private var isTruncated: Bool { !shortened.isEmpty }
+    func shorten(to body: consuming ByteBuffer) {
+        shortened = body
+        wasTruncated = true
+    }
+    func dropShortened() { shortened.release() }
+    /// What the engine is to get but for edits: the client's own, or what was left of it.
+    func prompt(_ body: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        unsafe isTruncated ? shortened.readable : body
     }
 
     var heldCount: Int { heldBytes.count }

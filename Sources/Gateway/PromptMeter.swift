@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Estimation
+import Policy
 import Routing
 import Units
 
 /// Takes a request's texts: prices them and, where an endpoint has to be chosen, names their
 /// blocks.
 struct PromptMeter: TextMeter {
-    private var price = BigramMeter()
+    private var price = TokenMeter()
     private var prefix: PrefixMeter?
     private var bytes = 0
 
-    /// Begins anew. Up to `maxBlocks` blocks get a name, none where that is zero.
-    mutating func begin(maxBlocks: Int) {
+    /// Begins anew, for a model of `family`. Up to `maxBlocks` blocks get a name, none where that
+    /// is zero.
+    mutating func begin(family: TokenizerFamily, maxBlocks: Int) {
         price.reset()
+        price.family = family
         bytes = 0
         prefix = maxBlocks > 0 ? PrefixMeter(maxBlocks: maxBlocks) : nil
     }
@@ -28,6 +31,8 @@ struct PromptMeter: TextMeter {
         price.boundary()
         prefix?.boundary()
     }
+
+    var family: TokenizerFamily { price.family }
 
     /// Of all texts.
     var tokens: Tokens { price.tokens }

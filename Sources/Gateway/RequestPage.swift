@@ -78,6 +78,7 @@ struct RequestPage {
         case .forwarded:
             // One for which only the store was asked has not been told to wait.
             let waited = trace.outcome == nil ? decision.wasQueued : trace.wasQueued
+            if trace.wasTruncated { return "truncated" }
             return decision.isClamped ? "clamped" : waited ? "queued" : "admitted"
         }
     }

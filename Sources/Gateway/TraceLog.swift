@@ -57,6 +57,7 @@ struct RequestTrace: Sendable {
     var outcome: Outcome?
     var refusal: Refusal?
     var wasQueued = false
+    var wasTruncated = false
     /// What the engine answered; zero where it did not.
     var status = 0
     var endpoint: EndpointID?

@@ -120,6 +120,7 @@ extension Worker {
     func releaseBody(_ exchange: Exchange) {
         heldBodies -= exchange.heldBody
         exchange.heldBody = 0
+        exchange.dropShortened()
         exchange.server?.dropRequest()
     }
 

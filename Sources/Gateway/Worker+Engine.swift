@@ -57,12 +57,13 @@ extension Worker {
     private func edit(
         _ exchange: Exchange, _ server: ServerStream, _ pool: PoolPolicy
     ) -> UnsafeRawBufferPointer {
+        let body = unsafe exchange.prompt(server.body)
         var edits = BodyEdits()
         let name = modelName(exchange)
         let asked = exchange.inspection.model
         var isAlias = asked.isEscaped || asked.range.count != name.utf8.count
         if !isAlias {
-            let spelled = unsafe UnsafeRawBufferPointer(rebasing: server.body[asked.range])
+            let spelled = unsafe UnsafeRawBufferPointer(rebasing: body[asked.range])
             isAlias = unsafe !spelled.elementsEqual(name.utf8)
         }
         if isAlias { edits.model = name }
@@ -76,8 +77,8 @@ extension Worker {
         }
         edited.removeAll()
         let outcome = unsafe apply(
-            body: server.body.bytes, inspection: exchange.inspection, edits: edits, into: &edited)
-        return unsafe outcome == .edited ? edited.readable : server.body
+            body: body.bytes, inspection: exchange.inspection, edits: edits, into: &edited)
+        return unsafe outcome == .edited ? edited.readable : body
     }
 
     /// The name that engines know the model by. What was forwarded has one.

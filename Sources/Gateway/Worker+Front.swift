@@ -229,14 +229,8 @@ extension Worker {
         exchange.readAt = loop.now
         count(server, of: exchange)
         guard let dialect = exchange.route else { return list(server, exchange) }
-        let blocks = prefixBlocks(exchange)
-        textMeter.begin(maxBlocks: blocks)
-        toolMeter.begin(maxBlocks: blocks)
         do throws(BodyFault) {
-            try unsafe inspect(
-                server.body.bytes, dialect,
-                limits: InspectionLimits(maxDepth: exchange.policy.http.maxJSONDepth),
-                meter: &textMeter, tools: &toolMeter, into: &exchange.inspection)
+            try unsafe readPrompt(exchange, dialect, server.body)
         } catch {
             return refuse(exchange, error)
         }
@@ -244,13 +238,11 @@ extension Worker {
         exchange.model = model
         exchange.account = accounts.account(
             of: exchange.tenant, model: model, key: exchange.key)
-        exchange.arrival = Arrival(
-            tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: promptTokens(exchange, text: textMeter.tokens, tools: toolMeter.tokens),
-            bound: exchange.inspection.bound ?? usualBound(exchange),
-            choices: exchange.inspection.choices, isForced: isForced(exchange),
-            isOutputless: dialect == .embeddings, isStreamed: exchange.inspection.stream,
-            prefix: textMeter.prefix(behind: toolMeter), deadline: patience(server))
+        let arrival = arrival(exchange, model, until: patience(server))
+        exchange.arrival = arrival
+        if unsafe shorten(exchange, arrival, server.body) {
+            exchange.arrival = self.arrival(exchange, model, until: arrival.deadline)
+        }
         count(server, exchange, dialect)
     }
 
@@ -273,7 +265,7 @@ extension Worker {
     }
 
     /// So many blocks of a prompt have to be named: none where there is no choice of an endpoint.
-    private func prefixBlocks(_ exchange: Exchange) -> Int {
+    func prefixBlocks(_ exchange: Exchange) -> Int {
         let routing = exchange.policy.routing
         let pool = exchange.policy.classes[exchange.trafficClass.index].pool
         guard routing.prefixBlocks > 0, exchange.policy.pools[pool.index].endpoints.count > 1
@@ -283,22 +275,19 @@ extension Worker {
 
     /// What engines of its pool make of a body without a bound, where they do not go on to the end
     /// of the context.
-    private func usualBound(_ exchange: Exchange) -> Tokens? {
+    func usualBound(_ exchange: Exchange) -> Tokens? {
         let pool = exchange.policy.classes[exchange.trafficClass.index].pool
         return exchange.policy.pools[pool.index].engine.family.usualBound(of: exchange.dialect)
     }
 
     func promptTokens(_ exchange: Exchange, text: Tokens, tools: Tokens) -> Tokens {
         PromptEstimate(
-            text: text, messages: exchange.inspection.messages,
-            tools: exchange.inspection.tools ? tools : nil,
-            images: exchange.inspection.images + exchange.inspection.otherMedia,
-            ids: exchange.inspection.promptTokenIDs
+            text: text, tools: tools, exchange.inspection, of: textMeter.family
         ).tokens
     }
 
     /// The engine will generate the whole bound, whatever it has to say.
-    private func isForced(_ exchange: Exchange) -> Bool {
+    func isForced(_ exchange: Exchange) -> Bool {
         if exchange.inspection.ignoreEOS { return true }
         guard let bound = exchange.inspection.bound else { return false }
         return exchange.inspection.minTokens >= bound
@@ -306,16 +295,7 @@ extension Worker {
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
     private func model(of exchange: Exchange, _ server: ServerStream) -> ModelID? {
-        let found: ModelID?
-        let name = exchange.inspection.model
-        if name.isEscaped {
-            text.removeAll()
-            unsafe name.append(to: &text, from: server.body.bytes)
-            found = unsafe exchange.policy.model(text.readable.bytes)
-        } else {
-            found = unsafe exchange.policy.model(
-                UnsafeRawBufferPointer(rebasing: server.body[name.range]).bytes)
-        }
+        let found = unsafe find(exchange.inspection.model, of: exchange, server.body)
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
             return nil

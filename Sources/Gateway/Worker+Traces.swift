@@ -69,6 +69,7 @@ extension Worker {
             trace.outcome = outcome
             trace.refusal = refusal
             trace.wasQueued = exchange.wasQueued
+            trace.wasTruncated = exchange.wasTruncated
             trace.status = exchange.status
             trace.endpoint = exchange.endpoint
             trace.forwardedAt = exchange.forwardedAt

@@ -32,6 +32,8 @@ public final class Policy: Sendable {
     public let requestHistory: Int
     /// By endpoint.
     private let gpuPlaces: [Int?]
+    /// Of all models, where they have one and the same.
+    public let onlyFamily: TokenizerFamily?
     /// What `Lookup.swift` reads.
     let index: PolicyIndex
 
@@ -64,6 +66,8 @@ public final class Policy: Sendable {
             for id in gpu.endpoints { places[id.index] = place }
         }
         gpuPlaces = places
+        let family = models.first?.family ?? .llama3
+        onlyFamily = models.allSatisfy { $0.family == family } ? family : nil
         index = PolicyIndex(models: models, classes: classes, tenants: tenants)
     }
 }
@@ -73,19 +77,24 @@ public struct ModelPolicy: Sendable, Equatable {
     public var name: String
     public var aliases: [String]
     public var contextLength: Tokens
+    /// Whose tokens its prompts are estimated in.
+    public var family: TokenizerFamily
     public var price: Price?
     /// Counts prompts exactly; nil: they are estimated.
     public var tokenizer: Tokenizer?
     public var removed: Bool
 
+    /// Without a `family`, the one that the name tells.
     public init(
         id: ModelID, name: String, aliases: [String] = [], contextLength: Tokens,
-        price: Price? = nil, tokenizer: Tokenizer? = nil, removed: Bool = false
+        family: TokenizerFamily? = nil, price: Price? = nil, tokenizer: Tokenizer? = nil,
+        removed: Bool = false
     ) {
         self.id = id
         self.name = name
         self.aliases = aliases
         self.contextLength = contextLength
+        self.family = family ?? TokenizerFamily(model: name)
         self.price = price
         self.tokenizer = tokenizer
         self.removed = removed

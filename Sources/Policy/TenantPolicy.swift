@@ -83,7 +83,7 @@ public struct TenantLimits: Sendable, Equatable {
     /// In the order of `LimitKind.allCases`, at most one of a kind, each above zero. Tokens,
     /// requests, or currency units for cost.
     public var rates: [Limit]
-    /// A longer prompt is refused, whatever the model could take.
+    /// A longer prompt is too long, whatever the model could take.
     public var maxPromptTokens: Tokens?
     /// A larger output bound is lowered to this one, and an absent one is set to it.
     public var maxCompletionTokens: Tokens?
@@ -91,15 +91,22 @@ public struct TenantLimits: Sendable, Equatable {
     public var minCompletionTokens: Tokens?
     /// What becomes of a request over the caps of its class.
     public var overCap: OverCap
+    /// What becomes of a longer prompt than `maxPromptTokens` or the model's context.
+    public var overlongPrompt: OverlongPrompt
+    /// How much output is reserved of its budgets.
+    public var reservedOutput: ReservedOutput
 
     public init(
         rates: [Limit] = [], maxPromptTokens: Tokens? = nil, maxCompletionTokens: Tokens? = nil,
-        minCompletionTokens: Tokens? = nil, overCap: OverCap = .reject
+        minCompletionTokens: Tokens? = nil, overCap: OverCap = .reject,
+        overlongPrompt: OverlongPrompt = .reject, reservedOutput: ReservedOutput = .expected
     ) {
         self.rates = rates
         self.maxPromptTokens = maxPromptTokens
         self.maxCompletionTokens = maxCompletionTokens
         self.minCompletionTokens = minCompletionTokens
         self.overCap = overCap
+        self.overlongPrompt = overlongPrompt
+        self.reservedOutput = reservedOutput
     }
 }

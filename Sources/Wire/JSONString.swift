@@ -102,6 +102,35 @@ public struct JSONString: Sendable, Equatable {
     }
 }
 
+// MARK: Characters
+
+extension JSONString {
+    /// The least range around `wanted` that begins and ends between characters: within no escape,
+    /// pair of surrogates or UTF-8 sequence. Linear in the string.
+    public func wholeCharacters(around wanted: Range<Int>, in text: RawSpan) -> Range<Int> {
+        let start = character(at: max(wanted.lowerBound, range.lowerBound), in: text).lowerBound
+        let last = min(wanted.upperBound, range.upperBound) - 1
+        guard last >= start else { return start..<start }
+        return start..<character(at: last, in: text).upperBound
+    }
+
+    /// What is spelled at `place`, whole.
+    private func character(at place: Int, in text: RawSpan) -> Range<Int> {
+        var at = range.lowerBound
+        while at < range.upperBound {
+            var end = at + 1
+            if text.byte(at) == Byte.backslash {
+                end = JSONString.escape(text, at).1
+            } else if text.byte(at) >= 0x80 {
+                end = at + max(1, JSONString.utf8Length(text, at))
+            }
+            if end > place { return at..<end }
+            at = end
+        }
+        return range.upperBound..<range.upperBound
+    }
+}
+
 // MARK: Decoding
 
 extension JSONString {

@@ -94,7 +94,7 @@ struct CountedTexts {
     }
 
     private mutating func add(_ text: RawSpan, bytes: Int, of path: String, line: Int?) {
-        var meter = BigramMeter()
+        var meter = TokenMeter()
         meter.feed(text)
         let ids = keepsIDs ? tokenizer.map { counter.tokens(of: text, $0) } : nil
         rows.append(

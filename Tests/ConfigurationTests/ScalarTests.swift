@@ -133,9 +133,7 @@ import Units
     }
 
     @Test(arguments: [
-        "tenants[0].limits.overlong_prompt: 'truncate_middle'",
-        "tenants[0].limits.overlong_prompt: 'truncate_oldest_messages'",
-        "tenants[0].limits.mode: 'shadow'",
+        "tenants[0].limits.mode: 'shadow'"
     ])
     func aWordOfALaterVersionIsSaidToBeOne(expected: String) throws {
         let parts = expected.split(separator: ": ")

@@ -74,7 +74,9 @@ struct BodyEditsTests {
     func namesOfOtherPathsAreOnlyLowered(name: String) throws {
         for (given, wanted) in [
             ("100", "9"), ("-1", "9"), ("1e3", "9"), ("9.5", "9"), ("99999999999999999999", "9"),
-            ("7", "7"), ("0", "0"), ("3.5", "3.5"), ("null", "null"), (#""100""#, #""100""#),
+            ("7", "7"), ("0", "0"), ("3.5", "3.5"), ("null", "null"), (#""100""#, "9"),
+            (#""7""#, #""7""#),
+            (#""many""#, #""many""#), (#""""#, #""""#), (#""1 00""#, #""1 00""#),
             (#"{"x":100}"#, #"{"x":100}"#), ("[100]", "[100]"), ("true", "true"),
         ] {
             let body = chat(#""max_tokens":5,"\#(name)" : \#(given),"x":[1.0]"#)
@@ -88,6 +90,41 @@ struct BodyEditsTests {
         #expect(
             try edited(chat(#""\#(name)":5"#), BodyEdits(bound: Tokens(9)))
                 == chat(#""\#(name)":5"#).replacingFirst("{", with: #"{"max_tokens":9,"#))
+    }
+
+    @Test(arguments: [
+        "parameters", "sampling_params", "options", "generation_config", "extra_body",
+        #"p\u0061rameters"#,
+    ])
+    func boundsWithinOtherMembersAreOnlyLowered(name: String) throws {
+        for (given, wanted) in [
+            (#""max_new_tokens":100"#, #""max_new_tokens":9"#),
+            (
+                #""x":1,"max_tok\u0065ns" : -1 ,"y":[100]"#,
+                #""x":1,"max_tok\u0065ns" : 9 ,"y":[100]"#
+            ),
+            (#""max_tokens":100,"max_tokens":"200""#, #""max_tokens":9,"max_tokens":9"#),
+            (#""min_tokens":50,"n_predict":-1"#, #""min_tokens":9,"n_predict":9"#),
+            (#""max_tokens":7"#, #""max_tokens":7"#),
+            (#""z":{"max_tokens":100}"#, #""z":{"max_tokens":100}"#),
+        ] {
+            let body = chat(#""max_tokens":500,"\#(name)": {\#(given)},"n":1"#)
+            #expect(
+                try edited(body, BodyEdits(bound: Tokens(9)))
+                    == chat(#""max_tokens":9,"\#(name)": {\#(wanted)},"n":1"#))
+        }
+        // They are no bounds themselves, nor do they stand for one.
+        let alone = chat(#""\#(name)":{"max_tokens":5}"#)
+        #expect(try edited(alone) == nil)
+        #expect(
+            try edited(alone, BodyEdits(bound: Tokens(9)))
+                == alone.replacingFirst("{", with: #"{"max_tokens":9,"#))
+    }
+
+    @Test func aMemberIsNotTheOneOfTheSameNameWithinAnother() throws {
+        let body = chat(#""max_tokens":100,"parameters":{"max_tokens":50},"max_tokens":200"#)
+        #expect(
+            try edited(body) == chat(#""parameters":{"max_tokens":50},"max_tokens":200"#))
     }
 
     @Test(arguments: ["min_tokens", "min_new_tokens", #"min_t\u006fkens"#])

@@ -86,7 +86,8 @@ struct InspectTests {
         #expect(inspection.choices == 3)
         #expect(inspection.messages == 4)
         #expect(inspection.images == 1)
-        #expect(inspection.otherMedia == 1)
+        #expect(inspection.otherMedia == 0)
+        #expect(inspection.soundSeconds > 0)
         #expect(inspection.tools)
         #expect(inspection.promptTokenIDs == 0)
         #expect(

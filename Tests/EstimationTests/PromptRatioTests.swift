@@ -14,12 +14,14 @@ extension PromptRatio {
     ) {
         for _ in 0..<times {
             learn(
-                model: model, tenant: tenant, estimated: Tokens(estimated),
+                model: model, tenant: tenant, PromptShape(estimated: Tokens(estimated)),
                 reported: Tokens(reported))
         }
     }
     fileprivate func corrected(_ estimate: Int, _ tenant: TenantID = tenant) -> Int {
-        corrected(Tokens(estimate), model: model, tenant: tenant).count
+        corrected(
+            PromptShape(estimated: Tokens(estimate)), model: model, tenant: tenant
+        ).count
     }
 }
 
@@ -67,7 +69,8 @@ struct PromptRatioTests {
     mutating func scopes() {
         ratio.learn(2_400, of: 2_000, times: 400, tenant: TenantID(1))
         #expect(abs(ratio.corrected(1_000) - 1_200) < 15)
-        let other = ratio.corrected(Tokens(1_000), model: ModelID(3), tenant: TenantID(1))
+        let other = ratio.corrected(
+            PromptShape(estimated: Tokens(1_000)), model: ModelID(3), tenant: TenantID(1))
         #expect(other == Tokens(1_000))
         ratio.learn(2_000, of: 2_000, times: 60)
         #expect(abs(ratio.corrected(1_000) - 1_000) < 15)
@@ -102,5 +105,71 @@ struct PromptRatioTests {
             let found = ratio.ratio(model: model, tenant: tenant)
             #expect(PromptRatio.bounds.contains(found), "seed \(seed)")
         }
+    }
+
+    @Test("what a template adds is learnt apart from the ratio", arguments: [0.8, 1.0, 1.3])
+    func additions(truth: Double) {
+        var random = SplitMix64(seed: 7)
+        var ratio = PromptRatio(limit: 10)
+        for _ in 0..<600 {
+            let text = 10 + Int(random.next() % (random.next() % 4 == 0 ? 4_000 : 60))
+            let prompt = PromptShape(
+                estimated: Tokens(text + 13), fixed: Tokens(13), isChat: true)
+            ratio.learn(
+                model: model, tenant: tenant, prompt,
+                reported: Tokens(13 + 30 + Int(truth * Double(text))))
+        }
+        #expect(abs(ratio.addition(model: model) - 30) < 4)
+        #expect(abs(ratio.ratio(model: model, tenant: tenant) - truth) < 0.02)
+        let short = PromptShape(estimated: Tokens(33), fixed: Tokens(13), isChat: true)
+        let found = ratio.corrected(short, model: model, tenant: tenant)
+        #expect(abs(Double(found.count) - (43 + 20 * truth)) < 5)
+        // A bare prompt has no template.
+        let bare = PromptShape(estimated: Tokens(20))
+        #expect(ratio.corrected(bare, model: model, tenant: tenant).count < 28)
+    }
+
+    @Test("ids and images are not multiplied")
+    mutating func fixed() {
+        ratio.learn(2_000, of: 1_000, times: 60)
+        let prompt = PromptShape(estimated: Tokens(1_300), fixed: Tokens(1_000))
+        let found = ratio.corrected(prompt, model: model, tenant: tenant).count
+        #expect(abs(found - 1_600) < 10)
+        let ids = PromptShape(estimated: Tokens(500), fixed: Tokens(500))
+        #expect(ratio.corrected(ids, model: model, tenant: tenant) == Tokens(500))
+    }
+
+    @Test("once something is known, prompts that are far off hardly count")
+    mutating func outliers() {
+        ratio.learn(1_100, of: 1_000, times: 100)
+        for _ in 0..<20 {
+            ratio.learn(2_000, of: 1_000)
+            ratio.learn(1_100, of: 1_000, times: 9)
+        }
+        #expect(ratio.ratio(model: model, tenant: tenant) < 1.14)
+        // What has changed for good is followed.
+        ratio.learn(1_500, of: 1_000, times: 100)
+        #expect(abs(ratio.ratio(model: model, tenant: tenant) - 1.5) < 0.02)
+    }
+
+    @Test("how far off estimates were is known by tenant")
+    mutating func errors() throws {
+        #expect(ratio.error(model: model, tenant: tenant) == nil)
+        for step in 0..<400 { ratio.learn(step % 10 == 0 ? 1_250 : 1_000, of: 1_000) }
+        let error = try #require(ratio.error(model: model, tenant: tenant))
+        #expect(error.median < 0.06)
+        #expect(error.p95 > 0.1 && error.p95 < 0.3)
+        #expect(error.prompts > 100 && error.prompts <= 400)
+        #expect(ratio.error(model: model, tenant: TenantID(9)) == nil)
+    }
+
+    @Test("the longest estimate is what is corrected to the most", arguments: [1.0, 0.7, 1.6])
+    mutating func longest(truth: Double) {
+        ratio.learn(Int(truth * 1_000), of: 1_000, times: 200)
+        let like = PromptShape(estimated: Tokens(100), fixed: Tokens(40), isChat: true)
+        let most = ratio.longest(Tokens(5_000), like: like, model: model, tenant: tenant)
+        let prompt = PromptShape(estimated: most, fixed: Tokens(40), isChat: true)
+        let found = ratio.corrected(prompt, model: model, tenant: tenant).count
+        #expect(found <= 5_000 && found > 4_990)
     }
 }

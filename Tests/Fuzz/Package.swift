@@ -46,6 +46,7 @@ let package = Package(
         room("Dialects", ["Units", "Wire"]),
         room("Tokenization", ["Units", "Wire"]),
         room("Policy", ["Units", "Tokenization"]),
+        room("Estimation", ["Units", "Policy"]),
         room(
             "Budget",
             ["Units", "Policy", .product(name: "DequeModule", package: "swift-collections")]),
@@ -71,6 +72,7 @@ let package = Package(
         entry("FuzzPrometheus"),
         entry("FuzzJSON", ["Dialects", "Wire"]),
         entry("FuzzTokenizer", ["Tokenization"]),
+        entry("FuzzTokens", ["Estimation", "Policy"]),
         entry("FuzzRESP", ["Store"]),
         entry("FuzzConfig", ["Configuration"]),
     ]

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 entries="FuzzRequestHead FuzzResponseHead FuzzChunked FuzzSSE FuzzPrometheus"
-entries="$entries FuzzHTTP2 FuzzJSON FuzzTokenizer FuzzRESP FuzzConfig"
+entries="$entries FuzzHTTP2 FuzzJSON FuzzTokenizer FuzzTokens FuzzRESP FuzzConfig"
 # The Swift runtime's own crash handler would keep libFuzzer from saving the input.
 export SWIFT_BACKTRACE=enable=no
 "${SWIFT:-swift}" build -c release --quiet
