@@ -292,8 +292,8 @@ final class Worker {
         }
     }
 
-    /// HTTP/2 where both sides agreed to it, or nothing else is spoken; in clear a client of HTTP/1.1
-    /// may turn out to be one of HTTP/2.
+    /// HTTP/2 where both sides agreed to it, or nothing else is spoken; in clear a client of
+    /// HTTP/1.1 may turn out to be one of HTTP/2.
     private func connection(
         _ key: SlabKey, _ channel: consuming Channel, _ door: BoundDoor
     ) throws(SystemFault) -> ServerConnection {

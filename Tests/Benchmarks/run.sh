@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What a request, a refusal, an event and an idle stream cost the release build, beside nginx where
-# that is on PATH, what a decision costs before 256 endpoints with 10,000 waiting, and how fast texts
-# are estimated and bodies inspected: a minute.
+# that is on PATH, what a decision costs before 256 endpoints with 10,000 waiting, and how fast
+# texts are estimated and bodies inspected: a minute.
 # ROUNDS=7 is for quieter figures, the default is 3. Where .venv has tiktoken and tokenizers, also
 # how fast tokens are counted, beside them; PENSTOCK_TOKENIZERS=FOLDER with real vocabularies.
 set -euo pipefail

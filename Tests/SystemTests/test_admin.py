@@ -187,7 +187,11 @@ def documented() -> dict[str, tuple[str, list[str]]]:
 
 
 # What vLLM does not tell has no series.
-UNTOLD = {"decode_queue_len", "kv_cache_bytes_used", "kv_cache_bytes_capacity"}
+UNTOLD = {
+    "decode_queue_len", "kv_cache_bytes_used", "kv_cache_bytes_capacity",
+    # No listener here speaks TLS.
+    "penstock_tls_certificate_seconds_left",
+}
 
 
 def scrape(gateway) -> dict:

@@ -134,7 +134,7 @@ def test_the_gateways_own_tokens_count_before_the_next_scrape(start, engine, poo
     gateway.wait_scraped(engine)
     gate = engine.gate()
     engine.default = reply(gate=gate)
-    big = {"text": "word " * 8_000, "max_tokens": 100, "stream": True}
+    big = {"text": "word " * 6_300, "max_tokens": 100, "stream": True}
     first = [pool.submit(gateway.chat, **big) for _ in range(2)]
     eventually(lambda: len(engine.calls) == 2)
     # Two prompts of about 6,300 tokens leave no room for a third below 13,600.
@@ -345,7 +345,7 @@ def test_waiting_as_long_as_a_refusal_says_is_then_admitted(start, engine, pool)
     gateway.wait_scraped(engine)
     # Streams of known length that fill the engine: 100 tokens at 10 ms each.
     engine.default = reply(tokens=100, gap=0.01)
-    big = {"text": "word " * 8_000, "max_tokens": 100, "stream": True}
+    big = {"text": "word " * 6_300, "max_tokens": 100, "stream": True}
     streams = [pool.submit(gateway.chat, **big) for _ in range(2)]
     eventually(lambda: gateway.endpoint(engine)["own_sequences"] == 2)
     time.sleep(0.3)
