@@ -57,8 +57,8 @@ extension Keys {
                 "What becomes of a prompt over `max_prompt_tokens` or the model's context: "
                     + "`reject` answers it with 400; `truncate_oldest_messages` leaves out the "
                     + "first messages of a chat, but no instructions, nor calls without their "
-                    + "results; `truncate_middle` cuts the middle out of its longest texts. What cannot be "
-                    + "made short enough gets 400. `X-Penstock-Decision` says `truncated`."),
+                    + "results; `truncate_middle` cuts the middle out of its longest texts. What "
+                    + "cannot be made short enough gets 400. `X-Penstock-Decision` says `truncated`."),
             Key(
                 "tenants[].limits.reserve_output",
                 .scalar(.choice(ReservedOutput.allCases.map(\.rawValue), later: [])),
