@@ -58,7 +58,8 @@ extension Keys {
                     + "`reject` answers it with 400; `truncate_oldest_messages` leaves out the "
                     + "first messages of a chat, but no instructions, nor calls without their "
                     + "results; `truncate_middle` cuts the middle out of its longest texts. What "
-                    + "cannot be made short enough gets 400. `X-Penstock-Decision` says `truncated`."),
+                    + "cannot be made short enough gets 400. `X-Penstock-Decision` says "
+                    + "`truncated`."),
             Key(
                 "tenants[].limits.reserve_output",
                 .scalar(.choice(ReservedOutput.allCases.map(\.rawValue), later: [])),
