@@ -166,5 +166,10 @@ let package = Package(
             dependencies: ["Dialects", "Estimation", "EventLoop", "Units", "Wire"],
             path: "Tests/Benchmarks/Estimates", swiftSettings: settings,
             linkerSettings: [.linkedLibrary("m")]),
+        .executableTarget(
+            name: "budgets",
+            dependencies: ["Store", "Budget", "EventLoop", "Policy", "Units", "TestSupport"],
+            path: "Tests/Benchmarks/Budgets", swiftSettings: settings,
+            linkerSettings: [.linkedLibrary("m")]),
     ]
 )

@@ -40,10 +40,10 @@ public struct Budgets: Sendable {
     private var places: [AccountID: Int32] = [:]
     private var accounts: [Account] = []
     private var freePlaces: [Int32] = []
-    private var open: OpenReservations
-    private let leaseMicroseconds: Int64
+    var open: OpenReservations
+    let leaseMicroseconds: Int64
     /// The limits of the call at hand.
-    private var states: [LimitState] = []
+    var states: [LimitState] = []
     /// The places of their accounts; none where nothing was ever used.
     private var seats: [Int32?] = []
 
@@ -117,7 +117,7 @@ public struct Budgets: Sendable {
         // What has lapsed was given back already.
         states[place].settle(
             mark: reservation.marks[charged],
-            reserved: reservation.holds(charged) ? reservation.demand.counted(quantity) : 0,
+            reserved: reservation.holds(charged) ? reservation.reserved(quantity) : 0,
             actual: use.counted(quantity))
     }
 
@@ -135,7 +135,7 @@ public struct Budgets: Sendable {
         for place in states.indices {
             guard let charged = charged(place, of: reservation), !reservation.holds(charged)
             else { continue }
-            let amount = reservation.demand.counted(states[place].quantity)
+            let amount = reservation.reserved(states[place].quantity)
             marks[charged] = states[place].charge(amount)
             isChargedAgain = true
         }
@@ -147,7 +147,7 @@ public struct Budgets: Sendable {
 
     /// Where a reservation has the limit that the call has at `place`; nil where it was not
     /// charged.
-    private func charged(_ place: Int, of reservation: borrowing OpenReservation) -> Int? {
+    func charged(_ place: Int, of reservation: borrowing OpenReservation) -> Int? {
         let code = states[place].code
         let set = reservation.limits
         // Nearly always what it was charged to is what it is settled with.
@@ -193,7 +193,7 @@ public struct Budgets: Sendable {
     }
 
     /// Whether all accounts of a set have a place, or can have one.
-    private mutating func makeRoom(for limits: LimitSet) -> Bool {
+    mutating func makeRoom(for limits: LimitSet) -> Bool {
         guard places.count + limits.accounts.count > Self.mostAccounts else { return true }
         places = places.filter { id, place in
             guard accounts[Int(place)].isIdle, open.isUnused(Int(place)) else { return true }
@@ -210,7 +210,7 @@ public struct Budgets: Sendable {
 
     /// Brings all limits to `now`, for the call at hand; gives the latest time that any of their
     /// accounts has seen.
-    private mutating func look(at limits: LimitSet, now: Int64) -> Int64 {
+    mutating func look(at limits: LimitSet, now: Int64) -> Int64 {
         open.forget(now: now)
         states.removeAll(keepingCapacity: true)
         seats.removeAll(keepingCapacity: true)
@@ -256,7 +256,7 @@ public struct Budgets: Sendable {
     }
 
     /// The places of all accounts of the call at hand, from now on where there was none.
-    private mutating func seated(_ limits: LimitSet) -> OpenReservation.Places {
+    mutating func seated(_ limits: LimitSet) -> OpenReservation.Places {
         var all = OpenReservation.Places(repeating: 0)
         for number in limits.accounts.indices {
             let seat = seats[number] ?? Int32(place(of: limits.accounts[number].id))
@@ -267,7 +267,7 @@ public struct Budgets: Sendable {
     }
 
     /// The same of what a reservation was charged to, where that is another set.
-    private mutating func places(of reservation: OpenReservation) -> OpenReservation.Places {
+    mutating func places(of reservation: OpenReservation) -> OpenReservation.Places {
         var all = OpenReservation.Places(repeating: 0)
         for (number, account) in reservation.limits.accounts.enumerated() {
             all[number] = Int32(place(of: account.id))
@@ -283,10 +283,10 @@ public struct Budgets: Sendable {
         guard let charged = charged(place, of: reservation) else { return }
         states[place].settle(
             mark: reservation.marks[charged],
-            reserved: reservation.demand.counted(states[place].quantity), actual: 0)
+            reserved: reservation.reserved(states[place].quantity), actual: 0)
     }
 
-    private mutating func save(_ limits: LimitSet, now: Int64) {
+    mutating func save(_ limits: LimitSet, now: Int64) {
         _ = seated(limits)
         for number in seats.indices {
             guard let seat = seats[number].map({ Int($0) }) else { continue }
@@ -316,7 +316,7 @@ public struct Budgets: Sendable {
             snapshot: snapshot(order.limits, now: now))
     }
 
-    private func snapshot(_ limits: LimitSet, now: Int64) -> LimitsSnapshot {
+    func snapshot(_ limits: LimitSet, now: Int64) -> LimitsSnapshot {
         LimitsSnapshot(
             limits: limits,
             levels: states.map { LimitsSnapshot.Level(used: $0.used, reset: $0.reset) },
@@ -324,7 +324,7 @@ public struct Budgets: Sendable {
     }
 
     /// Within what doubles hold exactly.
-    private static func time(_ wall: WallTime) -> Int64 {
+    static func time(_ wall: WallTime) -> Int64 {
         min(max(wall.microseconds, 0), 1 << 52)
     }
 }

@@ -33,7 +33,7 @@ struct LimitState: Sendable {
     let form: Form
     /// The place of its account among those of the set.
     let account: Int
-    private let capacity: Double
+    let capacity: Double
     /// What drains in a microsecond.
     private let rate: Double
     private(set) var used: Double

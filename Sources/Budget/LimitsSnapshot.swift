@@ -26,7 +26,7 @@ public struct LimitsSnapshot: Sendable, Equatable {
     }
 
     public let limits: LimitSet
-    private let levels: [Level]
+    let levels: [Level]
     /// Microseconds of the store's wall clock.
     public let time: Int64
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DequeModule
+import Policy
 import Units
 
 /// One reservation between reserve and settle.
@@ -16,6 +17,8 @@ struct OpenReservation: Sendable {
     var leased: UInt8 = 0
     /// Where these accounts are, as long as it holds something of them.
     var places = Places(repeating: 0)
+    /// Of one that a gateway was granted for requests to come; `demand` is nothing then.
+    var grant: GrantHold?
 
     typealias Places = InlineArray<5, Int32>
 
@@ -25,6 +28,26 @@ struct OpenReservation: Sendable {
         self.demand = demand
         self.marks = marks
         self.leaseEnd = leaseEnd
+    }
+
+    /// What returns if nobody settles it.
+    func reserved(_ quantity: LimitQuantity) -> Double {
+        grant?.held.counted(quantity) ?? demand.counted(quantity)
+    }
+}
+
+/// What is known of a grant between two reports. Apart, so that reservations stay small.
+final class GrantHold: Sendable {
+    let held: Amounts
+    /// Of requests that have ended: it stays charged whatever happens to the gateway.
+    let spent: Amounts
+    /// Of the last report.
+    let number: Int
+
+    init(held: Amounts, spent: Amounts = .none, number: Int = 0) {
+        self.held = held
+        self.spent = spent
+        self.number = number
     }
 }
 
@@ -172,6 +195,12 @@ struct OpenReservations: Sendable {
         slots[place].leaseEnd = leaseEnd
         slots[place].marks = marks
         lease(place, at: places)
+    }
+
+    /// What the reservation of that name, which is open, holds from now on.
+    mutating func put(_ grant: GrantHold, of id: ReservationID) {
+        guard let slot = index.slot(of: id) else { return }
+        slots[Int(slot)].grant = grant
     }
 
     /// Takes the first `most` leases that have ended from an account, and gives where their

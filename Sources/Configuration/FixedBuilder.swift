@@ -106,6 +106,9 @@ struct FixedBuilder {
                     password: sentinel?.secret("password")))
         default: policy.mode = .single
         }
+        if let lease = redis.section("lease"), lease.boolean("enabled") ?? false {
+            policy.leaseWindow = checked(lease.duration("window"))
+        }
         policy.tls = redis.section("tls").map { tls in
             RedisTLSPolicy(
                 authority: path(tls, "ca"), serverName: tls.text("server_name"),

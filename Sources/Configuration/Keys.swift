@@ -141,7 +141,18 @@ enum Keys {
             "store.redis.reservation_lease", .scalar(.duration(.seconds(5) ... .seconds(3_600))),
             .value(.duration(.seconds(30))), .fixed,
             "How long a request of a replica that died keeps its place among the concurrent ones."),
-        .notYet("store.redis.lease", "Budgets leased from the server in windows."),
+        Key(
+            "store.redis.lease", .section, .filled, .fixed,
+            "Tokens in advance: what a busy account will ask for next is taken out of its budgets "
+                + "at once, so that most requests are decided without a round trip."),
+        Key(
+            "store.redis.lease.enabled", .scalar(.boolean), .value(.boolean(false)), .fixed,
+            "Whether it is done."),
+        Key(
+            "store.redis.lease.window",
+            .scalar(.duration(.milliseconds(50) ... .seconds(5))),
+            .value(.duration(.milliseconds(500))), .fixed,
+            "For how long a lease admits requests; then what is left returns."),
         Key(
             "store.sharing", .section, .filled, .fixed,
             "With `kind: redis`: gateways before the same engines tell each other through the "

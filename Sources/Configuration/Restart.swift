@@ -28,6 +28,7 @@ public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) ->
         compare("store.redis.on_failure", old.onFailure, new.onFailure)
         compare("store.redis.key_prefix", old.keyPrefix, new.keyPrefix)
         compare("store.redis.reservation_lease", old.reservationLease, new.reservationLease)
+        compare("store.redis.lease", old.leaseWindow, new.leaseWindow)
     case (.memory, .redis), (.redis, .memory):
         changes.append("store.kind")
     }

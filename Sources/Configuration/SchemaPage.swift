@@ -11,10 +11,14 @@ import Units
 public enum SchemaPage {
     /// The whole document.
     public static func json() -> String {
-        var root = section(Outline.root)
+        var shared = SharedDefinitions()
+        guard case .object(var root) = shared.share(in: .object(section(Outline.root))) else {
+            return ""
+        }
         root.insert(("title", .text("Penstock configuration")), at: 0)
         root.insert(("$schema", .text("https://json-schema.org/draft/2020-12/schema")), at: 0)
-        root.append(("$defs", .object([("substitution", substitution)])))
+        root.append(
+            ("$defs", .object([("substitution", substitution)] + shared.definitions)))
         return JSONText.object(root).pretty + "\n"
     }
 

@@ -15,8 +15,9 @@ extension Control {
     /// What the admin listener knows.
     enum AdminRoute: Equatable {
         case healthz, readyz, metrics, index, tenants, throttles, pools, endpoints, queues
-        case ledger, config, reload
+        case organisations, ledger, config, reload
         case tenant(String)
+        case group(OverrideTarget)
         case request(String)
         case drain(String, Bool)
     }
@@ -75,9 +76,11 @@ extension Control {
         case .reload: reloadNow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
         case .tenant(let name) where server.method == .patch || server.method == .delete:
-            changeOverride(server, name)
+            changeOverride(server, .tenant(name))
+        case .group(let target) where server.method == .patch || server.method == .delete:
+            changeOverride(server, target)
         case .tenants, .tenant: usagePage(server, route, query)
-        case .throttles, .pools, .endpoints, .queues, .ledger, .request:
+        case .organisations, .group, .throttles, .pools, .endpoints, .queues, .ledger, .request:
             page(server, route, query, usage: [])
         }
     }
@@ -102,6 +105,7 @@ extension Control {
         case "/readyz": return (.readyz, read)
         case "/metrics": return (.metrics, read)
         case "/admin/tenants": return (.tenants, read)
+        case "/admin/organisations": return (.organisations, read)
         case "/admin/throttles": return (.throttles, read)
         case "/admin/pools": return (.pools, read)
         case "/admin/endpoints": return (.endpoints, read)
@@ -121,10 +125,22 @@ extension Control {
         if parts.count == 4, parts[2] == "tenants", !parts[3].isEmpty {
             return (.tenant(decoded(parts[3])), read + [.patch, .delete])
         }
+        if parts[2] == "organisations", let target = group(parts.dropFirst(3)) {
+            return (.group(target), read + [.patch, .delete])
+        }
         if parts.count == 5, parts[2] == "endpoints", parts[4] == "drain" || parts[4] == "undrain" {
             return (.drain(decoded(parts[3]), parts[4] == "drain"), [.post])
         }
         return nil
+    }
+
+    /// Of `{organisation}` or `{organisation}/teams/{team}`.
+    private static func group(_ parts: ArraySlice<Substring>) -> OverrideTarget? {
+        let parts = Array(parts)
+        guard parts.allSatisfy({ !$0.isEmpty }) else { return nil }
+        if parts.count == 1 { return .organisation(decoded(parts[0])) }
+        guard parts.count == 3, parts[1] == "teams" else { return nil }
+        return .team(decoded(parts[2]), of: decoded(parts[0]))
     }
 
     /// Percent-decoding; what is not an escape stays.

@@ -20,6 +20,8 @@ struct AdminPages {
         GET  /healthz  /readyz  /metrics
         GET  /admin/tenants  /admin/tenants/{id}
         PATCH, DELETE /admin/tenants/{id}
+        GET  /admin/organisations  /admin/organisations/{name}
+        PATCH, DELETE /admin/organisations/{name}  /admin/organisations/{name}/teams/{team}
         GET  /admin/throttles?tenant=&reason=&since=&limit=
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
@@ -47,6 +49,8 @@ struct AdminPages {
         switch route {
         case .tenants: tenants(to: &text)
         case .tenant(let name): return tenant(name, to: &text)
+        case .organisations: organisations(to: &text)
+        case .group(let target): return group(target, to: &text)
         case .throttles: throttles(AdminQuery(query), to: &text)
         case .pools: pools(to: &text)
         case .endpoints: endpoints(to: &text)

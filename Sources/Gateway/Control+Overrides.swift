@@ -43,20 +43,18 @@ extension Control {
         }
     }
 
-    /// PATCH and DELETE of a tenant.
-    func changeOverride(_ server: HTTP1ServerConnection, _ name: String) {
-        let tenant = policy.tenants.first { !$0.removed && $0.name == name }
+    /// PATCH and DELETE of a tenant, an organisation or a team.
+    func changeOverride(_ server: HTTP1ServerConnection, _ target: OverrideTarget) {
+        let name = target.stored
         // One that has left may have left an override behind.
         let isKept = server.method == .delete && overrides.contains { $0.tenant == name }
-        guard tenant != nil || isKept else {
-            return fail(server, 404, "there is no such tenant")
-        }
+        guard exists(target) || isKept else { return fail(server, 404, Self.absence(target)) }
         var change = OverrideChange(tenant: name, limits: nil, expiresIn: nil)
-        if let tenant, server.method == .patch {
+        if server.method == .patch {
             switch setup.override(unsafe Array(server.body)) {
             case .rejected(let mistakes): return rejected(server, mistakes)
             case .read(let limits, let expiresIn):
-                let mistakes = limits.map { self.mistakes(of: $0, for: tenant) } ?? []
+                let mistakes = limits.map { self.mistakes(of: $0, for: target) } ?? []
                 guard mistakes.isEmpty else { return rejected(server, mistakes) }
                 change = OverrideChange(tenant: name, limits: limits, expiresIn: expiresIn)
             }
@@ -71,6 +69,19 @@ extension Control {
         else { return fail(server, 503, "the budget store does not answer; nothing was changed") }
         pendingChanges.append(
             PendingChange(question: question, server: server.key, change: change))
+    }
+
+    private func exists(_ target: OverrideTarget) -> Bool {
+        guard case .tenant(let name) = target else { return target.group(in: policy) != nil }
+        return policy.tenants.contains { !$0.removed && $0.name == name }
+    }
+
+    static func absence(_ target: OverrideTarget) -> String {
+        switch target {
+        case .tenant: "there is no such tenant"
+        case .organisation: "there is no such organisation"
+        case .team: "there is no such team"
+        }
     }
 
     /// The store's answer to a poll or to a change.
@@ -100,6 +111,7 @@ extension Control {
         var byName: [String: LimitOverride] = [:]
         for override in overrides { byName[override.tenant] = override.limits }
         return base.overridden(by: byName, generation: policy.generation + 1)
+            .groupsOverridden(by: byName)
     }
 
     private func note(_ found: [StoredOverride]) {
@@ -116,18 +128,11 @@ extension Control {
 
     /// What the configuration's check would say.
     private func mistakes(
-        of limits: LimitOverride, for tenant: TenantPolicy
+        of limits: LimitOverride, for target: OverrideTarget
     ) -> [String] {
-        var mistakes: [String] = []
-        if let most = limits.maxCompletionTokens, let least = tenant.limits.minCompletionTokens,
-            most < least
-        {
-            mistakes.append(
-                "limits.max_completion_tokens: \(most) is below min_completion_tokens, which is "
-                    + "\(least)")
-        }
+        var mistakes = boundMistakes(of: limits, for: target)
         for amount in limits.amounts where amount.kind.quantity == .cost {
-            let models = tenant.models.map { policy.models[$0.index] }
+            let models = policy.models(of: target)
             for model in models where model.price == nil {
                 mistakes.append(
                     "limits.\(amount.kind): the model '\(model.name)' has no price")
@@ -137,6 +142,26 @@ extension Control {
             }
         }
         return mistakes
+    }
+
+    /// Those of the bounds of one request, which a tenant alone has.
+    private func boundMistakes(
+        of limits: LimitOverride, for target: OverrideTarget
+    ) -> [String] {
+        guard case .tenant(let name) = target else {
+            return [
+                limits.maxPromptTokens.map { _ in "limits.max_prompt_tokens" },
+                limits.maxCompletionTokens.map { _ in "limits.max_completion_tokens" },
+            ].compactMap { $0.map { "\($0): a tenant has it, and no group" } }
+        }
+        let tenant = policy.tenants.first { !$0.removed && $0.name == name }
+        guard let most = limits.maxCompletionTokens,
+            let least = tenant?.limits.minCompletionTokens, most < least
+        else { return [] }
+        return [
+            "limits.max_completion_tokens: \(most) is below min_completion_tokens, which is "
+                + "\(least)"
+        ]
     }
 
     // MARK: answers
@@ -168,7 +193,8 @@ extension Control {
             text.removeAll()
             JSONWriter.write(into: &text) { json in
                 json.beginObject()
-                json.member("tenant", change.tenant)
+                // No tenant's name has a slash.
+                json.member(change.tenant.contains("/") ? "group" : "tenant", change.tenant)
                 writeOverride(of: change.tenant, to: &json)
                 json.endObject()
             }

@@ -197,7 +197,8 @@ extension GatewayProcess {
         _ setup: GatewaySetup, _ resolver: Resolver
     ) throws(GatewayFault) -> RedisShared? {
         guard case .redis(let policy) = setup.fixed.store else { return nil }
-        let redis = RedisShared(policy: policy, resolver: resolver)
+        let redis = RedisShared(
+            policy: policy, workers: setup.fixed.workers, resolver: resolver)
         do throws(StoreFault) { try redis.checkFiles() } catch { throw .store("\(error)") }
         return redis
     }

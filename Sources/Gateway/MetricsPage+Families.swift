@@ -143,6 +143,10 @@ extension MetricsPage {
             help: "Settlements that were given up because too many waited.")
         page.sample(control.shared.redis?.settlementsLost ?? 0)
         page.family(
+            "penstock_budget_leased_total", .counter,
+            help: "Requests that were admitted out of leases, without asking the store.")
+        page.sample(control.shared.redis?.decidedAhead ?? 0)
+        page.family(
             "penstock_config_reloads_total", .counter, help: "Reloads of the configuration.")
         page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "succeeded")]))
         page.sample(control.reloads.failed, PrometheusLabels([("outcome", "failed")]))

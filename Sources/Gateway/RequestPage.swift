@@ -149,6 +149,7 @@ struct RequestPage {
     private static func word(_ holder: ReservationHolder) -> String {
         switch holder {
         case .store: "store"
+        case .book: "lease"
         case .replica: "replica"
         case .nobody: "nobody"
         case .outstanding: "outstanding"
@@ -292,9 +293,10 @@ extension JSONWriter {
 extension Control.AdminRoute {
     /// What a page of one thing says when there is no such thing.
     var absence: String {
-        if case .request = self {
-            return "no such request is remembered (admin.request_history)"
+        switch self {
+        case .request: "no such request is remembered (admin.request_history)"
+        case .group(let target): Control.absence(target)
+        default: "there is no such tenant"
         }
-        return "there is no such tenant"
     }
 }

@@ -37,6 +37,12 @@ extension Worker {
         return max(.zero, due - loop.now)
     }
 
+    /// What was granted in advance goes back: no request comes any more.
+    func endGrants() {
+        guard case .redis(let redis) = store else { return }
+        redis.endGrants(now: loop.now)
+    }
+
     /// Settlements that no server has been given yet.
     var unsentSettlements: Int {
         guard case .redis(let redis) = store else { return 0 }

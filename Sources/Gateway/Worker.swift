@@ -370,6 +370,7 @@ final class Worker {
             pump(server)
         }
         clients.each { _, client in client.close() }
+        endGrants()
         driveStore()
     }
 }

@@ -163,6 +163,8 @@ public struct RedisStorePolicy: Sendable, Equatable {
     public var keyPrefix: String
     /// After this long without a sign of life a request's concurrency place returns.
     public var reservationLease: Duration
+    /// Hot accounts are granted in advance, for so long at a time; nil: each request asks.
+    public var leaseWindow: Duration?
     /// Several gateways share the endpoints too; nil: each counts for itself.
     public var sharing: SharedStorePolicy?
 

@@ -17,18 +17,27 @@
 ///   time, 60 bytes each; kept until all of it has drained and its windows are over.
 /// - `{prefix:root}:open:<account>`, a sorted set: the reservations that hold something of it, by
 ///   the ends of their leases, under 250 bytes each; kept for a lease and a day.
-/// - `{prefix:root}:hold:<reservation>`, a string: one open reservation, 150 bytes and 25 for each
-///   limit. Deleted at settlement; that of a dead gateway is kept for a lease and a day. Those
-///   whose leases have ended are found by the names in the sets, and are on the same node.
+/// - `{prefix:root}:hold:<reservation>`, a string: one open reservation, or a grant, 150 bytes and
+///   25 for each limit. Deleted at settlement; that of a dead gateway is kept for a lease and a
+///   day. Those whose leases have ended are found by the names in the sets, and are on the same
+///   node.
 ///
 /// And one for all, which does not expire: `{prefix:}overrides`, a hash of what operators have set,
 /// at most 48 KiB.
 enum BudgetScript {
-    static let text = #"""
+    /// Without indentation and comments: a server that wants a password first takes no more than
+    /// 16 KB from whoever has not told it, and says something else.
+    static let text = source.split(separator: "\n")
+        .map { $0.drop { $0 == " " } }
+        .filter { !$0.hasPrefix("--") }
+        .joined(separator: "\n")
+
+    private static let source = #"""
         -- KEYS: hold; the accounts; of each account its open reservations.
         -- ARGV: operation; now, empty but in tests; lease, kept; input, output, cost; service time
-        -- (reserve), used or nothing (settle); how many accounts; of each limit six: account, code,
-        -- quantity, window, amount, capacity. Times in microseconds, cost in millionths.
+        -- (reserve), used or nothing (settle), see there (grant, report); how many accounts; of
+        -- each limit six: account, code, quantity, window, amount, capacity. Times in
+        -- microseconds, cost in millionths.
         local DAY, LONGEST, TOLERANCE, MOST_LAPSED = 86400000000, 1e15, 60000000, 16
         local operation = ARGV[1]
         if operation == 'probe' then
@@ -99,8 +108,8 @@ enum BudgetScript {
                 calendar[k] = window
             end
         end
-        local function amounts(input, output, cost)
-            return {input + output, input, output, 1, cost, 1}
+        local function amounts(input, output, cost, requests)
+            return {input + output, input, output, requests or 1, cost, requests or 1}
         end
 
         -- Windows of the calendar: see CalendarWindow. A zone is written as the offset of the
@@ -246,13 +255,14 @@ enum BudgetScript {
                 second[k] = second[k] + refund
             end
         end
-        local function reserved_by(words)
-            return amounts(tonumber(words[2]), tonumber(words[3]), tonumber(words[4]))
-        end
         local function places_of(words)
             local places = {}
             for i = 5, #words, 2 do places[words[i]] = i + 1 end
             return places
+        end
+        local function reserved_by(words, places)
+            return amounts(tonumber(words[2]), tonumber(words[3]), tonumber(words[4]),
+                tonumber(words[places['@n'] or 0]))
         end
 
         local function reset_of(k)
@@ -309,7 +319,8 @@ enum BudgetScript {
                 local words = words_of(redis.call('GET', string.sub(KEYS[1], 1, -33) .. gone[i]))
                 if words and words[1] ~= 'settled' then
                     has_lapsed = true
-                    local reserved, places = reserved_by(words), places_of(words)
+                    local places = places_of(words)
+                    local reserved = reserved_by(words, places)
                     for k = 1, count do
                         local place = places[code[k]]
                         if owner[k] == a and place then
@@ -332,7 +343,8 @@ enum BudgetScript {
         end
 
         -- The open reservation as words: end of lease, input, output, cost, then of each limit its
-        -- code and its mark.
+        -- code and its mark. A grant has six pairs more: @n, for how many requests; @q, the number
+        -- of its last report; @i, @o, @c and @r, what requests that have ended used.
         local function hold(words)
             redis.call('SET', KEYS[1], table.concat(words, ' '), 'PX',
                 milliseconds(lease + kept + moment - now))
@@ -356,7 +368,8 @@ enum BudgetScript {
         if operation == 'renew' then
             if not reservation or reservation[1] == 'settled' then return 'unknown' end
             -- What had lapsed is charged again.
-            local reserved, places = reserved_by(reservation), places_of(reservation)
+            local places = places_of(reservation)
+            local reserved = reserved_by(reservation, places)
             local is_charged_again = false
             for a = 1, accounts do
                 local is_held = redis.call('ZSCORE', open[a], id)
@@ -383,7 +396,8 @@ enum BudgetScript {
                 return 'unknown'
             end
             if reservation[1] == 'settled' then return 'unknown' end
-            local reserved, places = reserved_by(reservation), places_of(reservation)
+            local places = places_of(reservation)
+            local reserved = reserved_by(reservation, places)
             local actual = {0, 0, 0, 0, 0, 0}
             if ARGV[8] == 'used' then actual = amounts(input, output, cost) end
             for a = 1, accounts do
@@ -401,6 +415,8 @@ enum BudgetScript {
             save()
             return 'done'
         end
+
+        \#(grants)
 
         -- Reserve.
         if reservation then

@@ -5,9 +5,9 @@ public import Units
 /// What the gateway asks of a budget store. Nothing here blocks.
 public protocol BudgetStoring {
     /// Charges all limits of the request or none. Nil: the answer comes through `drain`, exactly
-    /// once, unless the reservation is settled before. With the default timeout of 50 ms it comes
-    /// within 100 ms: one timeout to wait for a turn, one for the reply; one more where the server
-    /// had lost the script.
+    /// once, unless the reservation is settled before. It comes within the store's timeout, of
+    /// which some may be spent waiting for a turn; within one more where the server had lost the
+    /// script, or there was no room and what was leased is given back first.
     func reserve(_ request: ReserveRequest, now: Instant, wall: WallTime) -> ReserveAnswer?
 
     /// Replaces a reservation by what was used. Every `reserved` answer needs one; more than one

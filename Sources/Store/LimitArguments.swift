@@ -41,10 +41,7 @@ enum LimitArguments {
         }
     }
 
-    /// The shortest digits that mean exactly this number.
-    private static func number(_ number: Double) -> String {
-        Int(exactly: number)?.description ?? number.description
-    }
+    private static func number(_ number: Double) -> String { RedisCommandWriter.number(number) }
 
     /// In the protocol's form (RESP 2).
     static func bulks(_ words: [String]) -> [UInt8] {

@@ -12,6 +12,10 @@ enum ScriptRun {
     /// What was used while the store was away: reserves nothing, so that a settlement can follow.
     case late(Settlement)
     case renew(Lease)
+    /// Asks for a grant in advance.
+    case grant(GrantOrder, BudgetAccount)
+    /// What has become of one.
+    case report(GrantReport, BudgetAccount)
     /// One tenant of the usage read that is at its turn.
     case usage(BudgetAccount)
     /// All overrides, after a change where there is one.
@@ -29,7 +33,7 @@ enum ScriptRun {
         case .reserve(let request), .abandoned(let request):
             RedisCommandWriter.Call(
                 operation: "reserve", account: request.account,
-                reservation: request.reservation, demand: request.order.demand,
+                reservation: request.reservation, amounts: Amounts(request.order.demand),
                 last: String(request.order.serviceTime.nanoseconds / 1_000))
         case .settle(let settlement): settlement.call
         case .late(let settlement):
@@ -41,6 +45,13 @@ enum ScriptRun {
         case .renew(let lease):
             RedisCommandWriter.Call(
                 operation: "renew", account: lease.account, reservation: lease.reservation)
+        case .grant(let order, let account):
+            RedisCommandWriter.Call(
+                operation: "grant", account: account, reservation: order.id,
+                amounts: order.wanted,
+                last: "\(RedisCommandWriter.number(order.wanted.requests)) \(order.parts)",
+                lease: order.lease)
+        case .report(let report, let account): report.call(account)
         case .usage(let account):
             RedisCommandWriter.Call(
                 operation: "usage", account: account, reservation: Self.noReservation)
@@ -51,6 +62,25 @@ enum ScriptRun {
         case .probe, .exchange, .ledger:
             RedisCommandWriter.Call(
                 operation: "probe", account: .unlimited, reservation: Self.noReservation)
+        }
+    }
+
+    /// What its answer is about.
+    var limits: LimitSet {
+        switch self {
+        case .reserve(let request), .abandoned(let request): request.account.limits
+        case .settle(let settlement), .late(let settlement): settlement.account.limits
+        case .renew(let lease): lease.account.limits
+        case .grant(_, let account), .report(_, let account), .usage(let account): account.limits
+        case .overrides, .probe, .exchange, .ledger: BudgetAccount.unlimited.limits
+        }
+    }
+
+    /// What a refusal of it is about.
+    var demand: Demand {
+        switch self {
+        case .reserve(let request), .abandoned(let request): request.order.demand
+        default: .nothing
         }
     }
 
@@ -73,12 +103,23 @@ struct SharingRun {
     let report: String
 }
 
+extension GrantReport {
+    fileprivate func call(_ account: BudgetAccount) -> RedisCommandWriter.Call {
+        let words = [spent.input, spent.output, spent.costMicros, spent.requests]
+            .map(RedisCommandWriter.number).joined(separator: " ")
+        let requests = RedisCommandWriter.number(held.requests)
+        return RedisCommandWriter.Call(
+            operation: "report", account: account, reservation: id, amounts: held,
+            last: "\(requests) \(number) \(isLast ? "last" : "more") \(words)")
+    }
+}
+
 extension Settlement {
     fileprivate var call: RedisCommandWriter.Call {
         var call = RedisCommandWriter.Call(
             operation: "settle", account: account, reservation: reservation, last: "nothing")
         if case .used(let demand) = use {
-            call.demand = demand
+            call.amounts = Amounts(demand)
             call.last = "used"
         }
         return call

@@ -23,8 +23,9 @@ struct RedisCommandWriter {
         let operation: StaticString
         let account: BudgetAccount
         let reservation: ReservationID
-        var demand = Demand.nothing
-        /// Service time in microseconds, or `used` or `nothing`.
+        var amounts = Amounts.none
+        /// Service time in microseconds, or `used` or `nothing`, or what `BudgetScript.grants`
+        /// says.
         var last = "0"
         /// In place of the one that all have.
         var lease: Duration?
@@ -56,9 +57,9 @@ struct RedisCommandWriter {
         if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
         bulk(Double((call.lease ?? terms.lease).nanoseconds / 1_000), &output)
         bulk(Double(Budgets.kept.nanoseconds / 1_000), &output)
-        bulk(call.demand.input, &output)
-        bulk(call.demand.output, &output)
-        bulk(call.demand.costMicros, &output)
+        bulk(call.amounts.input, &output)
+        bulk(call.amounts.output, &output)
+        bulk(call.amounts.costMicros, &output)
         bulk(call.last, &output)
         unsafe call.account.arguments.withUnsafeBytes { unsafe output.append($0) }
     }
@@ -129,13 +130,13 @@ struct RedisCommandWriter {
         output.append("\r\n")
     }
 
-    /// The shortest digits that mean exactly this number.
     private func bulk(_ number: Double, _ output: inout ByteBuffer) {
-        if let whole = Int(exactly: number) {
-            bulk(whole.description, &output)
-        } else {
-            bulk(number.description, &output)
-        }
+        bulk(Self.number(number), &output)
+    }
+
+    /// The shortest digits that mean exactly this number.
+    static func number(_ number: Double) -> String {
+        Int(exactly: number)?.description ?? number.description
     }
 
     /// `{prefix:root}:part` and a name: all that one request is charged to is on one node of a

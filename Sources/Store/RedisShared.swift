@@ -9,6 +9,8 @@ import Units
 /// What the Redis stores of a process's workers have in common.
 public final class RedisShared: Sendable {
     public let policy: RedisStorePolicy
+    /// Of this gateway, those that decide about requests.
+    let workers: Int
     /// This replica's own budgets for the time that Redis is away: one for all workers, so that a
     /// replica grants each budget at most once more. It is never emptied: what was used in one
     /// outage still counts in the next, as far as it has not drained.
@@ -17,12 +19,14 @@ public final class RedisShared: Sendable {
     /// Settlements of all workers that Redis has not taken yet, and those that were given up.
     private let waiting = Atomic<Int>(0)
     private let givenUp = Atomic<Int>(0)
+    private let ahead = Atomic<Int>(0)
     private let gate = Mutex(AttemptGate())
     private let shares = Mutex(BudgetShares())
 
     /// `resolver` may be left out when no address is a host name.
-    public init(policy: RedisStorePolicy, resolver: Resolver? = nil) {
+    public init(policy: RedisStorePolicy, workers: Int = 1, resolver: Resolver? = nil) {
         self.policy = policy
+        self.workers = workers
         addresses = RedisAddresses(policy.addresses, resolver: resolver)
     }
 
@@ -35,6 +39,13 @@ public final class RedisShared: Sendable {
     /// Settlements that were given up because too many waited: a replica of many that was alone for
     /// long.
     public var settlementsLost: Int { givenUp.load(ordering: .relaxed) }
+
+    /// Requests of all workers that were admitted out of leases.
+    public var decidedAhead: Int { ahead.load(ordering: .relaxed) }
+
+    func note(ahead more: Int) {
+        if more != 0 { ahead.add(more, ordering: .relaxed) }
+    }
 
     func note(waiting more: Int, lost: Int) {
         if more != 0 { waiting.add(more, ordering: .relaxed) }

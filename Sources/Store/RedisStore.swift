@@ -28,17 +28,25 @@ public final class RedisStore {
     /// Reservations that are kept by renewing.
     static let mostLeases = 131_072
 
-    private let shared: RedisShared
-    private let link: RedisWay
+    let shared: RedisShared
+    let link: RedisWay
     private var current = StoreState.opening
-    private var counted = StoreCounters()
+    var counted = StoreCounters()
+    /// What was granted in advance; nil where nothing is, or nobody has asked yet.
+    var grants: GrantBook?
+    /// What the server said to the last order and report.
+    var heard: (grant: GrantOutcome?, report: SettlementOutcome?) = (nil, nil)
     /// Reservations that wait for their turn, or for the very first connection.
     private var waiting: Deque<Waiting> = []
+    /// Those that waited and were sent: their time counts from when they were asked, that of the
+    /// server from when it was.
+    private var sentLate: Deque<Waiting> = []
     private var settlements = SettlementQueue(limit: RedisStore.mostSettlements)
     /// What was used while the store was away, and it does not know yet.
     private var late = SettlementQueue(limit: RedisStore.mostSettlements)
     /// Of settlements, as all workers' sums have it.
     private var told = (waiting: 0, lost: 0)
+    private var toldAhead = 0
     private var renewals: RenewalQueue
     private var reads = UsageReads()
     private var answers: [StoreAnswer] = []
@@ -71,14 +79,18 @@ public final class RedisStore {
     }
 
     /// Settlements that have not been sent.
-    public var settlementsWaiting: Int { settlements.count + late.count }
+    public var settlementsWaiting: Int {
+        settlements.count + late.count + (grants?.reportsWaiting ?? 0)
+    }
 
     /// When `tick` wants to be called at the latest.
     public var nextDeadline: Instant? {
         var next = Instant.distantFuture
         if let deadline = link.nextDeadline { next = min(next, deadline) }
         if let first = waiting.first { next = min(next, first.deadline) }
+        if let first = sentLate.first { next = min(next, first.deadline) }
         if link.isUp, let due = renewals.nextDue { next = min(next, due) }
+        if let due = grants?.nextDue { next = min(next, due) }
         return next == .distantFuture ? nil : next
     }
 
@@ -96,6 +108,13 @@ public final class RedisStore {
             waiting.removeFirst()
             answerWithoutStore(first.request, wall: wall)
         }
+        while let first = sentLate.first, first.deadline <= now {
+            sentLate.removeFirst()
+            guard link.abandon(first.request.reservation) else { continue }
+            answerWithoutStore(first.request, wall: wall)
+            settlements.append(Settlement(cancelling: first.request))
+        }
+        grants?.tick(now: now)
         pump(now: now)
     }
 
@@ -107,6 +126,8 @@ public final class RedisStore {
         shared.note(
             waiting: present.waiting - told.waiting, lost: present.lost - told.lost)
         told = present
+        shared.note(ahead: counted.decidedAhead - toldAhead)
+        toldAhead = counted.decidedAhead
     }
 }
 
@@ -117,6 +138,9 @@ extension RedisStore: BudgetStoring {
     public func reserve(
         _ request: ReserveRequest, now: Instant, wall: WallTime
     ) -> ReserveAnswer? {
+        if link.isUp, let standing = reserveAhead(request, now: now) {
+            return .reserved(standing, .book)
+        }
         if link.isUp, link.tasksInFlight < Self.window, waiting.isEmpty {
             link.send(.reserve(request), now: now)
             return nil
@@ -138,6 +162,7 @@ extension RedisStore: BudgetStoring {
             renewals.remove(settlement.reservation)
             settlements.append(settlement)
             pump(now: now)
+        case .book: settleAhead(settlement, now: now)
         case .outstanding: settleOutstanding(settlement, now: now, wall: wall)
         }
     }
@@ -180,9 +205,9 @@ extension RedisStore {
             switch event {
             case .up: current = .up
             case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
-            case .refused(let task, _): takeRefusal(of: task, wall: wall)
+            case .refused(let task, _): takeRefusal(of: task, now: now, wall: wall)
             case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
-            case .undelivered(_, let task): takeBack(task, wall: wall)
+            case .undelivered(_, let task): takeBack(task, now: now, wall: wall)
             case .redirected, .between: break
             }
         }
@@ -206,9 +231,12 @@ extension RedisStore {
                 answerWithoutStore(request, wall: wall)
                 settlements.append(Settlement(cancelling: request))
             case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
+            case .grant(let order, _): grants?.lost(order, now: now)
+            case .report(let report, _): grants?.lost(report)
             default: break
             }
         }
+        grants?.closeAll(now: now)
         for task in tasks.reversed() {
             if case .settle(let settlement) = task { settlements.putBack(settlement) }
             if case .late(let settlement) = task { late.putBack(settlement) }
@@ -218,7 +246,7 @@ extension RedisStore {
     }
 
     /// The store is there, but not for this one.
-    private func takeBack(_ task: ScriptRun, wall: WallTime) {
+    private func takeBack(_ task: ScriptRun, now: Instant, wall: WallTime) {
         switch task {
         case .reserve(let request):
             answerWithoutStore(request, wall: wall)
@@ -227,6 +255,8 @@ extension RedisStore {
         case .late(let settlement): late.putBack(settlement)
         case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
         case .usage(let account): takeStanding(nil, of: account)
+        case .grant(let order, _): grants?.lost(order, now: now)
+        case .report(let report, _): grants?.lost(report)
         case .abandoned, .renew, .probe, .exchange, .ledger: break
         }
     }
@@ -236,6 +266,7 @@ extension RedisStore {
     ) {
         switch task {
         case .reserve(let request): take(reply, to: request, now: now, wall: wall)
+        case .grant, .report: takeAhead(reply, to: task, now: now)
         case .usage(let account):
             if case .usage(let standing) = reply { takeStanding(standing, of: account) }
         case .late(let settlement):
@@ -252,15 +283,17 @@ extension RedisStore {
     private func take(
         _ reply: ScriptReply, to request: ReserveRequest, now: Instant, wall: WallTime
     ) {
+        if sentLate.first?.request.reservation == request.reservation { sentLate.removeFirst() }
         switch reply {
         case .reserved(let snapshot):
             if !request.account.limits.accounts.isEmpty {
                 renewals.add(request.reservation, account: request.account, now: now)
             }
             decide(request, .reserved(snapshot, .store))
-        case .refused(let refusal): decide(request, .refused(refusal))
+        case .refused(let refusal):
+            if !asksAgain(request, now: now) { decide(request, .refused(refusal)) }
         case .neverFits(let excess): decide(request, .neverFits(excess))
-        case .usage, .settledBefore, .done, .unknown, .exchanged, .text:
+        case .usage, .grant, .settledBefore, .done, .unknown, .exchanged, .text:
             answerWithoutStore(request, wall: wall)
         }
     }
@@ -274,23 +307,26 @@ extension RedisStore {
         if let answer = reads.take(standing, of: account) { answers.append(answer) }
     }
 
-    private func takeRefusal(of task: ScriptRun, wall: WallTime) {
+    private func takeRefusal(of task: ScriptRun, now: Instant, wall: WallTime) {
         counted.commandsRefused += 1
         switch task {
         case .reserve(let request): answerWithoutStore(request, wall: wall)
         case .usage(let account): takeStanding(nil, of: account)
         case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
+        case .grant(let order, _): grants?.lost(order, now: now)
+        case .report(let report, _): grants?.answered(report, .unknown)
         case .abandoned, .settle, .late, .renew, .probe, .exchange, .ledger: break
         }
     }
 
     /// Sends what waits, as far as the window goes: of each kind one in turn, so that none starves.
-    private func pump(now: Instant) {
+    func pump(now: Instant) {
         var hasMore = true
         while hasMore, link.isUp, link.tasksInFlight < Self.window {
-            hasMore = false
+            hasMore = sendAhead(now: now)
             if let first = waiting.popFirst() {
                 link.send(.reserve(first.request), now: now)
+                sentLate.append(first)
                 hasMore = true
             }
             if let settlement = settlements.next() {

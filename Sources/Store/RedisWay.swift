@@ -137,7 +137,7 @@ final class RedisWay {
         return switch task {
         case .exchange: "{\(prefix)sharing}"
         case .ledger(let run): run.keys[0]
-        default: "{\(prefix):\(task.call.account.limits.root)}"
+        default: "{\(prefix):\(task.limits.root)}"
         }
     }
 

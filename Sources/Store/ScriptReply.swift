@@ -9,6 +9,7 @@ public enum ScriptReply: Sendable, Equatable {
     case refused(BudgetRefusal)
     case neverFits(BudgetExcess)
     case usage(LimitsSnapshot)
+    case grant(GrantOutcome)
     /// The reservation was settled before it was made.
     case settledBefore
     case done
@@ -25,6 +26,7 @@ public enum ScriptReply: Sendable, Equatable {
         case "done": self = .done
         case "unknown": self = .unknown
         case "settled": self = .settledBefore
+        case "none": self = .grant(.none)
         default:
             guard let parts = Parts(text, limits) else { return nil }
             self.init(parts, limits: limits, demand: demand)
@@ -43,11 +45,7 @@ public enum ScriptReply: Sendable, Equatable {
             return
         default: break
         }
-        let call = task.call
-        guard
-            let reply = ScriptReply(
-                text, limits: call.account.limits, demand: call.demand)
-        else {
+        guard let reply = ScriptReply(text, limits: task.limits, demand: task.demand) else {
             return nil
         }
         switch (task, reply) {
@@ -55,7 +53,8 @@ public enum ScriptReply: Sendable, Equatable {
             (.reserve, .settledBefore),
             (.late, .reserved), (.late, .settledBefore), (.abandoned, _), (.settle, .done),
             (.settle, .unknown),
-            (.renew, .done), (.renew, .unknown), (.usage, .usage):
+            (.renew, .done), (.renew, .unknown), (.usage, .usage), (.grant, .grant),
+            (.report, .done), (.report, .unknown):
             self = reply
         default: return nil
         }
@@ -65,6 +64,9 @@ public enum ScriptReply: Sendable, Equatable {
         switch parts.answer {
         case "reserved": self = .reserved(parts.snapshot)
         case "usage": self = .usage(parts.snapshot)
+        case "granted":
+            guard parts.wait <= 1_000_000 else { return nil }
+            self = .grant(.granted(millionths: Double(parts.wait), parts.snapshot))
         case "never":
             guard let place = parts.place else { return nil }
             self = .neverFits(BudgetExcess(limits.limits[place], demand: demand))

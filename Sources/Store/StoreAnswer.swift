@@ -7,6 +7,8 @@ public import Units
 public enum ReservationHolder: UInt8, Sendable {
     /// The store that all replicas share, or the only one.
     case store
+    /// The store granted it in advance, and this worker's book holds it.
+    case book
     /// This replica's own memory, while the shared store is away.
     case replica
     /// Nobody: the store is away, and requests are admitted without a budget.

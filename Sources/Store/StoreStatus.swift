@@ -15,6 +15,8 @@ public enum StoreState: Sendable, Equatable {
 public struct StoreCounters: Sendable, Equatable {
     /// Reservations that the shared store answered.
     public var decided = 0
+    /// Reservations that were made at once, of what the store had granted in advance.
+    public var decidedAhead = 0
     /// Reservations that `on_failure` answered.
     public var decidedWithoutStore = 0
     /// Connections that broke or were given up, and attempts that failed.

@@ -39,6 +39,31 @@ struct RedisFaultTests {
         #expect(loop.store.counters.decidedWithoutStore == 3)
     }
 
+    @Test("a server that hangs delays no request beyond its timeout, sent or not")
+    func hangs() throws {
+        server.start()
+        let shared = RedisShared(
+            policy: policy(server.path, onFailure: .open, timeout: .seconds(2)))
+        let loop = try StoreLoop(shared)
+        try loop.runUntilUp()
+        server.suspend()
+        // More than are sent at once.
+        let began = loop.now
+        for _ in 0..<700 { loop.ask(loop.request(acme, demand(1))) }
+        let asked = loop.now
+        loop.ahead = loop.ahead + (began + .milliseconds(1_900) - loop.now)
+        try loop.turn(until: loop.now)
+        #expect(loop.answers.isEmpty)
+        // The last of them has waited for its timeout and a millisecond.
+        loop.ahead = loop.ahead + max(.zero, asked + .milliseconds(2_001) - loop.now)
+        try loop.turn(until: loop.now)
+        #expect(loop.answers.count == 700)
+        server.resume()
+        try loop.runUntilUp()
+        try loop.run("all is given back") { loop.store.settlementsWaiting == 0 }
+        #expect(try loop.used(.tokensPerDay, of: acme) == 0)
+    }
+
     @Test("all workers of a process together try at most ten times a second")
     func attempts() throws {
         let shared = RedisShared(policy: policy(server.path, onFailure: .open))

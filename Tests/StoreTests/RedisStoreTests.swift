@@ -228,4 +228,10 @@ extension StoreAnswer {
     var isReservedByTheStore: Bool {
         if case .reserve(_, _, .reserved(_, .store)) = self { true } else { false }
     }
+
+    /// By the server, or of what it had granted.
+    var isAdmitted: Bool {
+        guard case .reserve(_, _, .reserved(_, let holder)) = self else { return false }
+        return holder == .store || holder == .book
+    }
 }

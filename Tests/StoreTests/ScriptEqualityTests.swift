@@ -18,6 +18,7 @@ struct ScriptEqualityTests {
         let shared = RedisShared(policy: policy(server.path, lease: .seconds(30)))
         var reserved = 0
         var refused = 0
+        var granted = 0
         for seed in part * 12..<(part + 1) * 12 {
             let history = try History(seed: seed, shared: shared)
             for _ in 0..<150 {
@@ -29,7 +30,9 @@ struct ScriptEqualityTests {
             }
             reserved += history.reserved
             refused += history.refused
+            granted += history.granted
         }
+        #expect(granted > 5)
         #expect(reserved > 200)
         #expect(refused > 100)
     }
@@ -51,6 +54,8 @@ private final class History {
     private(set) var steps = 0
     private(set) var reserved = 0
     private(set) var refused = 0
+    private(set) var granted = 0
+    private var grants: [Kept] = []
     private var last = ""
     private(set) var difference = ""
     var hasDiverged: Bool { !difference.isEmpty }
@@ -78,7 +83,13 @@ private final class History {
         steps += 1
         moveClock()
         loop.store.replaceClock(by: time)
-        switch random.next() % 16 {
+        switch random.next() % 20 {
+        case 16, 17:
+            last = "grant"
+            try grant()
+        case 18, 19:
+            last = "report"
+            try report()
         case 0...8:
             last = "reserve"
             try reserve()
@@ -159,6 +170,64 @@ private final class History {
                     reservation: request.reservation, account: request.account, holder: .store,
                     use: use), now: loop.now, wall: time)
         }
+    }
+
+    /// A grant, and what it was last told to hold and to have spent.
+    private struct Kept {
+        let order: GrantOrder
+        let account: BudgetAccount
+        var number = 0
+        var held: Amounts
+        var spent = Amounts.none
+    }
+
+    private func grant() throws {
+        let account = accounts[Int(random.next() % UInt64(accounts.count))]
+        if account.limits.accounts.isEmpty { return }
+        let wanted = amounts(upTo: 4_000)
+        let order = GrantOrder(
+            id: naming.next(), limits: account.limits, wanted: wanted,
+            parts: 1 + Int(random.next() % 5),
+            lease: .milliseconds(Int(100 + random.next() % 40_000)))
+        let expected = budgets.grant(order, wall: time)
+        loop.store.send(order, of: account, now: loop.now)
+        try loop.run("a grant is answered") { loop.store.lastGrant != nil }
+        guard loop.store.lastGrant == expected else {
+            difference = "\(expected)\n\(String(describing: loop.store.lastGrant))"
+            return
+        }
+        guard case .granted(let millionths, _) = expected else { return }
+        granted += 1
+        grants.append(Kept(order: order, account: account, held: order.granted(millionths)))
+    }
+
+    private func report() throws {
+        guard !grants.isEmpty else { return }
+        let place = Int(random.next() % UInt64(grants.count))
+        // Now and then one that is late, or comes twice.
+        if random.next() % 6 != 0 { grants[place].number += 1 }
+        grants[place].held = amounts(upTo: 1_000)
+        grants[place].spent = grants[place].spent + amounts(upTo: 300)
+        let kept = grants[place]
+        let isLast = random.next() % 3 == 0
+        let report = GrantReport(
+            id: kept.order.id, limits: kept.account.limits, number: kept.number,
+            held: isLast ? .none : kept.held, spent: kept.spent, isLast: isLast)
+        let expected = budgets.report(report, wall: time)
+        loop.store.send(report, of: kept.account, now: loop.now)
+        try loop.run("a report is answered") { loop.store.lastReport != nil }
+        if loop.store.lastReport != expected {
+            difference = "\(expected)\n\(String(describing: loop.store.lastReport))"
+        }
+        // Some are told of again afterwards.
+        if isLast, random.next() % 2 == 0 { grants.remove(at: place) }
+    }
+
+    private func amounts(upTo most: UInt64) -> Amounts {
+        Amounts(
+            input: Double(random.next() % most), output: Double(random.next() % most),
+            costMicros: Double(random.next() % (most * 100)),
+            requests: Double(1 + random.next() % 20))
     }
 
     /// Lets a third of a lease pass for the store, so that it renews all that it holds.

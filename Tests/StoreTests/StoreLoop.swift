@@ -211,12 +211,14 @@ func tenant(_ rates: [LimitKind: Double], id: Int = 0, name: String = "acme") ->
 func policy(
     _ path: String, onFailure: StoreFailureMode = .closed, username: String? = nil,
     password: String? = nil, database: Int = 0, timeout: Duration = .seconds(5),
-    lease: Duration = .seconds(60)
+    lease: Duration = .seconds(60), leaseWindow: Duration? = nil
 ) -> RedisStorePolicy {
-    RedisStorePolicy(
+    var policy = RedisStorePolicy(
         addresses: [.unix(path: path)], username: username,
         password: password.map { Secret($0) }, database: database, timeout: timeout,
         onFailure: onFailure, keyPrefix: "test", reservationLease: lease)
+    policy.leaseWindow = leaseWindow
+    return policy
 }
 
 extension ReserveAnswer {

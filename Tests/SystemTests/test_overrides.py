@@ -8,6 +8,7 @@ import pytest
 from checks import admitted, refused
 from gateway_process import KEY, settings
 from http_client import Connection
+from test_budgets import hierarchy
 from test_redis import on, wait_store
 from waiting import eventually
 
@@ -167,3 +168,70 @@ def test_all_gateways_see_it_within_two_seconds(redis, start, engine):
     gateways[0].signal(signal.SIGHUP)
     gateways[0].wait_log("is in force")
     assert limit_of(gateways[0]) == 5
+
+
+# Organisations and teams.
+
+CORP = "/admin/organisations/corp"
+RESEARCH = f"{CORP}/teams/research"
+
+
+def groups(gateway) -> tuple[dict, dict]:
+    """The organisation and its team, as operators see them."""
+    [corp] = gateway.admin("/admin/organisations").json["organisations"]
+    assert gateway.admin(CORP).json == corp
+    [research] = corp["teams"]
+    assert gateway.admin(RESEARCH).json == research
+    return corp, research
+
+
+def test_the_limits_of_organisations_and_teams_are_overridden_alike(start, engine):
+    gateway = start(hierarchy(engine))
+    corp, research = groups(gateway)
+    assert corp["override"] is None and research["override"] is None
+    answer = change(gateway, {"limits": {"requests_per_day": 1}}, path=RESEARCH).json
+    assert answer["group"] == "organisation/corp/team/research"
+    assert answer["override"]["limits"] == {"requests_per_day": 1}
+    eventually(lambda: gateway.chat().status == 429)
+    error = refused(gateway.chat(), 429, "requests_per_day_exceeded")
+    assert "requests per day of the team: Limit 1" in error["message"]
+    assert groups(gateway)[1]["limits"] == [{"name": "requests_per_day", "limit": 1}]
+    assert change(gateway, None, "DELETE", path=RESEARCH).json["override"] is None
+    assert groups(gateway)[1]["limits"] == [{"name": "requests_per_day", "limit": 3}]
+    answer = change(gateway, {"limits": {"requests_per_minute": 2}}, path=CORP)
+    assert answer.status == 200, answer
+    # A limit that the configuration does not have, beside those that it has.
+    names = [limit["name"] for limit in groups(gateway)[0]["limits"]]
+    assert set(names) == {"requests_per_minute", "requests_per_hour", "cost_per_day"}
+    eventually(lambda: gateway.chat().status == 429)
+
+
+def test_what_a_group_cannot_have_is_told(start, engine):
+    gateway = start(hierarchy(engine))
+    answer = change(gateway, {"limits": {"max_prompt_tokens": 5}}, path=CORP)
+    assert answer.status == 400
+    assert answer.json["mistakes"] == ["limits.max_prompt_tokens: a tenant has it, and no group"]
+    for path, what in (
+        ("/admin/organisations/none", "there is no such organisation"),
+        (f"{CORP}/teams/none", "there is no such team"),
+    ):
+        for method in ("PATCH", "DELETE"):
+            answer = change(gateway, {"limits": {"requests_per_day": 1}}, method, path=path)
+            assert (answer.status, answer.json["error"]) == (404, what)
+    assert gateway.admin(f"{CORP}/teams").status == 404
+    assert gateway.admin("/admin/organisations/").status == 404
+
+
+def test_two_gateways_have_a_groups_override_within_two_seconds(redis, start, engine):
+    redis.start()
+    configuration = hierarchy(engine)
+    configuration["store"] = on(redis, engine)["store"]
+    gateways = [start(configuration), start(configuration)]
+    for gateway in gateways:
+        wait_store(gateway)
+    assert change(gateways[0], {"limits": {"requests_per_day": 7}}, path=RESEARCH).status == 200
+    eventually(
+        lambda: groups(gateways[1])[1]["limits"] == [{"name": "requests_per_day", "limit": 7}],
+        "the other one has it",
+        within=2.5,
+    )
