@@ -147,6 +147,10 @@ extension MetricsPage {
             help: "Requests that were admitted out of leases, without asking the store.")
         page.sample(control.shared.redis?.decidedAhead ?? 0)
         page.family(
+            "penstock_budget_without_store_total", .counter,
+            help: "Requests that on_failure decided, admitted or not, without the store.")
+        page.sample(control.shared.redis?.decidedWithoutStore ?? 0)
+        page.family(
             "penstock_config_reloads_total", .counter, help: "Reloads of the configuration.")
         page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "succeeded")]))
         page.sample(control.reloads.failed, PrometheusLabels([("outcome", "failed")]))

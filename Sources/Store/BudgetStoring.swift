@@ -6,8 +6,8 @@ public import Units
 public protocol BudgetStoring {
     /// Charges all limits of the request or none. Nil: the answer comes through `drain`, exactly
     /// once, unless the reservation is settled before. It comes within the store's timeout, of
-    /// which some may be spent waiting for a turn; within one more where the server had lost the
-    /// script, or there was no room and what was leased is given back first.
+    /// which some may be spent waiting for a turn, or on asking again: where the server had lost
+    /// the script, or another one has the key, or what was leased is given back first.
     func reserve(_ request: ReserveRequest, now: Instant, wall: WallTime) -> ReserveAnswer?
 
     /// Replaces a reservation by what was used. Every `reserved` answer needs one; more than one

@@ -83,7 +83,7 @@ public final class RedisLedger {
         for event in events {
             switch event {
             case .up: lastFault = nil
-            case .answered(_, .text(let text)):
+            case .answered(_, .text(let text), _):
                 isBusy = false
                 let words = text.split(separator: " ")
                 if words.count == 3, words[0] == "appended", let trimmed = Int(words[2]) {
@@ -104,7 +104,7 @@ public final class RedisLedger {
             case .undelivered(let fault, _):
                 isBusy = false
                 outcome = .failed(fault.description)
-            case .redirected, .between: break
+            case .redirected, .between, .sentAgain: break
             }
         }
         events.removeAll(keepingCapacity: true)
@@ -176,7 +176,7 @@ public enum RedisLedgerReader {
             for event in events {
                 switch event {
                 case .up: faults = 0
-                case .answered(_, .text(let text)):
+                case .answered(_, .text(let text), _):
                     isAsking = false
                     guard lines(of: text, body) else { return false }
                 case .answered: break
@@ -186,7 +186,7 @@ public enum RedisLedgerReader {
                     faults += 1
                     if faults >= mostFaults { throw fault }
                 case .undelivered: isAsking = false
-                case .redirected, .between: break
+                case .redirected, .between, .sentAgain: break
                 }
             }
             return true

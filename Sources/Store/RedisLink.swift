@@ -10,7 +10,10 @@ import Units
 enum LinkEvent {
     /// Connected, greeted, and able to decide.
     case up
-    case answered(ScriptRun, ScriptReply)
+    /// `deadline`: when it had to be answered.
+    case answered(ScriptRun, ScriptReply, deadline: Instant)
+    /// It was not run where it was sent and is sent again. Whoever asked has no more time for it.
+    case sentAgain(ScriptRun, deadline: Instant)
     /// The server refused this one task in these words, and serves others.
     case refused(ScriptRun, String)
     /// The connection is gone, and with it the replies to these tasks, oldest first.
@@ -361,7 +364,7 @@ extension RedisLink {
             isUp(connection)
         case (.run(let task), .string(let text)):
             guard let answer = ScriptReply(text, for: task) else { throw .malformedReply }
-            events.append(.answered(task, answer))
+            events.append(.answered(task, answer, deadline: command.deadline))
         default: throw .malformedReply
         }
     }
@@ -399,12 +402,13 @@ extension RedisLink {
     }
 
     /// The script was not run, so nothing was charged: loads it, once for all that meet this, and
-    /// tries again.
+    /// tries again. The server has its time anew; who asked has not.
     private func resend(_ task: ScriptRun, _ deadline: Instant, _ connection: RedisConnection) {
         let extended = deadline + shared.policy.timeout
         if !isLoadingScript { loadScript(connection, extended) }
         write(task, to: connection)
         inFlight.append(
             RedisCommand(kind: .run(task), deadline: extended, isResent: true))
+        events.append(.sentAgain(task, deadline: deadline))
     }
 }

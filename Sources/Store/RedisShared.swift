@@ -20,6 +20,7 @@ public final class RedisShared: Sendable {
     private let waiting = Atomic<Int>(0)
     private let givenUp = Atomic<Int>(0)
     private let ahead = Atomic<Int>(0)
+    private let alone = Atomic<Int>(0)
     private let gate = Mutex(AttemptGate())
     private let shares = Mutex(BudgetShares())
 
@@ -43,8 +44,12 @@ public final class RedisShared: Sendable {
     /// Requests of all workers that were admitted out of leases.
     public var decidedAhead: Int { ahead.load(ordering: .relaxed) }
 
-    func note(ahead more: Int) {
-        if more != 0 { ahead.add(more, ordering: .relaxed) }
+    /// Requests of all workers that `on_failure` decided.
+    public var decidedWithoutStore: Int { alone.load(ordering: .relaxed) }
+
+    func note(ahead: Int, alone: Int) {
+        if ahead != 0 { self.ahead.add(ahead, ordering: .relaxed) }
+        if alone != 0 { self.alone.add(alone, ordering: .relaxed) }
     }
 
     func note(waiting more: Int, lost: Int) {

@@ -101,11 +101,11 @@ public final class RedisSharing {
         for event in events {
             switch event {
             case .up: break
-            case .answered(let task, let reply): take(reply, to: task)
+            case .answered(let task, let reply, _): take(reply, to: task)
             case .refused(let task, _): fail(task)
             case .lost(_, let tasks): for task in tasks { fail(task) }
             case .undelivered(_, let task): fail(task)
-            case .redirected, .between: break
+            case .redirected, .between, .sentAgain: break
             }
         }
         events.removeAll(keepingCapacity: true)

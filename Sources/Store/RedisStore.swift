@@ -38,8 +38,8 @@ public final class RedisStore {
     var heard: (grant: GrantOutcome?, report: SettlementOutcome?) = (nil, nil)
     /// Reservations that wait for their turn, or for the very first connection.
     private var waiting: Deque<Waiting> = []
-    /// Those that waited and were sent: their time counts from when they were asked, that of the
-    /// server from when it was.
+    /// Those that waited and were sent, or were sent again, by their deadlines: their time counts
+    /// from when they were asked, that of the server from when it was. Some are answered already.
     private var sentLate: Deque<Waiting> = []
     private var settlements = SettlementQueue(limit: RedisStore.mostSettlements)
     /// What was used while the store was away, and it does not know yet.
@@ -47,6 +47,7 @@ public final class RedisStore {
     /// Of settlements, as all workers' sums have it.
     private var told = (waiting: 0, lost: 0)
     private var toldAhead = 0
+    private var toldAlone = 0
     private var renewals: RenewalQueue
     private var reads = UsageReads()
     private var answers: [StoreAnswer] = []
@@ -126,8 +127,11 @@ public final class RedisStore {
         shared.note(
             waiting: present.waiting - told.waiting, lost: present.lost - told.lost)
         told = present
-        shared.note(ahead: counted.decidedAhead - toldAhead)
+        shared.note(
+            ahead: counted.decidedAhead - toldAhead,
+            alone: counted.decidedWithoutStore - toldAlone)
         toldAhead = counted.decidedAhead
+        toldAlone = counted.decidedWithoutStore
     }
 }
 
@@ -204,7 +208,10 @@ extension RedisStore {
         for event in events {
             switch event {
             case .up: current = .up
-            case .answered(let task, let reply): take(reply, to: task, now: now, wall: wall)
+            case .answered(let task, let reply, let deadline):
+                take(reply, to: task, deadline, now: now, wall: wall)
+            case .sentAgain(let task, let deadline):
+                if case .reserve(let request) = task { keepTime(of: request, until: deadline) }
             case .refused(let task, _): takeRefusal(of: task, now: now, wall: wall)
             case .lost(let fault, let tasks): becomeAway(fault, tasks, now: now, wall: wall)
             case .undelivered(_, let task): takeBack(task, now: now, wall: wall)
@@ -262,10 +269,11 @@ extension RedisStore {
     }
 
     private func take(
-        _ reply: ScriptReply, to task: ScriptRun, now: Instant, wall: WallTime
+        _ reply: ScriptReply, to task: ScriptRun, _ deadline: Instant, now: Instant,
+        wall: WallTime
     ) {
         switch task {
-        case .reserve(let request): take(reply, to: request, now: now, wall: wall)
+        case .reserve(let request): take(reply, to: request, deadline, now: now, wall: wall)
         case .grant, .report: takeAhead(reply, to: task, now: now)
         case .usage(let account):
             if case .usage(let standing) = reply { takeStanding(standing, of: account) }
@@ -281,8 +289,12 @@ extension RedisStore {
     }
 
     private func take(
-        _ reply: ScriptReply, to request: ReserveRequest, now: Instant, wall: WallTime
+        _ reply: ScriptReply, to request: ReserveRequest, _ deadline: Instant, now: Instant,
+        wall: WallTime
     ) {
+        if case .refused = reply, asksAgain(request, now: now) {
+            return keepTime(of: request, until: deadline)
+        }
         if sentLate.first?.request.reservation == request.reservation { sentLate.removeFirst() }
         switch reply {
         case .reserved(let snapshot):
@@ -290,8 +302,7 @@ extension RedisStore {
                 renewals.add(request.reservation, account: request.account, now: now)
             }
             decide(request, .reserved(snapshot, .store))
-        case .refused(let refusal):
-            if !asksAgain(request, now: now) { decide(request, .refused(refusal)) }
+        case .refused(let refusal): decide(request, .refused(refusal))
         case .neverFits(let excess): decide(request, .neverFits(excess))
         case .usage, .grant, .settledBefore, .done, .unknown, .exchanged, .text:
             answerWithoutStore(request, wall: wall)
@@ -326,7 +337,7 @@ extension RedisStore {
             hasMore = sendAhead(now: now)
             if let first = waiting.popFirst() {
                 link.send(.reserve(first.request), now: now)
-                sentLate.append(first)
+                keepTime(of: first.request, until: first.deadline)
                 hasMore = true
             }
             if let settlement = settlements.next() {
@@ -346,6 +357,14 @@ extension RedisStore {
                 hasMore = true
             }
         }
+    }
+
+    /// By then a request is answered, whatever time its server has.
+    private func keepTime(of request: ReserveRequest, until deadline: Instant) {
+        var place = sentLate.count
+        // Nearly always the latest.
+        while place > 0, deadline < sentLate[place - 1].deadline { place -= 1 }
+        sentLate.insert(Waiting(request: request, deadline: deadline), at: place)
     }
 
     /// Keeps what was used without the store, until it is there.

@@ -300,7 +300,7 @@ extension RedisWay {
             switch event {
             case .up:
                 if isCluster { judge() } else { events.append(.up) }
-            case .answered, .refused: events.append(event)
+            case .answered, .refused, .sentAgain: events.append(event)
             case .lost:
                 watch?.hurry(now: now)
                 // Before the owner hears of it, so that it finds the way gone.
@@ -311,12 +311,14 @@ extension RedisWay {
                 if isTooLate(deadline, now: now) {
                     lose(task, .refused(.moved))
                 } else {
+                    events.append(.sentAgain(task, deadline: deadline))
                     follow(redirect, task, deadline)
                 }
             case .between(let task, let deadline):
                 if isTooLate(deadline, now: now) {
                     lose(task, .refused(.tryAgain))
                 } else {
+                    events.append(.sentAgain(task, deadline: deadline))
                     park(task, until: now + Self.rest, deadline)
                 }
             case .undelivered(let fault, let task): lose(task, fault)

@@ -22,9 +22,19 @@ final class FakeRedis: Sendable {
     private let directory = TemporaryDirectory()
     private let listener: Int32
     private let thread: LoopThread
+    private let heard = Flag()
+
+    fileprivate final class Flag: Sendable {
+        let isSet = Atomic(false)
+    }
+
+    /// Whether it has heard of that after its reply.
+    func hasHeard() -> Bool { heard.isSet.load(ordering: .relaxed) }
 
     /// `greeting`: whether the commands of the greeting get their proper answers first.
-    init(_ reply: Reply, greeting: Bool = true) throws {
+    /// `listensFor`: a word of what is said after the reply.
+    init(_ reply: Reply, greeting: Bool = true, listensFor word: String = "") throws {
+        let heard = self.heard
         path = directory.file("fake.sock")
         let listener = Self.listen(path)
         self.listener = listener
@@ -32,7 +42,9 @@ final class FakeRedis: Sendable {
             while true {
                 let connection = accept(listener, nil, nil)
                 guard connection >= 0 else { return }
-                FakeConnection(connection).serve(reply, greeting: greeting)
+                FakeConnection(connection).serve(reply, greeting: greeting) {
+                    if $0 == word { heard.isSet.store(true, ordering: .relaxed) }
+                }
             }
         }
     }
@@ -69,7 +81,7 @@ private final class FakeConnection {
 
     deinit { close(descriptor) }
 
-    func serve(_ reply: FakeRedis.Reply, greeting: Bool) {
+    func serve(_ reply: FakeRedis.Reply, greeting: Bool, heard: (String) -> Void) {
         if greeting {
             guard readCommand() else { return }
             send(Array("$40\r\n\(String(repeating: "a", count: 40))\r\n".utf8))
@@ -89,7 +101,7 @@ private final class FakeConnection {
             return
         }
         // Until the other side closes.
-        while readLine() != nil {}
+        while let line = readLine() { heard(line) }
     }
 
     /// Reads one array of bulk strings; false at the end of the stream.
