@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One alternative of a pattern in a form that is matched without going back: what it takes
-/// greedily is never given back, but in the few ways that have a case of their own.
+/// One alternative of a pattern in a form that is matched in linear time: what it takes greedily is
+/// never given back, but in the few ways that have a case of their own.
 enum Arm: Sendable {
     /// Some characters of a set, as many as there are, from `min` to `max`.
     struct Part: Sendable, Equatable {
         let set: SymbolSet
         let min: Int
         let max: Int
-        var isPossessive = false
 
         var isVariable: Bool { max > min }
     }
@@ -17,8 +16,6 @@ enum Arm: Sendable {
     struct Run: Sendable {
         /// Empty when there is none.
         var lead = SymbolSet()
-        /// Where no match follows the first character, one is sought from it on.
-        var givesLeadBack = false
         var parts: [Part]
         var suffix: [[SymbolSet]] = []
     }
@@ -38,16 +35,6 @@ enum Arm: Sendable {
 }
 
 extension Arm {
-    /// With which characters it may begin.
-    var firsts: SymbolSet {
-        switch self {
-        case .words(let words): words.reduce(SymbolSet()) { $0.union($1[0]) }
-        case .run(let run): run.firsts
-        case .overlapping(let run): run.firsts
-        case .spaceToLineEnd, .spaceBeforeInk, .spaceAtEnd: .space
-        }
-    }
-
     /// What it may pass over, however long, and then fail.
     var atRisk: SymbolSet {
         switch self {
@@ -70,16 +57,5 @@ extension Arm {
             run.parts.dropFirst().allSatisfy({ $0.min == 0 })
         else { return SymbolSet() }
         return run.parts[0].set
-    }
-}
-
-extension Arm.Run {
-    fileprivate var firsts: SymbolSet {
-        var firsts = lead
-        for part in parts {
-            firsts = firsts.union(part.set)
-            if part.min > 0 { break }
-        }
-        return firsts
     }
 }

@@ -74,12 +74,11 @@ enum ArmReader {
             items.removeLast()
         }
         run.parts = try parts(items)
-        if run.parts.count > 1, run.parts[0].min == 0, run.parts[0].max == 1 {
-            run.lead = run.parts[0].set
-            run.givesLeadBack = !run.parts.removeFirst().isPossessive
-        }
         guard run.parts.contains(where: { $0.min > 0 }) else {
             throw PatternFault(reason: "an alternative matches nothing at all")
+        }
+        if run.parts.count > 1, run.parts[0].min == 0, run.parts[0].max == 1 {
+            run.lead = run.parts.removeFirst().set
         }
         if isOverlapping(run.parts) { return .overlapping(run) }
         guard isGreedy(run.parts) else {
@@ -90,21 +89,30 @@ enum ArmReader {
 
     private static func parts(_ items: [PatternNode]) throws(PatternFault) -> [Arm.Part] {
         var parts: [Arm.Part] = []
+        var kept = SymbolSet()
         for item in items {
+            var part: Arm.Part
+            var isPossessive = false
             switch item {
-            case .set(let set): parts.append(Arm.Part(set: set, min: 1, max: 1))
-            case .repeated(.set(let set), let min, let max, let isPossessive):
-                parts.append(
-                    Arm.Part(set: set, min: min, max: max, isPossessive: isPossessive))
+            case .set(let set): part = Arm.Part(set: set, min: 1, max: 1)
+            case .repeated(.set(let set), let min, let max, let possessive):
+                part = Arm.Part(set: set, min: min, max: max)
+                isPossessive = possessive
             default: throw PatternFault(reason: "an alternative is of a form that is not known")
             }
+            // Then it makes no difference that it keeps what it took.
+            guard part.min == 0 || part.set.isDisjoint(with: kept) else {
+                throw PatternFault(reason: "an alternative keeps what a later part has to take")
+            }
+            if isPossessive { kept = kept.union(part.set) }
+            parts.append(part)
         }
         return parts
     }
 
     private static func isOverlapping(_ parts: [Arm.Part]) -> Bool {
-        parts.count == 2 && parts[0].min == 0 && parts[0].max == .max && !parts[0].isPossessive
-            && parts[1].min == 1 && parts[1].max == .max
+        parts.count == 2 && parts[0].min == 0 && parts[0].max == .max && parts[1].min == 1
+            && parts[1].max == .max
             && !parts[0].set.isDisjoint(with: parts[1].set)
     }
 
@@ -112,7 +120,7 @@ enum ArmReader {
     private static func isGreedy(_ parts: [Arm.Part]) -> Bool {
         guard let last = parts.lastIndex(where: { $0.min > 0 }) else { return true }
         return parts[..<last].indices.allSatisfy { place in
-            !parts[place].isVariable || parts[place].isPossessive
+            !parts[place].isVariable
                 || parts[(place + 1)...last].allSatisfy {
                     $0.set.isDisjoint(with: parts[place].set)
                 }

@@ -55,8 +55,18 @@ struct PairView {
         }
     }
 
-    /// Adds the tokens of a piece.
+    /// Adds the tokens of a piece that were counted lately; false where they were not.
     @inline(__always)
+    func knows(_ text: Text, _ start: Int, _ end: Int, _ counter: TokenCounter) -> Bool {
+        let length = end &- start
+        guard length <= PieceTable.shortLimit else { return false }
+        let known = counter.cache.count(text.key(start, length))
+        guard known > 0, !counter.keepsIDs else { return false }
+        counter.count &+= known
+        return true
+    }
+
+    /// Adds the tokens of a piece, which has some bytes.
     func encode(_ text: Text, _ start: Int, _ end: Int, _ counter: TokenCounter) {
         let length = end &- start
         guard length <= PieceTable.shortLimit else {
@@ -65,17 +75,13 @@ struct PairView {
             return merge(text, start, end, counter)
         }
         let key = text.key(start, length)
-        let id = pieces.find(key)
-        if id != PieceTable.none { return counter.add(id) }
-        if !counter.keepsIDs {
-            let known = counter.cache.count(key)
-            if known > 0 {
-                counter.count &+= known
-                return
-            }
-        }
         let before = counter.count
-        merge(text, start, end, counter)
+        let id = pieces.find(key)
+        if id != PieceTable.none {
+            counter.add(id)
+        } else {
+            merge(text, start, end, counter)
+        }
         counter.cache.keep(key, counter.count &- before)
     }
 

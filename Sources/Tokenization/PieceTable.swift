@@ -119,10 +119,14 @@ struct PieceTable: Sendable {
     fileprivate static func shift(_ size: Int) -> UInt64 { 64 - UInt64(size.trailingZeroBitCount) }
 }
 
-/// A piece of up to 15 bytes: itself, with their number in the last byte.
+/// A piece of up to 15 bytes: itself, with their number in the last byte, of which the upper half
+/// is free.
 struct PieceKey {
     var low: UInt64
     var high: UInt64
+
+    /// Of no piece.
+    static let nothing = PieceKey(low: 0, high: 0)
 
     @inline(__always)
     var hash: UInt64 { (low ^ (high &* 0xC2B2_AE3D_27D4_EB4F)) &* 0x9E37_79B9_7F4A_7C15 }
@@ -199,25 +203,29 @@ struct PieceView {
 }
 
 extension Text {
-    /// `length` bytes, at most 15, and their number.
+    /// `length` bytes, 1 to 15, and their number.
     @inline(__always)
     func key(_ start: Int, _ length: Int) -> PieceKey {
-        let size = UInt64(truncatingIfNeeded: length) << 56
-        if start &+ 16 <= readable {
-            let (low, high) = words(start)
-            if length < 8 {
-                return PieceKey(low: low & ((1 << UInt64(length &* 8)) &- 1), high: size)
-            }
-            return PieceKey(
-                low: low, high: (high & ((1 << UInt64((length &- 8) &* 8)) &- 1)) | size)
+        guard start &+ 16 <= readable else { return keyAtEnd(start, length) }
+        let size = UInt64(truncatingIfNeeded: length)
+        let front = min(size, 8)
+        let (low, high) = words(start)
+        return PieceKey(
+            low: low & UInt64.max &>> (64 &- front &* 8),
+            high: high & ~(UInt64.max &<< ((size &- front) &* 8)) | size << 56)
+    }
+
+    /// The same where fewer than 16 bytes may be read.
+    @inline(never)
+    private func keyAtEnd(_ start: Int, _ length: Int) -> PieceKey {
+        var key = PieceKey(low: 0, high: UInt64(length) << 56)
+        for index in 0..<min(length, 8) {
+            key.low |= UInt64(byte(start + index)) << UInt64(index * 8)
         }
-        var low: UInt64 = 0
-        var high: UInt64 = 0
-        for index in 0..<min(length, 8) { low |= UInt64(byte(start + index)) << UInt64(index * 8) }
         for index in 8..<max(length, 8) {
-            high |= UInt64(byte(start + index)) << UInt64((index - 8) * 8)
+            key.high |= UInt64(byte(start + index)) << UInt64((index - 8) * 8)
         }
-        return PieceKey(low: low, high: high | size)
+        return key
     }
 
     @inline(__always)

@@ -1,134 +1,133 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The merges that a long piece waits for: the lowest rank first, of one rank the leftmost.
-///
-/// A list for each rank and a tree of bits over the ranks in use: putting in and taking out cost
-/// the same however many wait. Where the order within a rank matters and a merge comes in left of
-/// one that waits, it goes to a heap beside, which is rare.
-struct RankQueue {
-    private struct Node {
-        var position: UInt32
-        var next: UInt32
+/// Which ranks wait, and between which symbols of each the list of those that wait reaches: the
+/// lowest rank is found in as many steps as there are levels, however many wait.
+@safe
+struct RankQueue: ~Copyable {
+    /// The ends of a rank's list, as places of symbols.
+    struct List {
+        var head: Int32 = -1
+        var tail: Int32 = -1
     }
 
-    private static let end = UInt32.max
+    /// Bits over 64 words of the level before: enough for as many tokens as a file may have, twice.
+    private static let levels = 4
 
-    private var heads: [UInt32] = []
-    private var tails: [UInt32] = []
-    private var nodes: [Node] = []
-    /// Nodes that were taken out, in a list.
-    private var free = RankQueue.end
-    /// Bits over 64 words of the level before, the widest level first.
-    private var levels: [[UInt64]] = []
-    private var late: [UInt64] = []
+    private var lists: UnsafeMutablePointer<List>
+    /// The words of all levels, the widest first.
+    private var words: UnsafeMutablePointer<UInt64>
+    private var starts = InlineArray<4, Int>(repeating: 0)
+    private var limit = 0
+    /// No rank below it waits.
+    private var low = 0
 
-    /// Gets ready for ranks below `limit`; it is empty before and after.
-    mutating func prepare(ranks limit: Int) {
-        nodes.removeAll(keepingCapacity: nodes.capacity <= LongMerge.keptSymbols)
-        free = RankQueue.end
-        guard heads.count < limit else { return }
+    init() {
+        unsafe lists = UnsafeMutablePointer.allocate(capacity: 1)
+        unsafe words = UnsafeMutablePointer.allocate(capacity: 1)
+    }
+
+    deinit {
+        unsafe lists.deallocate()
+        unsafe words.deallocate()
+    }
+
+    /// Gets ready for ranks below `ranks`; it is empty before and after.
+    mutating func prepare(ranks: Int) {
+        low = limit
+        guard limit < ranks else { return }
         // More than is asked for, because a table under construction asks again and again.
-        heads = Array(repeating: RankQueue.end, count: limit * 2)
-        tails = heads
-        levels = []
-        var width = limit * 2
-        repeat {
+        limit = ranks * 2
+        low = limit
+        unsafe lists.deallocate()
+        unsafe words.deallocate()
+        unsafe lists = UnsafeMutablePointer.allocate(capacity: limit)
+        unsafe lists.initialize(repeating: List(), count: limit)
+        var width = limit
+        var total = 0
+        for level in 0..<RankQueue.levels {
             width = (width + 63) / 64
-            levels.append(Array(repeating: 0, count: width))
-        } while width > 1
+            starts[level] = total
+            total += width
+        }
+        precondition(width == 1, "four levels are enough for all ranks")
+        unsafe words = UnsafeMutablePointer.allocate(capacity: total)
+        unsafe words.initialize(repeating: 0, count: total)
     }
 
-    @inline(__always)
-    mutating func put(rank: Int, position: UInt32, isOrdered: Bool) {
-        if isOrdered, heads[rank] != RankQueue.end,
-            nodes[Int(tails[rank])].position > position
-        {
-            return putLate(UInt64(rank) << 32 | UInt64(position))
-        }
-        let node = made(position)
-        if heads[rank] == RankQueue.end {
-            heads[rank] = node
-            mark(rank)
-        } else {
-            nodes[Int(tails[rank])].next = node
-        }
-        tails[rank] = node
+    subscript(_ rank: Int) -> List {
+        @inline(__always) get { unsafe lists[rank] }
+        @inline(__always) nonmutating set { unsafe lists[rank] = newValue }
     }
 
+    /// The lowest rank that waits; -1 where none does.
     @inline(__always)
-    private mutating func made(_ position: UInt32) -> UInt32 {
-        let node = Node(position: position, next: RankQueue.end)
-        guard free != RankQueue.end else {
-            nodes.append(node)
-            return UInt32(nodes.count - 1)
-        }
-        let place = free
-        free = nodes[Int(place)].next
-        nodes[Int(place)] = node
-        return place
-    }
-
-    /// The first one: its rank in the high half, its position in the low one.
-    @inline(__always)
-    mutating func take() -> UInt64? {
-        guard levels[levels.count - 1][0] != 0 else { return late.isEmpty ? nil : takeLate() }
+    mutating func lowest() -> Int {
+        if low < limit, unsafe lists[low].head >= 0 { return low }
+        guard unsafe words[starts[RankQueue.levels - 1]] != 0 else { return -1 }
         var rank = 0
-        for level in stride(from: levels.count - 1, through: 0, by: -1) {
-            rank = rank << 6 | levels[level][rank].trailingZeroBitCount
+        for level in stride(from: RankQueue.levels - 1, through: 0, by: -1) {
+            rank = unsafe rank << 6 | words[starts[level] &+ rank].trailingZeroBitCount
         }
-        let place = heads[rank]
-        let node = nodes[Int(place)]
-        let first = UInt64(rank) << 32 | UInt64(node.position)
-        if let other = late.first, other < first { return takeLate() }
-        heads[rank] = node.next
-        nodes[Int(place)].next = free
-        free = place
-        if node.next == RankQueue.end { unmark(rank) }
-        return first
+        low = rank
+        return rank
     }
 
+    /// `rank` waits from now on.
     @inline(__always)
-    private mutating func mark(_ rank: Int) {
+    mutating func mark(_ rank: Int) {
+        low = min(low, rank)
         var at = rank
-        for level in levels.indices {
-            let isNew = levels[level][at >> 6] == 0
-            levels[level][at >> 6] |= 1 << UInt64(at & 63)
-            if !isNew { return }
+        for level in 0..<RankQueue.levels {
+            let place = starts[level] &+ at >> 6
+            let word = unsafe words[place]
+            unsafe words[place] = word | 1 << UInt64(at & 63)
+            if word != 0 { return }
             at >>= 6
         }
     }
 
+    /// `rank` does not wait any more.
     @inline(__always)
-    private mutating func unmark(_ rank: Int) {
+    func unmark(_ rank: Int) {
         var at = rank
-        for level in levels.indices {
-            levels[level][at >> 6] &= ~(1 << UInt64(at & 63))
-            if levels[level][at >> 6] != 0 { return }
+        for level in 0..<RankQueue.levels {
+            let place = starts[level] &+ at >> 6
+            let word = unsafe words[place] & ~(1 << UInt64(at & 63))
+            unsafe words[place] = word
+            if word != 0 { return }
             at >>= 6
         }
     }
+}
 
-    private mutating func putLate(_ entry: UInt64) {
-        late.append(entry)
-        var at = late.count - 1
-        while at > 0, late[at] < late[(at - 1) / 2] {
-            late.swapAt(at, (at - 1) / 2)
+/// Entries of which the least is taken first.
+struct LeastFirst {
+    private var entries: [UInt64] = []
+
+    var least: UInt64? { entries.first }
+
+    mutating func put(_ entry: UInt64) {
+        entries.append(entry)
+        var at = entries.count - 1
+        while at > 0, entries[at] < entries[(at - 1) / 2] {
+            entries.swapAt(at, (at - 1) / 2)
             at = (at - 1) / 2
         }
     }
 
-    private mutating func takeLate() -> UInt64 {
-        late.swapAt(0, late.count - 1)
-        let first = late.removeLast()
+    /// Takes the least away; there has to be one.
+    mutating func removeLeast() {
+        entries.swapAt(0, entries.count - 1)
+        entries.removeLast()
         var at = 0
         while true {
             var least = at
             for child in (2 * at + 1)...(2 * at + 2)
-            where child < late.count && late[child] < late[least] {
+            where child < entries.count && entries[child] < entries[least] {
                 least = child
             }
-            if least == at { return first }
-            late.swapAt(at, least)
+            if least == at { return }
+            entries.swapAt(at, least)
             at = least
         }
     }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A pattern as tables: which arms may begin with a character, and what each takes.
+/// A pattern as one table: from what may follow so far and the class of the next character to what
+/// may follow then.
+///
+/// Made once from all ways through a pattern at the same time, kept in the order of preference:
+/// a way that matches ends all behind it, so that the last match seen is the one that a search
+/// with going back would have found first.
 struct SplitRule: Sendable {
     /// What becomes of what matches, and of what stands between.
     enum Behavior: Sendable {
@@ -13,105 +18,102 @@ struct SplitRule: Sendable {
         case beginsPiece
     }
 
-    enum Shape: UInt8, Sendable {
-        case words, run, overlapping, spaceToLineEnd, spaceBeforeInk, spaceAtEnd
-    }
+    /// In a move: a match ends before the character that is moved over.
+    static let ends: UInt16 = 0x8000
+    /// Is no move: rows do not begin there.
+    static let noMove: UInt16 = 1
+    /// A row for each state, a column for each class; behind the classes one for the text's end.
+    private static let columns = 64
+    private static let stateLimit = 512
 
-    /// An arm: its sets are single bits of `bits`, its parts and words stand in `parts` and
-    /// `words`.
-    struct Code: Sendable {
-        var shape: Shape
-        var lead: UInt32 = 0
-        var givesLeadBack = false
-        /// The set of the line ends, or of what parts share.
-        var mask: UInt32 = 0
-        var parts: Range<Int32> = 0..<0
-        var words: Range<Int32> = 0..<0
-    }
-
-    struct Part: Sendable {
-        let mask: UInt32
-        let min: Int32
-        let max: Int32
-    }
-
-    /// Of which sets a symbol is a member.
-    private(set) var bits = [UInt32](repeating: 0, count: 256)
-    /// Which arms may begin with a symbol.
-    private(set) var starts = [UInt32](repeating: 0, count: 256)
-    private(set) var codes: [Code] = []
-    private(set) var parts: [Part] = []
-    /// Sets of the characters of all words, a zero behind each.
-    private(set) var words: [UInt32] = []
-    private(set) var spaceMask: UInt32 = 0
+    /// Of each symbol.
+    private(set) var classes = [UInt8](repeating: 0, count: 256)
+    /// Where the next row begins, 0 where nothing can follow, with `ends`.
+    private(set) var moves: [UInt16] = []
+    /// Where the first row begins.
+    let first = SplitRule.columns
+    let endClass = SplitRule.columns - 1
     let behavior: Behavior
-
-    private var sets: [SymbolSet] = []
 
     /// The pattern that `text` spells; a fault where it has no form that is matched in linear time.
     init(_ text: String, _ behavior: Behavior = .isolated) throws(PatternFault) {
         self.behavior = behavior
-        try encode(try ArmReader.arms(try PatternReader.read(text)))
-    }
-
-    private mutating func encode(_ arms: [Arm]) throws(PatternFault) {
-        guard arms.count <= 32 else { throw PatternFault(reason: "more than 32 alternatives") }
-        spaceMask = try mask(.space)
-        for (number, arm) in arms.enumerated() {
+        let arms = try ArmReader.arms(try PatternReader.read(text))
+        for arm in arms {
             let atRisk = arm.atRisk
             guard atRisk.isEmpty || arms.contains(where: { atRisk.isSubset(of: $0.taken) }) else {
                 throw PatternFault(
                     reason: "an alternative may take time with the square of the text")
             }
-            codes.append(try code(arm))
-            for symbol in 0..<192 where arm.firsts.contains(symbol) {
-                starts[symbol] |= 1 << UInt32(number)
+        }
+        let graph = try SplitGraph(arms)
+        let samples = try classify(graph)
+        try fill(graph, samples)
+    }
+
+    /// Symbols that no step tells apart are of one class; gives a symbol of each.
+    private mutating func classify(_ graph: SplitGraph) throws(PatternFault) -> [Int] {
+        var sets: [SymbolSet] = []
+        for case .symbol(let set, _) in graph.steps where !sets.contains(set) { sets.append(set) }
+        if !sets.contains(.space) { sets.append(.space) }
+        var known: [[Bool]: UInt8] = [:]
+        var samples: [Int] = []
+        for symbol in 0..<192 {
+            let membership = sets.map { $0.contains(symbol) }
+            if let number = known[membership] {
+                classes[symbol] = number
+                continue
+            }
+            guard samples.count < endClass else {
+                throw PatternFault(reason: "more than \(endClass) classes of characters")
+            }
+            classes[symbol] = UInt8(samples.count)
+            known[membership] = classes[symbol]
+            samples.append(symbol)
+        }
+        return samples
+    }
+
+    private mutating func fill(_ graph: SplitGraph, _ samples: [Int]) throws(PatternFault) {
+        let start = graph.reached(from: [graph.first])
+        // Row 0 is that of nothing: nobody looks into it.
+        var rows: [[Int]: UInt16] = [[]: 0, start: UInt16(first)]
+        var open = [start]
+        moves = Array(repeating: 0, count: 2 * SplitRule.columns)
+        while let state = open.popLast(), let row = rows[state] {
+            for (number, symbol) in (samples.map(Optional.some) + [nil]).enumerated() {
+                let (next, hasEnded) = SplitRule.move(graph, state, symbol)
+                if rows[next] == nil {
+                    guard rows.count < SplitRule.stateLimit else {
+                        throw PatternFault(reason: "more than \(SplitRule.stateLimit) states")
+                    }
+                    rows[next] = UInt16(moves.count)
+                    moves += repeatElement(0, count: SplitRule.columns)
+                    open.append(next)
+                }
+                let column = symbol == nil ? endClass : number
+                moves[Int(row) + column] = (rows[next] ?? 0) | (hasEnded ? SplitRule.ends : 0)
             }
         }
     }
 
-    private mutating func code(_ arm: Arm) throws(PatternFault) -> Code {
-        switch arm {
-        case .words(let list): return Code(shape: .words, words: try add(list))
-        case .run(let run): return try code(run, .run)
-        case .overlapping(let run): return try code(run, .overlapping)
-        case .spaceToLineEnd(let ends):
-            return Code(shape: .spaceToLineEnd, mask: try mask(ends))
-        case .spaceBeforeInk: return Code(shape: .spaceBeforeInk)
-        case .spaceAtEnd: return Code(shape: .spaceAtEnd)
+    /// What follows in `state` over a symbol, nil for the end of the text, and whether a match ends
+    /// before it.
+    private static func move(
+        _ graph: SplitGraph, _ state: [Int], _ symbol: Int?
+    ) -> (next: [Int], hasEnded: Bool) {
+        var next: [Int] = []
+        for place in state {
+            switch graph.steps[place] {
+            case .symbol(let set, let then):
+                if let symbol, set.contains(symbol) { next.append(then) }
+            case .done(let before):
+                if symbol.map({ before.contains($0) }) ?? true {
+                    return (graph.reached(from: next), true)
+                }
+            case .either: break
+            }
         }
-    }
-
-    private mutating func code(_ run: Arm.Run, _ shape: Shape) throws(PatternFault) -> Code {
-        let first = Int32(parts.count)
-        for part in run.parts {
-            parts.append(
-                Part(
-                    mask: try mask(part.set), min: Int32(clamping: part.min),
-                    max: Int32(clamping: part.max)))
-        }
-        return Code(
-            shape: shape, lead: run.lead.isEmpty ? 0 : try mask(run.lead),
-            givesLeadBack: run.givesLeadBack, parts: first..<Int32(parts.count),
-            words: try add(run.suffix))
-    }
-
-    private mutating func add(_ list: [[SymbolSet]]) throws(PatternFault) -> Range<Int32> {
-        let first = Int32(words.count)
-        for word in list {
-            for set in word { words.append(try mask(set)) }
-            words.append(0)
-        }
-        return first..<Int32(words.count)
-    }
-
-    /// The bit of a set, which gets one when it is new.
-    private mutating func mask(_ set: SymbolSet) throws(PatternFault) -> UInt32 {
-        if let place = sets.firstIndex(of: set) { return 1 << UInt32(place) }
-        guard sets.count < 32 else { throw PatternFault(reason: "more than 32 sets of characters") }
-        let bit: UInt32 = 1 << UInt32(sets.count)
-        sets.append(set)
-        for symbol in 0..<192 where set.contains(symbol) { bits[symbol] |= bit }
-        return bit
+        return (graph.reached(from: next), false)
     }
 }

@@ -125,7 +125,7 @@ struct Work {
 
     private func cut(_ text: Text, _ stage: Int) {
         guard stage < stages.count else {
-            if text.count > 0 { pairs.encode(text, 0, text.count, counter) }
+            if text.count > 0 { piece(text, 0, text.count) }
             return
         }
         switch stages[stage] {
@@ -150,12 +150,17 @@ struct Work {
                 at += text.length(at)
                 continue
             }
-            if gap < at { pairs.encode(text, gap, at, counter) }
-            pairs.encode(text, at, end, counter)
+            if gap < at { piece(text, gap, at) }
+            if !pairs.knows(text, at, end, counter) { piece(text, at, end) }
             at = end
             gap = end
         }
-        if gap < at { pairs.encode(text, gap, at, counter) }
+        if gap < at { piece(text, gap, at) }
+    }
+
+    @inline(never)
+    private func piece(_ text: Text, _ start: Int, _ end: Int) {
+        pairs.encode(text, start, end, counter)
     }
 
     private func split(_ text: Text, _ view: SplitView, _ next: Int) {
