@@ -85,8 +85,15 @@ enum BudgetScript {
         end
 
         local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
-        local function text(number) return string.format('%.17g', number) end
-        local function whole(number) return string.format('%.0f', number) end
+        local format = string.format
+        -- As %.17g says it; whole numbers, which most are, are quicker so.
+        local function text(number)
+            if number > -1e15 and number < 1e15 and floor(number) == number then
+                return format('%d', number)
+            end
+            return format('%.17g', number)
+        end
+        local function whole(number) return format('%.0f', number) end
         local function milliseconds(time) return whole(min(ceil(time / 1000), 4e12)) end
 
         -- The limits.

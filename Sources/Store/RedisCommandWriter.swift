@@ -49,7 +49,7 @@ struct RedisCommandWriter {
         begin(3 + keys + 8 + call.account.argumentCount, &output)
         bulk("EVALSHA", &output)
         bulk(terms.digest, &output)
-        bulk(keys.description, &output)
+        bulk(Double(keys), &output)
         hold(call, &output)
         for account in limits.accounts { key(limits.root, "used:", account.path, &output) }
         for account in limits.accounts { key(limits.root, "open:", account.path, &output) }
@@ -131,7 +131,19 @@ struct RedisCommandWriter {
     }
 
     private func bulk(_ number: Double, _ output: inout ByteBuffer) {
-        bulk(Self.number(number), &output)
+        guard let whole = Int(exactly: number), whole >= 0 else {
+            return bulk(Self.number(number), &output)
+        }
+        var digits = 1
+        var bound = 10
+        while digits < 18, whole >= bound {
+            digits += 1
+            bound *= 10
+        }
+        guard whole < bound else { return bulk(whole.description, &output) }
+        length(digits, &output)
+        output.append(decimal: whole)
+        output.append("\r\n")
     }
 
     /// The shortest digits that mean exactly this number.

@@ -91,33 +91,76 @@ private struct Parts {
     let snapshot: LimitsSnapshot
 
     init?(_ text: String, _ limits: LimitSet) {
+        var words = Words(text)
         let count = limits.limits.count
-        let words = text.split(
-            separator: " ", maxSplits: 4 + 2 * count, omittingEmptySubsequences: false)
-        guard words.count == 4 + 2 * count, let place = Int(words[1]), (0...count).contains(place),
-            let wait = Self.whole(words[2], upTo: 2e15),
-            let now = Self.whole(words[3], upTo: 0x1p52)
+        answer = words.word()
+        guard let place = words.whole(upTo: Double(count)), let wait = words.whole(upTo: 2e15),
+            let now = words.whole(upTo: 0x1p52)
         else { return nil }
-        answer = words[0]
         self.place = place > 0 ? place - 1 : nil
         self.wait = wait
         var used: [Double] = []
         var resets: [Double] = []
-        for index in 0..<count {
-            guard let amount = Double(words[4 + 2 * index]), (0...1e30).contains(amount),
-                let reset = Double(words[5 + 2 * index]), (0...2e15).contains(reset)
+        used.reserveCapacity(count)
+        resets.reserveCapacity(count)
+        for _ in 0..<count {
+            guard let amount = words.number(), (0...1e30).contains(amount),
+                let reset = words.number(), (0...2e15).contains(reset)
             else { return nil }
             used.append(amount)
             resets.append(reset)
         }
         let snapshot = LimitsSnapshot(
             limits: limits, used: used, resets: resets, time: Int64(now))
-        guard let snapshot else { return nil }
+        guard let snapshot, words.isAtEnd else { return nil }
         self.snapshot = snapshot
     }
+}
 
-    private static func whole(_ word: Substring, upTo most: Double) -> Int? {
-        guard let number = Double(word), (0...most).contains(number) else { return nil }
+/// The words of a text, each behind one space, from the first to the last.
+private struct Words {
+    private let text: String
+    /// Bytes before the next word.
+    private var at = 0
+
+    init(_ text: String) { self.text = text }
+
+    /// All are taken, and nothing is behind the last, not even a space.
+    var isAtEnd: Bool { at == text.utf8.count + 1 }
+
+    mutating func word() -> Substring {
+        let bytes = text.utf8Span.span
+        let start = at
+        while at < bytes.count, bytes[at] != 0x20 { at += 1 }
+        defer { at += 1 }
+        return part(start, at)
+    }
+
+    /// As `Double` reads it; digits alone, which most are, without its detours.
+    mutating func number() -> Double? {
+        let bytes = text.utf8Span.span
+        let start = at
+        var whole: UInt64 = 0
+        var isWhole = true
+        while at < bytes.count, bytes[at] != 0x20 {
+            let digit = bytes[at] &- 0x30
+            isWhole = isWhole && digit < 10
+            whole = whole &* 10 &+ UInt64(digit)
+            at += 1
+        }
+        guard at > start else { return nil }
+        defer { at += 1 }
+        // No more digits than 64 bits hold: the conversion rounds as reading them does.
+        return isWhole && at - start <= 18 ? Double(whole) : Double(part(start, at))
+    }
+
+    mutating func whole(upTo most: Double) -> Int? {
+        guard let number = number(), (0...most).contains(number) else { return nil }
         return Int(number)
+    }
+
+    private func part(_ start: Int, _ end: Int) -> Substring {
+        let from = text.utf8.index(text.startIndex, offsetBy: start)
+        return text[from..<text.utf8.index(from, offsetBy: end - start)]
     }
 }

@@ -4,19 +4,21 @@ import TestSupport
 
 /// What decisions about budgets cost with a Redis on the same machine: CPU of this thread and of
 /// the server for each request, reserved and settled. Medians over rounds in which the cases take
-/// turns.
+/// turns. `budgets ROUNDS CASE` measures the one case alone, as for a profiler.
 let rounds = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 5 : 5
 let server = RedisServer()
 server.start()
-var found: [[Figures]] = Case.all.map { _ in [] }
+let only = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) : nil
+let cases = Case.all.enumerated().filter { only == nil || $0.offset + 1 == only }.map(\.element)
+var found: [[Figures]] = cases.map { _ in [] }
 for _ in 0..<rounds {
-    for (place, one) in Case.all.enumerated() {
+    for (place, one) in cases.enumerated() {
         guard let figures = try? Bench(server, one).run() else { fatalError("no measurement") }
         found[place].append(figures)
     }
 }
 print("decisions by                 limits  a second  ns, gateway  ns, Redis  round trips  rounds")
-for (place, one) in Case.all.enumerated() {
+for (place, one) in cases.enumerated() {
     let gateway = median(found[place].map(\.gatewayNanoseconds))
     let words = [
         column(one.name, -28), column(one.limits.count.description, 7),
