@@ -30,8 +30,10 @@ public struct PromptShape: Sendable, Equatable {
 /// begin with a few hundred tokens at a ratio of one. A lesson counts for half to twice its
 /// estimate at most, and no further from what was expected than four times what is usual: one
 /// prompt with an unknown image in it says nothing of texts. A tenant's ratio counts fully from
-/// 30 prompts on and leans on its model's before. Over varied texts a model's ratio alone would
-/// make estimates worse, a tenant's halves their tail. The table never grows over `limit` cells: a
+/// 30 prompts on and leans on its model's before, and it counts as far only as it stands out of
+/// its own noise: a ratio of varied prompts that is near its model's is no news, and to follow it
+/// would make good estimates worse. Over varied texts a model's ratio alone would make estimates
+/// worse, a tenant's halves their tail. The table never grows over `limit` cells: a
 /// tenant that finds no room gets the model's ratio.
 public struct PromptRatio: Sendable {
     /// The least and the most that a lesson, or a ratio, is taken for.
@@ -58,6 +60,8 @@ public struct PromptRatio: Sendable {
         var samples = 0.0
         /// How far lessons usually are from the ratio, as a part of their estimate.
         var spread = 0.15
+        /// Squares of what lessons were off by, in tokens, older ones for less.
+        var scatter = 0.0
         var errors = ErrorShares()
 
         mutating func learn(_ new: (reported: Double, estimated: Double), memory: Double) {
@@ -65,16 +69,22 @@ public struct PromptRatio: Sendable {
             let off = new.reported / new.estimated - ratio
             // While little is known every lesson may be the rule.
             let most = samples < PromptRatio.trusted ? 1 : max(4 * spread, 0.1)
-            let taken = new.estimated * (ratio + min(max(off, -most), most))
+            let counted = new.estimated * min(max(off, -most), most)
+            let taken = new.estimated * ratio + counted
+            scatter = scatter * memory * memory + counted * counted
             spread += (min(abs(off), 1) - spread) / 16
             reported = reported * memory + taken
             estimated = estimated * memory + new.estimated
             samples = min(samples + 1, PromptRatio.trusted)
         }
 
-        /// The ratio, leaning on `other` while the samples are few.
+        /// The ratio, leaning on `other` while the samples are few, and as far as the difference
+        /// may be the ratio's noise.
         func blended(with other: Double) -> Double {
-            other + samples / PromptRatio.trusted * (reported / estimated - other)
+            let away = reported / estimated - other
+            let noise = scatter / (estimated * estimated)
+            guard away * away > noise else { return other }
+            return other + samples / PromptRatio.trusted * (away - noise / away)
         }
     }
 

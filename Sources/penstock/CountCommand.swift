@@ -3,6 +3,7 @@
 import ArgumentParser
 import Estimation
 import EventLoop
+import Policy
 import Tokenization
 import Units
 import Wire
@@ -22,6 +23,13 @@ struct CountCommand: ParsableCommand {
 
     @Option(
         name: .long,
+        help: ArgumentHelp(
+            "Whose table estimates; else what the tokenizer's file name tells, else llama3.",
+            valueName: TokenizerFamily.allCases.map(\.rawValue).joined(separator: "|")))
+    var family: String?
+
+    @Option(
+        name: .long,
         help:
             "Files whose names end in .jsonl hold a JSON object a line: count this member of each.")
     var jsonl: String?
@@ -36,6 +44,10 @@ struct CountCommand: ParsableCommand {
     var file: [String] = []
 
     func validate() throws {
+        if let family, TokenizerFamily(rawValue: family) == nil {
+            let known = TokenizerFamily.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--family '\(family)' is none of \(known)")
+        }
         if ids, !json || tokenizer == nil {
             throw ValidationError("--ids needs --json and --tokenizer")
         }
@@ -46,7 +58,7 @@ struct CountCommand: ParsableCommand {
 
     func run() throws {
         let tokenizer = try self.tokenizer.map(Self.load)
-        var texts = CountedTexts(tokenizer, keepsIDs: ids)
+        var texts = CountedTexts(tokenizer, estimatedBy, keepsIDs: ids)
         for path in file.isEmpty ? ["-"] : file {
             if let jsonl, path.hasSuffix(".jsonl") {
                 try count(path, member: jsonl, into: &texts)
@@ -57,11 +69,24 @@ struct CountCommand: ParsableCommand {
         StandardOutput.text(json ? CountTable(texts.rows).json : CountTable(texts.rows).text)
     }
 
+    /// The family that was named, or the one that the name of the tokenizer's file holds.
+    private var estimatedBy: TokenizerFamily {
+        if let family, let named = TokenizerFamily(rawValue: family) { return named }
+        let name = tokenizer.map(Self.name) ?? ""
+        return TokenizerFamily.allCases.first { name.contains($0.rawValue) }
+            ?? TokenizerFamily(model: name)
+    }
+
+    /// Of a file, without its folder.
+    private static func name(_ path: String) -> String {
+        String(path.split(separator: "/").last ?? "")
+    }
+
     private static func load(_ path: String) throws -> Tokenizer {
         let bytes = try Self.read(path, limit: Tokenizer.maxFileBytes)
         do throws(TokenizerFault) {
             return unsafe try Tokenizer.load(
-                bytes.span.bytes, name: String(path.split(separator: "/").last ?? ""))
+                bytes.span.bytes, name: name(path))
         } catch {
             throw Failure.input(["\(path): \(error.reason)"])
         }

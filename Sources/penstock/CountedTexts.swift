@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Estimation
+import Policy
 import Tokenization
 import Units
 import Wire
@@ -35,11 +36,13 @@ enum JSONLinesFault: Error, Equatable, CustomStringConvertible {
 struct CountedTexts {
     private(set) var rows: [CountedText] = []
     private let tokenizer: Tokenizer?
+    private let family: TokenizerFamily
     private let keepsIDs: Bool
     private let counter = TokenCounter()
 
-    init(_ tokenizer: Tokenizer?, keepsIDs: Bool) {
+    init(_ tokenizer: Tokenizer?, _ family: TokenizerFamily, keepsIDs: Bool) {
         self.tokenizer = tokenizer
+        self.family = family
         self.keepsIDs = keepsIDs
     }
 
@@ -94,7 +97,7 @@ struct CountedTexts {
     }
 
     private mutating func add(_ text: RawSpan, bytes: Int, of path: String, line: Int?) {
-        var meter = TokenMeter()
+        var meter = TokenMeter(family: family)
         meter.feed(text)
         let ids = keepsIDs ? tokenizer.map { counter.tokens(of: text, $0) } : nil
         rows.append(

@@ -32,6 +32,7 @@ FAMILIES = {"llama3": "llama3", "qwen2": "qwen2", "gpt2": "gpt2", "falcon": "fal
             "cl100k": "cl100k", "o200k": "o200k", "phi3": "llama2"}
 NAMES = list(FAMILIES)
 RIDGE = 0.05
+DRAWS = range(3, 8)
 BARS = {"median": 0.04, "p95": 0.15, "kind": 0.15, "calibrated median": 0.03}
 
 
@@ -118,20 +119,26 @@ class Ratio:
     class Sums:
         def __init__(self):
             self.reported = self.estimated = Ratio.PRIOR
-            self.samples, self.spread = 0, 0.15
+            self.samples, self.spread, self.scatter = 0, 0.15, 0
 
         def learn(self, reported, estimated, memory):
             ratio = self.reported / self.estimated
             off = reported / estimated - ratio
             most = 1 if self.samples < Ratio.TRUSTED else max(4 * self.spread, 0.1)
-            taken = estimated * (ratio + min(max(off, -most), most))
+            counted = estimated * min(max(off, -most), most)
+            taken = estimated * ratio + counted
+            self.scatter = self.scatter * memory ** 2 + counted ** 2
             self.spread += (min(abs(off), 1) - self.spread) / 16
             self.reported = self.reported * memory + taken
             self.estimated = self.estimated * memory + estimated
             self.samples = min(self.samples + 1, Ratio.TRUSTED)
 
         def blended(self, other):
-            return other + self.samples / Ratio.TRUSTED * (self.reported / self.estimated - other)
+            away = self.reported / self.estimated - other
+            noise = self.scatter / self.estimated ** 2
+            if away ** 2 <= noise:
+                return other
+            return other + self.samples / Ratio.TRUSTED * (away - noise / away)
 
     def __init__(self):
         self.model, self.tenants = Ratio.Sums(), {}
@@ -148,8 +155,13 @@ class Ratio:
 
 def calibrated(kinds, estimates, counts, tenants=48, requests=200):
     """Errors of corrected estimates: tenants of one model, nine of ten requests of a tenant of one
-    kind, all requests counted from the first on."""
-    draw = np.random.default_rng(3)
+    kind, all requests counted from the first on; of several draws, so that none decides."""
+    return np.concatenate([
+        drawn(np.random.default_rng(draw), kinds, estimates, counts, tenants, requests)
+        for draw in DRAWS])
+
+
+def drawn(draw, kinds, estimates, counts, tenants, requests):
     names = sorted(set(kinds))
     places = {name: np.flatnonzero(kinds == name) for name in names}
     own = [names[number % len(names)] for number in range(tenants)]

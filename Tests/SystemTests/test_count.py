@@ -302,6 +302,27 @@ def test_files_and_standard_input_are_counted(run, penstock, tmp_path, learnt):
     assert json.loads(broken)[0]["exact"] == len(tokenizer.encode("a\ufffd").ids)
 
 
+def test_estimates_are_those_of_the_family(run, tmp_path, learnt):
+    (tmp_path / "text").write_text("一二三四五六七八九十 1234567 " * 20)
+    tokenizer = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), learnt)
+    named = tmp_path / "tokenizer_qwen2.json"
+    tokenizer.save(str(named))
+
+    def estimate(*arguments):
+        result = run("count", "--json", *arguments, tmp_path / "text")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)[0]["estimate"]
+
+    families = ["llama3", "qwen2", "gpt2", "falcon", "command_r", "deepseek_v3", "claude",
+                "cl100k", "o200k", "llama2"]
+    found = {family: estimate("--family", family) for family in families}
+    # Digits one by one or by threes, Han by one, two or three tokens: no two tables agree.
+    assert len(set(found.values())) >= 8 and found["gpt2"] > 1.5 * found["qwen2"]
+    assert estimate() == found["llama3"]
+    assert estimate("--tokenizer", named) == found["qwen2"]
+    assert estimate("--tokenizer", named, "--family", "cl100k") == found["cl100k"]
+
+
 def test_what_cannot_be_counted_is_told(run, tmp_path):
     (tmp_path / "t.json").write_text('{"model": {"type": "WordPiece"}}')
     (tmp_path / "l.jsonl").write_text('{"text": "a"}\n{"text": 5}\n')
@@ -310,6 +331,7 @@ def test_what_cannot_be_counted_is_told(run, tmp_path):
         (["--tokenizer", tmp_path / "t.json"], 1, "t.json: model.type: WordPiece is not known"),
         ([tmp_path / "none.txt"], 1, "none.txt: No such file"),
         (["--jsonl", "text", tmp_path / "l.jsonl"], 1, "l.jsonl:2: no text at 'text'"),
+        (["--family", "gpt5"], 2, "--family 'gpt5' is none of llama3, qwen2, "),
         (["--ids"], 2, "--ids needs --json and --tokenizer"),
     ]
     for arguments, code, text in cases:

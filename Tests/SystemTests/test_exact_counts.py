@@ -110,6 +110,20 @@ def test_others_do_not_wait_for_a_big_prompt(start, engine, file):
     assert big.answer().status in (200, 400, 503)
 
 
+@pytest.mark.parametrize("character", ["p", " "])
+def test_eight_megabytes_of_one_character_are_counted_in_linear_time(
+    start, engine, file, character
+):
+    gateway = start(with_tokenizer(engine, file, workers=1))
+    body = chat_body(character * (8 << 20), max_tokens=5)
+    with Connection(gateway.address, 110) as connection:
+        connection.request("POST", PATH, body, key=KEY)
+        # More tokens than the engine's cache, or than the model's context.
+        assert connection.answer().status in (200, 400, 503)
+    assert ways(gateway)["thread"] == 1
+    assert ask(gateway, "after", "a") > 0
+
+
 def test_where_too_much_waits_the_estimate_stands(start, engine, file):
     gateway = start(with_tokenizer(
         engine, file, workers=1, counting={"inline": "0KiB", "max_waiting": "1MiB"}))

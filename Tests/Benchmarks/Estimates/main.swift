@@ -50,12 +50,12 @@ func printSpeeds() {
         }
         print("  estimate   \(name): \(speed)")
     }
-    for size in [200, 2_000, 20_000] {
-        let body = chat(messagesOf: size)
+    let bodies = [200, 2_000, 20_000].map { ("messages of \($0) B", chat(messagesOf: $0)) }
+    for (name, body) in bodies + [("Chinese as escapes", escapedChat())] {
         let inspected = gigabytes(body.count) { inspectOnce(body, Silent(), Silent()) }
         let estimated = gigabytes(body.count) { inspectOnce(body, TokenMeter(), TokenMeter()) }
         print(
-            "  inspection of 1 MB, messages of \(size) B: \(inspected), with estimate \(estimated)")
+            "  inspection of 1 MB, \(name): \(inspected), with estimate \(estimated)")
     }
 }
 
@@ -79,6 +79,13 @@ func chat(messagesOf size: Int) -> [UInt8] {
         messages += "{\"role\":\"user\",\"content\":\"\(message)\"}"
     }
     return Array("{\"model\":\"m\",\"messages\":[\(messages)],\"stream\":true}".utf8)
+}
+
+/// As clients write it whose JSON is ASCII alone.
+func escapedChat() -> [UInt8] {
+    let piece = #"\u6bcf\u4e2a\u8bf7\u6c42\u5728\u8fdb\u5165\u961f\u5217\u4e4b\u524d\n"#
+    let message = String(decoding: repeated(piece, to: 1 << 20), as: UTF8.self)
+    return Array(#"{"model":"m","messages":[{"role":"user","content":"\#(message)"}]}"#.utf8)
 }
 
 func inspectOnce<Meter: TextMeter>(_ body: [UInt8], _ texts: Meter, _ tools: Meter) {
