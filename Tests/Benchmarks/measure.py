@@ -125,7 +125,10 @@ class Proxy:
             self.process.wait()
 
 
-def penstock(binary: str, folder: pathlib.Path, engine: int) -> Proxy:
+def penstock(
+    binary: str, folder: pathlib.Path, engine: int, name: str = "penstock", **more: object
+) -> Proxy:
+    """`more`: of the configuration."""
     port = free_port()
     tenants = {
         "bench": {"tokens_per_minute": 10**12, "requests_per_minute": 10**9},
@@ -134,7 +137,7 @@ def penstock(binary: str, folder: pathlib.Path, engine: int) -> Proxy:
     configuration = {
         "workers": 1,
         "listeners": [{"address": f"127.0.0.1:{port}"}],
-        "admin": {"address": f"unix:{folder}/admin.sock"},
+        "admin": {"address": f"unix:{folder}/{name}.sock"},
         "models": [{"name": "m", "context_length": 10**6}],
         "pools": [
             {
@@ -147,19 +150,19 @@ def penstock(binary: str, folder: pathlib.Path, engine: int) -> Proxy:
         "classes": [{"name": "c", "pool": "p", "queue": {"max_wait": "60s"}}],
         "tenants": [
             {
-                "id": name,
-                "keys": [hashed(f"sk-{name}")],
+                "id": tenant,
+                "keys": [hashed(f"sk-{tenant}")],
                 "classes": ["c"],
                 "models": ["m"],
                 "limits": limits,
             }
-            for name, limits in tenants.items()
+            for tenant, limits in tenants.items()
         ],
     }
     # JSON is YAML.
-    file = folder / "penstock.yaml"
-    file.write_text(json.dumps(configuration))
-    return Proxy("penstock", [binary, "serve", "--config", file], port, port)
+    file = folder / f"{name}.yaml"
+    file.write_text(json.dumps(configuration | more))
+    return Proxy(name, [binary, "serve", "--config", file], port, port)
 
 
 def nginx(binary: str, folder: pathlib.Path, engine: int) -> Proxy:

@@ -23,5 +23,7 @@ if .venv/bin/python -c "import tiktoken, tokenizers" 2>/dev/null; then
 fi
 swift build -c release --product budgets
 .build/release/budgets "${ROUNDS:-3}"
+python3 Tests/Benchmarks/ledger.py --bench .build/bench/bench \
+    --penstock "${BENCH_BIN:-.build/release/penstock}" --rounds "${ROUNDS:-3}"
 exec python3 Tests/Benchmarks/measure.py --bench .build/bench/bench \
     --penstock "${BENCH_BIN:-.build/release/penstock}" --rounds "${ROUNDS:-3}"
