@@ -226,7 +226,9 @@ extension JSONScanner {
             if byte == Byte.quote { break }
             if byte == Byte.backslash {
                 escaped = true
-                at = try JSONString.escapeEnd(text, at)
+                repeat {
+                    at = try JSONString.escapeEnd(text, at)
+                } while at < text.byteCount && text.byte(at) == Byte.backslash
             } else if byte >= 0x80 {
                 at = try JSONString.charactersEnd(text, at)
             } else {

@@ -135,30 +135,31 @@ extension JSONString {
 
 extension JSONString {
     private func decodePieces(_ text: RawSpan, _ body: (RawSpan) -> Void) {
-        var collected = CollectedPiece()
-        var at = range.lowerBound
-        while at < range.upperBound {
-            if text.byte(at) == Byte.backslash {
-                let (scalar, next) = JSONString.escape(text, at)
-                if collected.room < 4 { collected.flush(body) }
-                collected.append(scalar)
-                at = next
-                continue
+        unsafe withUnsafeTemporaryAllocation(
+            byteCount: CollectedPiece.room, alignment: 1
+        ) { room in
+            guard let base = room.baseAddress else { return }
+            var collected = unsafe CollectedPiece(base.assumingMemoryBound(to: UInt8.self))
+            var at = range.lowerBound
+            while at < range.upperBound {
+                if text.byte(at) == Byte.backslash {
+                    let (scalar, next) = JSONString.escape(text, at)
+                    collected.append(scalar, body)
+                    at = next
+                } else {
+                    let end = JSONString.runEnd(text, at, range.upperBound)
+                    if end - at >= CollectedPiece.longRun {
+                        collected.flush(body)
+                        body(text.extracting(at..<end))
+                    } else {
+                        collected.append(text.extracting(at..<end), body)
+                    }
+                    at = end
+                }
             }
-            let end = JSONString.runEnd(text, at, range.upperBound)
-            if end - at > collected.room || end - at >= longRun { collected.flush(body) }
-            if end - at > collected.room || end - at >= longRun {
-                body(text.extracting(at..<end))
-            } else {
-                for index in at..<end { collected.append(byte: text.byte(index)) }
-            }
-            at = end
+            collected.flush(body)
         }
-        collected.flush(body)
     }
-
-    /// A run of plain text from here on is handed out where it stands, not collected.
-    private var longRun: Int { 16 }
 
     /// Behind the bytes from `start` on that are no escape.
     private static func runEnd(_ text: RawSpan, _ start: Int, _ limit: Int) -> Int {
@@ -174,6 +175,7 @@ extension JSONString {
     }
 
     /// The scalar that the escape at `start` spells, and where the text goes on.
+    @inline(__always)
     private static func escape(_ text: RawSpan, _ start: Int) -> (UInt32, Int) {
         switch text.byte(start + 1) {
         case UInt8(ascii: "b"): return (0x08, start + 2)
@@ -192,35 +194,59 @@ extension JSONString {
 }
 
 /// Short runs and escapes put together, so that a text full of escapes is not given in crumbs.
+@safe
 private struct CollectedPiece {
-    private var bytes = InlineArray<256, UInt8>(repeating: 0)
+    /// In bytes.
+    static let room = 4_096
+    /// A run of so many plain bytes is handed out where it stands; a shorter one costs less to copy
+    /// than whoever takes the text loses by a short piece.
+    static let longRun = 512
+
+    private let bytes: UnsafeMutablePointer<UInt8>
     private var count = 0
 
-    var room: Int { bytes.count - count }
+    /// `bytes` has `room`, and outlives this.
+    init(_ bytes: UnsafeMutablePointer<UInt8>) { unsafe self.bytes = unsafe bytes }
 
-    mutating func append(byte: UInt8) {
-        bytes[count] = byte
-        count += 1
+    /// Appends a run shorter than `longRun`.
+    mutating func append(_ run: RawSpan, _ body: (RawSpan) -> Void) {
+        if count + run.byteCount > CollectedPiece.room { flush(body) }
+        unsafe run.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            unsafe UnsafeMutableRawPointer(bytes + count).copyMemory(
+                from: start, byteCount: source.count)
+        }
+        count &+= run.byteCount
     }
 
-    /// The UTF-8 form of `scalar`, up to four bytes.
-    mutating func append(_ scalar: UInt32) {
-        if scalar < 0x80 {
-            append(byte: UInt8(scalar))
-            return
+    /// Appends the UTF-8 form of `scalar`.
+    @inline(__always)
+    mutating func append(_ scalar: UInt32, _ body: (RawSpan) -> Void) {
+        if count + 4 > CollectedPiece.room { flush(body) }
+        if scalar < 0x80 { return put(scalar) }
+        if scalar < 0x800 {
+            put(0xC0 | scalar >> 6)
+        } else {
+            if scalar < 0x1_0000 {
+                put(0xE0 | scalar >> 12)
+            } else {
+                put(0xF0 | scalar >> 18)
+                put(0x80 | scalar >> 12 & 0x3F)
+            }
+            put(0x80 | scalar >> 6 & 0x3F)
         }
-        let continuations = scalar < 0x800 ? 1 : scalar < 0x1_0000 ? 2 : 3
-        let lead: UInt32 = continuations == 1 ? 0xC0 : continuations == 2 ? 0xE0 : 0xF0
-        append(byte: UInt8(truncatingIfNeeded: lead | scalar >> (6 * continuations)))
-        for left in (0..<continuations).reversed() {
-            append(byte: UInt8(truncatingIfNeeded: 0x80 | scalar >> (6 * left) & 0x3F))
-        }
+        put(0x80 | scalar & 0x3F)
+    }
+
+    @inline(__always)
+    private mutating func put(_ byte: UInt32) {
+        unsafe bytes[count] = UInt8(truncatingIfNeeded: byte)
+        count &+= 1
     }
 
     mutating func flush(_ body: (RawSpan) -> Void) {
         guard count > 0 else { return }
-        let span = bytes.span
-        unsafe body(span.bytes.extracting(0..<count))
+        unsafe body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: bytes, count: count)))
         count = 0
     }
 }
@@ -291,15 +317,22 @@ extension JSONString {
         return start + 12
     }
 
-    /// The number that four hexadecimal digits at `start` spell.
+    /// The number that four hexadecimal digits at `start` spell, all four at once.
+    @inline(__always)
     private static func hex4(_ text: RawSpan, _ start: Int) -> UInt32? {
         guard start + 4 <= text.byteCount else { return nil }
-        var value: UInt32 = 0
-        for at in start..<start + 4 {
-            guard let digit = text.byte(at).hexadecimal else { return nil }
-            value = value << 4 | UInt32(digit)
+        let word = unsafe UInt32(
+            littleEndian: text.unsafeLoadUnaligned(fromByteOffset: start, as: UInt32.self))
+        let small = word | 0x2020_2020
+        // The high bit of a byte: `0` and more but not over `9`, `a` and more but not over `f`.
+        let digits = (word &+ 0x5050_5050) & ~(word &+ 0x4646_4646)
+        let letters = (small &+ 0x1F1F_1F1F) & ~(small &+ 0x1919_1919)
+        guard word & 0x8080_8080 == 0, (digits | letters) & 0x8080_8080 == 0x8080_8080 else {
+            return nil
         }
-        return value
+        let values = word & 0x0F0F_0F0F &+ (word >> 6 & 0x0101_0101) &* 9
+        return (values & 0xFF) << 12 | (values >> 8 & 0xFF) << 8 | (values >> 16 & 0xFF) << 4
+            | values >> 24
     }
 
     /// Behind the characters from `start` on that are not ASCII; well formed by Unicode 16 table
