@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Policy
 import Routing
 import Scheduling
@@ -132,16 +133,14 @@ extension Decider {
         var best: EndpointID?
         var bestLoad = Double.infinity
         let isRamping = now < rampsUntil[entry.pool.index]
-        // An element of an array is copied before a method of it is called; a span's is not.
-        let states = endpoints.span
         for id in pool where mayHaveRoom(id, entry) {
             guard gauges[id.index].least(claim) < bestLoad, isMeant(id),
-                states[id.index].takesPrompt(now),
-                let whole = states[id.index].load(claim, now: now), whole < bestLoad,
+                endpoints[id.index].takesPrompt(now),
+                let whole = endpoints[id.index].load(claim, now: now), whole < bestLoad,
                 let share = isRamping ? ramped(whole, of: entry, at: id, now: now) : whole,
-                states[id.index].gpu == nil || gpuTakes(entry, at: id, now: now)
+                endpoints[id.index].gpu == nil || gpuTakes(entry, at: id, now: now)
             else { continue }
-            let load = share + states[id.index].strain(now)
+            let load = share + endpoints[id.index].strain(now)
             guard load < bestLoad else { continue }
             best = id
             bestLoad = load

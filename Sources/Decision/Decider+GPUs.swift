@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Policy
 import Scheduling
 public import Units
@@ -94,8 +95,8 @@ extension Decider {
     }
 
     private func precedes(_ waiter: Entry, _ entry: Entry) -> Bool {
-        let isDue = { (entry: Entry) in shares[entry.trafficClass.index].isDue(entry.cost) }
-        if isDue(waiter) != isDue(entry) { return isDue(waiter) }
+        let isDue = shares[waiter.trafficClass.index].isDue(waiter.cost)
+        if isDue != shares[entry.trafficClass.index].isDue(entry.cost) { return isDue }
         return policy.classes[waiter.trafficClass.index].rank
             < policy.classes[entry.trafficClass.index].rank
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 public import Estimation
 import Policy
 public import Units

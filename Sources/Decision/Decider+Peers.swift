@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Estimation
 import Policy
 import Routing
@@ -86,14 +87,14 @@ extension Decider {
 
     private func isDue(_ place: Int, now: Instant) -> Bool {
         guard let sharing, sharing.lines[place].pending == nil else { return false }
-        let state = endpoints[place]
-        if state.isRemoved, state.ledger.sequences == 0 { return false }
+        if endpoints[place].isRemoved, endpoints[place].ledger.sequences == 0 { return false }
         guard let told = sharing.lines[place].toldAt else { return true }
         let age = now - told
         if age >= sharing.policy.refresh { return true }
         guard sharing.isShared else { return false }
-        if sharing.lines[place].hasFreed, hasBacklogElsewhere(state.pool) { return true }
-        return waiting > 0 && age >= Self.waitingRefresh && hasBacklog(state.pool)
+        let pool = endpoints[place].pool
+        if sharing.lines[place].hasFreed, hasBacklogElsewhere(pool) { return true }
+        return waiting > 0 && age >= Self.waitingRefresh && hasBacklog(pool)
     }
 
     private func hasBacklog(_ pool: PoolID) -> Bool {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Policy
 import Routing
 import Units
@@ -14,14 +15,15 @@ extension Decider {
         _ entry: Entry, _ prompt: PromptPrefix, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> EndpointID? {
         let match = prefixes.match(prompt.blocks)
-        let offers = offers(to: entry, common(entry, prompt, match), now: now, where: isMeant)
-        guard !offers.isEmpty, !waitsForWarmth(entry, match, offers, now: now) else { return nil }
-        guard let meant = nearest(entry, prompt, match, offers) else { return nil }
-        let states = endpoints.span
-        if states[meant.index].takesPrompt(now) { return meant }
-        if states[meant.index].promptWait(now) <= gate(entry) { return nil }
+        let common = common(entry, prompt, match)
+        // Of those who wait for a warm place each end asks again: not all endpoints for that.
+        guard !waitsForWarmth(entry, match, common, now: now, where: isMeant) else { return nil }
+        let offers = offers(to: entry, common, now: now, where: isMeant)
+        guard !offers.isEmpty, let meant = nearest(entry, prompt, match, offers) else { return nil }
+        if endpoints[meant.index].takesPrompt(now) { return meant }
+        if endpoints[meant.index].promptWait(now) <= gate(entry) { return nil }
         var taking: [AffinityChoice.Offer] = []
-        for offer in offers where states[offer.endpoint.index].takesPrompt(now) {
+        for offer in offers where endpoints[offer.endpoint.index].takesPrompt(now) {
             taking.append(offer)
         }
         return nearest(entry, prompt, match, taking)
@@ -31,13 +33,20 @@ extension Decider {
     /// of two of those who are warm there. It lets them pass, for no longer than the gate and eight
     /// turns.
     private func waitsForWarmth(
-        _ entry: Entry, _ match: PrefixIndex.Match, _ offers: [AffinityChoice.Offer], now: Instant
+        _ entry: Entry, _ match: PrefixIndex.Match, _ common: Common, now: Instant,
+        where isMeant: (EndpointID) -> Bool
     ) -> Bool {
         guard waiting > 0, match.count > 0, entry.passes < Self.mostPasses else { return false }
+        let cold = Newcomer(entry, policy)
         var isThere = false
         for place in 0..<match.count where match.warm[place].blocks > match.common {
             let endpoint = match.warm[place].endpoint
-            if offers.contains(where: { $0.endpoint == endpoint }) { return false }
+            // Another pool of the model may have it warm, where this one does not go.
+            if policy.endpoints[endpoint.index].pool == entry.pool,
+                offer(of: endpoint, to: entry, cold, common, now: now, where: isMeant) != nil
+            {
+                return false
+            }
             isThere = isThere || gauges[endpoint.index].isAvailable
         }
         return isThere
@@ -53,10 +62,9 @@ extension Decider {
     func lingers(_ entry: Entry, now: Instant) -> Bool {
         guard entry.prefix != nil, entry.passes < Self.mostPasses else { return false }
         let cold = Newcomer(entry, policy)
-        let states = endpoints.span
         for id in policy.pools[entry.pool.index].endpoints where mayHaveRoom(id, entry) {
             let isFull = gauges[id.index].least(cold) == .infinity
-            if !isFull, states[id.index].load(cold, now: now) != nil { return true }
+            if !isFull, endpoints[id.index].load(cold, now: now) != nil { return true }
         }
         return false
     }
@@ -84,22 +92,32 @@ extension Decider {
         to entry: Entry, _ common: Common, now: Instant, where isMeant: (EndpointID) -> Bool
     ) -> [AffinityChoice.Offer] {
         let cold = Newcomer(entry, policy)
-        let isRamping = now < rampsUntil[entry.pool.index]
-        // An element of an array is copied before a method of it is called; a span's is not.
-        let states = endpoints.span
         var offers: [AffinityChoice.Offer] = []
-        for id in policy.pools[entry.pool.index].endpoints where mayHaveRoom(id, entry) {
-            let held = common.held(on: id)
-            let claim = held.tokens > .zero ? Newcomer(sharing(entry, held), policy) : cold
-            guard gauges[id.index].least(claim) < .infinity, isMeant(id),
-                let whole = states[id.index].load(claim, now: now),
-                let load = isRamping ? ramped(whole, of: entry, at: id, now: now) : whole,
-                states[id.index].gpu == nil || gpuTakes(entry, at: id, now: now)
-            else { continue }
-            let ramp = isRamping ? rampShare(of: id, now: now) : 1
-            offers.append(states[id.index].offer(of: id, share: load, ramp: ramp, now: now))
+        for id in policy.pools[entry.pool.index].endpoints {
+            let offer = offer(of: id, to: entry, cold, common, now: now, where: isMeant)
+            if let offer { offers.append(offer) }
         }
         return offers
+    }
+
+    /// That of one endpoint; nil where it has no room for the request. `cold`: as it is where
+    /// nothing of its prompt is.
+    @inline(__always)
+    private func offer(
+        of id: EndpointID, to entry: Entry, _ cold: Newcomer, _ common: Common, now: Instant,
+        where isMeant: (EndpointID) -> Bool
+    ) -> AffinityChoice.Offer? {
+        guard mayHaveRoom(id, entry) else { return nil }
+        let isRamping = now < rampsUntil[entry.pool.index]
+        let held = common.held(on: id)
+        let claim = held.tokens > .zero ? Newcomer(sharing(entry, held), policy) : cold
+        guard gauges[id.index].least(claim) < .infinity, isMeant(id),
+            let whole = endpoints[id.index].load(claim, now: now),
+            let load = isRamping ? ramped(whole, of: entry, at: id, now: now) : whole,
+            endpoints[id.index].gpu == nil || gpuTakes(entry, at: id, now: now)
+        else { return nil }
+        let ramp = isRamping ? rampShare(of: id, now: now) : 1
+        return endpoints[id.index].offer(of: id, share: load, ramp: ramp, now: now)
     }
 
     /// A prompt whose beginning may matter is kept until its request ends.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import BasicContainers
 import Policy
 import Scheduling
 public import Units
@@ -17,19 +18,18 @@ extension Decider {
     func mayFit(_ entry: Entry, now: Instant) -> Bool {
         guard !mayBeClamped(entry) else { return true }
         let cold = Newcomer(entry, policy)
-        let states = endpoints.span
         var common: Common?
         for id in policy.pools[entry.pool.index].endpoints where mayHaveRoom(id, entry) {
             guard gauges[id.index].isAvailable else { continue }
             let isFull = gauges[id.index].least(cold) == .infinity
-            if !isFull, states[id.index].load(cold, now: now) != nil { return true }
+            if !isFull, endpoints[id.index].load(cold, now: now) != nil { return true }
             guard entry.prefix != nil else { continue }
             let known = common ?? self.common(entry)
             common = known
             let held = known.held(on: id)
             guard held.tokens > .zero else { continue }
             let warm = Newcomer(sharing(entry, held), policy)
-            if states[id.index].load(warm, now: now) != nil { return true }
+            if endpoints[id.index].load(warm, now: now) != nil { return true }
         }
         return false
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Policy
 import Routing
 import Units
@@ -44,18 +45,20 @@ extension Decider {
     }
 
     func account(of endpoint: EndpointID) -> EndpointAccount {
-        let state = endpoints[endpoint.index]
+        let place = endpoint.index
         var account = EndpointAccount()
-        account.cohorts = state.walk.cohorts
-        account.bounds = tellsBounds(of: state) ? state.bounds.cohorts : nil
-        account.common = state.common
-        account.prefilling = state.ledger.prefilling
-        account.committed = state.committed
-        account.turnover = state.turnover
-        account.left = state.ledger.released
-        account.prompts = state.prompted
+        account.cohorts = endpoints[place].walk.cohorts
+        if tellsBounds(of: endpoints[place]) {
+            account.bounds = endpoints[place].bounds.cohorts
+        }
+        account.common = endpoints[place].common
+        account.prefilling = endpoints[place].ledger.prefilling
+        account.committed = endpoints[place].committed
+        account.turnover = endpoints[place].turnover
+        account.left = endpoints[place].ledger.released
+        account.prompts = endpoints[place].prompted
         guard let sharing, sharing.isShared else { return account }
-        for run in sharing.lines[endpoint.index].runs {
+        for run in sharing.lines[place].runs {
             if let told = tell(run, in: &account) { account.runs.append(told) }
         }
         return account

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Policy
 import Routing
 import Scheduling
@@ -106,7 +107,8 @@ extension Decider {
         var entry = entry
         var all = AffinityChoice(
             match, prompt, prompt: entry.input, gate: gate(entry))
-        var open = all
+        var open = AffinityChoice(
+            match, prompt, prompt: entry.input, gate: gate(entry))
         var own: AffinityChoice.Offer?
         var isWarm = false
         for id in shown {
@@ -132,11 +134,22 @@ extension Decider {
         }
         guard let chosen, let own else { return nil }
         let meant = all.settled
-        let choice = meant == nil || meant == chosen ? all : open
-        if choice.settled == chosen { return isWarm ? .warmPrefix : .leastDelay }
+        let isWhole = traces[at: place].leftOut == 0
+        return meant == nil || meant == chosen
+            ? Self.way(of: all, to: own, isWarm: isWarm, isWhole: isWhole)
+            : Self.way(of: open, to: own, isWarm: isWarm, isWhole: isWhole)
+    }
+
+    /// How a choice came to an endpoint; nil where that cannot be told. `isWhole`: it was among
+    /// all endpoints.
+    private static func way(
+        of choice: borrowing AffinityChoice, to chosen: AffinityChoice.Offer, isWarm: Bool,
+        isWhole: Bool
+    ) -> DecisionTrace.Way? {
+        if choice.settled == chosen.endpoint { return isWarm ? .warmPrefix : .leastDelay }
         // Hashing looks at all of them.
-        guard choice.settled == nil, traces[at: place].leftOut == 0 else { return nil }
-        return choice.hashed(own) == nil ? .leastDelay : .prefixHash
+        guard choice.settled == nil, isWhole else { return nil }
+        return choice.hashed(chosen) == nil ? .leastDelay : .prefixHash
     }
 
     /// Seven that hold the least of what they can by a simple sum, and the chosen one, in their

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Policy
 import Scheduling
 import Units
@@ -247,7 +248,7 @@ extension Decider {
         for place in order {
             let isOwn = place == entry.trafficClass.index
             var isBarred = false
-            let look = { (_: SlabKey, waiter: ClassQueue.Entry) in
+            func look(_: SlabKey, _ waiter: ClassQueue.Entry) -> Bool {
                 guard let other = entries[waiter.ticket], other.pool == entry.pool else {
                     return true
                 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Admission
+public import BasicContainers
 import Budget
 import Estimation
 public import Policy
@@ -13,11 +14,13 @@ public import Units
 /// The order of the stages stands in `handle` and the methods it calls, and nowhere else:
 /// estimate → policy → budget → queue → choose and admit → observe → settle. The budget is asked
 /// from outside (`Action.reserve`, `Event.budgeted`), since a store may be a network away.
-public struct Decider: Sendable {
+///
+/// There is one of each: it is not copied.
+public struct Decider: ~Copyable, Sendable {
     /// The configuration in force.
     public private(set) var policy: Policy
     var entries: Slab<Entry>
-    var endpoints: [EndpointState] = []
+    var endpoints = UniqueArray<EndpointState>()
     /// What is asked of each of them most often.
     var gauges: [EndpointGauge] = []
     /// Counts the changes of endpoints; the one that each of them had last.
@@ -79,9 +82,21 @@ public struct Decider: Sendable {
     }
 
     /// What is known of every endpoint, by identifier.
-    public var endpointStates: [EndpointState] { endpoints }
+    public var endpointStates: UniqueArray<EndpointState> {
+        var states = UniqueArray<EndpointState>(minimumCapacity: endpoints.count)
+        for place in endpoints.indices {
+            states.append(EndpointState(copying: endpoints[place]))
+        }
+        return states
+    }
     /// What is known of one endpoint.
-    public func state(of endpoint: EndpointID) -> EndpointState { endpoints[endpoint.index] }
+    public func state(of endpoint: EndpointID) -> EndpointState {
+        EndpointState(copying: endpoints[endpoint.index])
+    }
+    /// Its probes are answered, and it is not drained.
+    public func isHealthy(_ endpoint: EndpointID) -> Bool {
+        endpoints[endpoint.index].health.isAvailable
+    }
     /// How far its account is from what the engine reports.
     public func ledgerError(of endpoint: EndpointID) -> LedgerError {
         endpoints[endpoint.index].ledger.error
@@ -373,8 +388,9 @@ public struct Decider: Sendable {
 
     private mutating func grow() {
         for endpoint in policy.endpoints.dropFirst(endpoints.count) {
-            endpoints.append(EndpointState(endpoint, of: policy))
-            prefixes.configure(endpoint.id, capacity: endpoints.last?.ledger.capacity)
+            let state = EndpointState(endpoint, of: policy)
+            prefixes.configure(endpoint.id, capacity: state.ledger.capacity)
+            endpoints.append(state)
             awaitRamp(endpoint.id)
         }
         while seats.count < endpoints.count { seats.append([]) }

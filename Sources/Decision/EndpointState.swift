@@ -6,12 +6,18 @@ public import Routing
 public import Units
 
 /// All that is known of one endpoint.
-public struct EndpointState: Sendable {
+///
+/// It is never copied unasked: decisions look at hundreds of them in place, and a copy would cost
+/// more than most of what is asked.
+public struct EndpointState: ~Copyable, Sendable {
     /// Between two tokens, before an endpoint has shown its pace.
     static let usualPace = Duration.milliseconds(50)
 
     private static let bunchParts = 8
 
+    /// What holds a value of an unknown type is never loaded as a whole, which the compiler would
+    /// do for many a call of a method: it stays where it is, and is looked at there.
+    private let pin: any Sendable = ()
     /// How full it is.
     public var ledger: EndpointLedger
     /// The own sequences, at the places that they have in `Decider.seats`.
@@ -72,6 +78,31 @@ public struct EndpointState: Sendable {
             target: policy.betweenTokens(of: endpoint.pool),
             share: Self.prefillShare(policy.pools[endpoint.pool.index]),
             perPrompt: policy.pools[endpoint.pool.index].prefillTokensPerSecond.map { 1 / $0 })
+    }
+
+    /// As it is at the moment, to be looked at elsewhere.
+    init(copying other: borrowing EndpointState) {
+        ledger = other.ledger
+        walk = other.walk
+        bounds = other.bounds
+        common = other.common
+        excess = other.excess
+        health = other.health
+        prefillRate = other.prefillRate
+        committed = other.committed
+        prompts = other.prompts
+        ramp = other.ramp
+        hasAnswered = other.hasAnswered
+        streams = other.streams
+        shared = other.shared
+        prompted = other.prompted
+        pace = other.pace
+        firstTokenAfter = other.firstTokenAfter
+        turnover = other.turnover
+        lastTokenAt = other.lastTokenAt
+        pool = other.pool
+        gpu = other.gpu
+        isRemoved = other.isRemoved
     }
 
     /// Three readings may be missing before the last one counts as late.

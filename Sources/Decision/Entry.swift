@@ -5,6 +5,8 @@ import Estimation
 import Units
 
 /// One request between arrival and end.
+///
+/// What is computed of it is put where it is asked for: a call would copy the whole of it.
 struct Entry: Sendable {
     /// Where a request stands. Every stage may also end by `ended`.
     enum Stage: Sendable, Equatable {
@@ -82,15 +84,18 @@ struct Entry: Sendable {
 
     /// What it is counted with still: all that it may add where it was let in for that, or else
     /// what is expected.
+    @inline(__always)
     var rest: Tokens {
         isHard ? Tokens(max(0, bound.count * choices - streamed.count)) : likelyRest
     }
 
     /// What it is counted with beyond what is expected.
+    @inline(__always)
     var excess: Tokens { rest - likelyRest }
 
     /// What it is expected to add still; past its expectation, half of the expectation again, never
     /// beyond the bound.
+    @inline(__always)
     var likelyRest: Tokens {
         let left = max(0, bound.count * choices - streamed.count)
         let expected = expected.count - streamed.count
@@ -98,15 +103,19 @@ struct Entry: Sendable {
     }
 
     /// What its admission adds to a projection.
+    @inline(__always)
     var need: Tokens { EndpointLedger.need(input: input, expectedOutput: rest) }
 
     /// What it will hold at its end, as far as is expected.
+    @inline(__always)
     var whole: Tokens { input + expected }
 
     /// What it holds alone.
+    @inline(__always)
     var held: Tokens { input - common + streamed }
 
     /// As its endpoint's projection sees it.
+    @inline(__always)
     var sequence: PeakWalk.Sequence {
         PeakWalk.Sequence(
             held: held, rest: Tokens((rest.count + choices - 1) / choices),
@@ -114,30 +123,37 @@ struct Entry: Sendable {
     }
 
     /// The same if it goes to its bound.
+    @inline(__always)
     var longest: PeakWalk.Sequence {
         PeakWalk.Sequence(
             held: held, rest: Tokens(max(0, bound.count - each)), width: choices)
     }
 
     /// Its place in its queue, while it waits.
+    @inline(__always)
     var place: SlabKey? {
         guard case .queued(let place) = stage else { return nil }
         return place
     }
 
     /// The unit of fairness between classes: a generated token takes a step, a prompt's a part.
+    @inline(__always)
     var cost: Tokens { input + expected + expected }
 
     /// What its tenant owes for it by now: the prompt as far as it was not cached, half of the
     /// expected output at once, and what goes beyond that as it appears.
+    @inline(__always)
     var due: Tokens { uncached + max(expected, streamed + streamed) }
 
     /// What the queue's bound counts.
+    @inline(__always)
     var tokens: Tokens { input + expected }
 
     /// Tokens of one choice so far.
+    @inline(__always)
     var each: Int { streamed.count / choices }
 
+    @inline(__always)
     func avoids(_ endpoint: EndpointID) -> Bool {
         endpoint == avoided || endpoint == avoidedBefore
     }

@@ -169,10 +169,11 @@ public enum Action: Sendable, Equatable {
     case forward(RequestID, to: EndpointID, bound: Tokens?)
     /// It waits; an answer will follow.
     case queued(RequestID)
-    /// Answer it with a no; `Event.ended` follows all the same.
-    case refuse(RequestID, Refusal)
+    /// Answer it with a no; `Event.ended` follows all the same. Kept apart, as what is told to the
+    /// store: every other action would be as large.
+    indirect case refuse(RequestID, Refusal)
     /// Tell the store, and answer with `Event.exchanged` or `exchangeFailed`.
-    case exchange(ExchangeAsk)
+    indirect case exchange(ExchangeAsk)
     /// Wait no longer for this endpoint's answer to it; `Event.ended` follows.
     case abandon(RequestID, at: EndpointID)
 

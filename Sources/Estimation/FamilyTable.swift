@@ -5,15 +5,17 @@ import Units
 
 /// What a byte costs in one family of tokenizers, by the byte before it and by the word that it
 /// stands in, in 1/4096 token.
-struct FamilyTable: Sendable {
+///
+/// There is one for each family, and meters only refer to it: a copy of one counts one reference.
+final class FamilyTable: Sendable {
     /// Of each of the 65,536 pairs of bytes, at the byte before + 256 × the byte, as two neighbours
     /// stand in memory: the kind of the second byte and the pair's price. The pairs that occur in
     /// one text fill a hundred cache lines.
-    let pairs: [Int]
+    private let pairs: [Int]
     /// At state × 32 + kind: 32 × the state behind it, the price, and whether a word begins.
-    let words: [Int]
+    private let words: [Int]
     /// By kind: 32 × the state behind one byte of it, or less than zero where a word goes on.
-    let alone: [Int]
+    private let alone: [Int]
 
     /// Behind a space.
     static let start = 0

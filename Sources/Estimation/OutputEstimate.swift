@@ -17,13 +17,6 @@ public struct OutputEstimate: Sendable {
     private static let memory = 1024.0
     private static let largest = 1 << 31
 
-    private struct Key: Hashable {
-        var model: ModelID
-        var tenant: TenantID
-        /// Binary logarithm of the bound; 64 without one.
-        var bucket: UInt8
-    }
-
     private struct Mean {
         var value = 0.0
         var samples = 0.0
@@ -40,14 +33,14 @@ public struct OutputEstimate: Sendable {
     }
 
     private struct Cell {
+        /// Its row of `lengths`.
+        let row: Int
         var mean = Mean()
-        var lengths = LengthShares()
         /// Which share of the lengths is nine of ten of those that come.
         var level = OutputEstimate.share
 
         mutating func learn(_ sample: Double, isWithin: Bool, step: Double) {
             mean.learn(sample)
-            lengths.note(Int(sample))
             level += step * (isWithin ? OutputEstimate.share - 1 : OutputEstimate.share)
             level = min(max(level, 0.5), 0.995)
         }
@@ -59,10 +52,11 @@ public struct OutputEstimate: Sendable {
     private static let leaning: Float = 8
 
     private let limit: Int
-    /// Where in `cells` a key's is.
-    private var places: [Key: Int] = [:]
+    /// Where in `cells` those of a model, tenant and size of the bound are.
+    private var places: [UInt64: Int] = [:]
     private var cells: [Cell] = []
     private var models: [Cell] = []
+    private var lengths = LengthTable()
 
     /// `limit` bounds the cells, and the models that have a mean of their own.
     public init(limit: Int) { self.limit = limit }
@@ -71,56 +65,71 @@ public struct OutputEstimate: Sendable {
     public mutating func learn(
         model: ModelID, tenant: TenantID, bound: Tokens?, produced: Tokens
     ) {
-        let sample = Double(min(max(produced.count, 0), OutputEstimate.largest))
-        let key = Key(model: model, tenant: tenant, bucket: OutputEstimate.bucket(bound))
-        let high = high(model: model, tenant: tenant, bound: bound).count
-        let isWithin = sample <= Double(high)
-        let level = model.index < models.count ? models[model.index].level : Self.share
-        if places[key] == nil, cells.count < limit {
+        let sample = min(max(produced.count, 0), OutputEstimate.largest)
+        let key = Self.key(model, tenant, bound)
+        var place = key.flatMap { places[$0] }
+        let isWithin = sample <= high(of: model, at: place, bound: bound).count
+        if place == nil, let key, cells.count < limit {
+            let level = model.index < models.count ? models[model.index].level : Self.share
+            place = cells.count
             places[key] = cells.count
-            cells.append(Cell(level: level))
+            cells.append(Cell(row: lengths.addRow(), level: level))
         }
-        if let place = places[key] {
-            cells[place].learn(sample, isWithin: isWithin, step: 0.02)
+        if let place {
+            cells[place].learn(Double(sample), isWithin: isWithin, step: 0.02)
+            lengths.note(sample, in: cells[place].row)
         }
-        if model.index < limit {
-            while models.count <= model.index { models.append(Cell()) }
-            models[model.index].learn(sample, isWithin: isWithin, step: 0.005)
-        }
+        guard model.index < limit else { return }
+        while models.count <= model.index { models.append(Cell(row: lengths.addRow())) }
+        models[model.index].learn(Double(sample), isWithin: isWithin, step: 0.005)
+        lengths.note(sample, in: models[model.index].row)
     }
 
     /// What nine of ten answers do not exceed, of one choice: at least 1, at most the bound. While
     /// little is known, twice what is expected.
     public func high(model: ModelID, tenant: TenantID, bound: Tokens?) -> Tokens {
-        let key = Key(model: model, tenant: tenant, bucket: OutputEstimate.bucket(bound))
-        var lengths = LengthShares()
-        var level = Self.share
-        if model.index < models.count {
-            lengths = models[model.index].lengths
-            level = models[model.index].level
+        high(of: model, at: place(model, tenant, bound), bound: bound)
+    }
+
+    private func high(of model: ModelID, at place: Int?, bound: Tokens?) -> Tokens {
+        let models = model.index < models.count ? models[model.index] : nil
+        var known: Int?
+        if let own = place.map({ cells[$0] }) ?? models {
+            known = lengths.length(
+                at: own.level, of: own.row, leaningOn: place == nil ? nil : models?.row,
+                weight: Self.leaning, least: Self.leaning)
         }
-        if let place = places[key] {
-            lengths = cells[place].lengths.blended(with: lengths, weight: Self.leaning)
-            level = cells[place].level
-        }
-        let expected = expected(model: model, tenant: tenant, bound: bound)
-        let known = lengths.answers >= Self.leaning ? lengths.length(at: level) : nil
-        let whole = known ?? 2 * expected.count
+        let whole = known ?? 2 * expected(of: model, at: place, bound: bound).count
         return Tokens(bound.map { max(min(whole, $0.count), 1) } ?? max(whole, 1))
     }
 
     /// The tokens expected of one choice: at least 1, at most the bound.
     public func expected(model: ModelID, tenant: TenantID, bound: Tokens?) -> Tokens {
+        expected(of: model, at: place(model, tenant, bound), bound: bound)
+    }
+
+    private func expected(of model: ModelID, at place: Int?, bound: Tokens?) -> Tokens {
         var expected = OutputEstimate.prior
         if model.index < models.count {
             expected = models[model.index].mean.blended(with: expected)
         }
-        let key = Key(model: model, tenant: tenant, bucket: OutputEstimate.bucket(bound))
-        if let place = places[key] { expected = cells[place].mean.blended(with: expected) }
+        if let place { expected = cells[place].mean.blended(with: expected) }
         let whole = max(Int(expected.rounded()), 1)
         return Tokens(bound.map { max(min(whole, $0.count), 1) } ?? whole)
     }
 
+    private func place(_ model: ModelID, _ tenant: TenantID, _ bound: Tokens?) -> Int? {
+        Self.key(model, tenant, bound).flatMap { places[$0] }
+    }
+
+    /// A single word, which hashes in a fifth of the time of its three parts. Nil for a model
+    /// beyond all tables.
+    private static func key(_ model: ModelID, _ tenant: TenantID, _ bound: Tokens?) -> UInt64? {
+        guard model.raw < 1 << 24 else { return nil }
+        return UInt64(tenant.raw) << 32 | UInt64(model.raw) << 8 | UInt64(bucket(bound))
+    }
+
+    /// Binary logarithm of the bound; 64 without one.
     private static func bucket(_ bound: Tokens?) -> UInt8 {
         guard let bound else { return 64 }
         return UInt8(Int.bitWidth - 1 - max(bound.count, 1).leadingZeroBitCount)

@@ -201,7 +201,7 @@ extension Control {
             policy.pools.filter { !$0.removed }.map { pool in
                 (
                     pool.name,
-                    pool.endpoints.contains { decider.state(of: $0).health.isAvailable }
+                    pool.endpoints.contains { decider.isHealthy($0) }
                 )
             }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Budget
 import Decision
 import Estimation
@@ -287,7 +288,9 @@ struct AdminPages {
     }
 
     /// What engines have in flight together that share a GPU.
-    private func writeGPUs(_ states: [EndpointState], to json: inout JSONWriter) {
+    private func writeGPUs(
+        _ states: borrowing UniqueArray<EndpointState>, to json: inout JSONWriter
+    ) {
         json.key("gpus")
         json.beginArray()
         for gpu in policy.gpus {
@@ -306,7 +309,7 @@ struct AdminPages {
     }
 
     private func write(
-        _ id: EndpointID, _ state: EndpointState, to json: inout JSONWriter
+        _ id: EndpointID, _ state: borrowing EndpointState, to json: inout JSONWriter
     ) {
         let endpoint = policy.endpoints[id.index]
         let probe = control.probes[id.index]
@@ -357,7 +360,7 @@ struct AdminPages {
 
     /// What is known of other gateways there; null where none are looked for.
     private func write(
-        _ state: EndpointState, of sharing: SharingStatus?, to json: inout JSONWriter
+        _ state: borrowing EndpointState, of sharing: SharingStatus?, to json: inout JSONWriter
     ) {
         json.key("sharing")
         guard let sharing else { return json.null() }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Budget
 import Decision
 import Estimation
@@ -30,7 +31,7 @@ extension Control {
         return totals
     }
 
-    func endpointStates() -> [EndpointState] {
+    func endpointStates() -> UniqueArray<EndpointState> {
         shared.decider.withLock { $0.endpointStates }
     }
 

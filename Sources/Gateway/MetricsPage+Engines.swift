@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Decision
 import Dialects
 import Policy
@@ -79,7 +80,7 @@ extension MetricsPage {
 
     /// What is accounted for there.
     private func accounts(
-        _ states: [EndpointState],
+        _ states: borrowing UniqueArray<EndpointState>,
         _ gauge: (StaticString, StaticString, (Int) -> Double?) -> Void
     ) {
         gauge("penstock_kv_projected_ratio", "Projected KV use as a share of the capacity.") {

@@ -48,7 +48,7 @@ struct RequestTrace: Sendable {
     /// What the store was asked for.
     var ask: BudgetAsk?
     /// The limits that hold, and how they stood before the request; nil where nobody told.
-    var limits = LimitSet()
+    var limits: LimitSet
     var snapshot: LimitsSnapshot?
     /// The request itself is in `snapshot`.
     var isCharged = false
@@ -67,10 +67,12 @@ struct RequestTrace: Sendable {
     var settled: SettledUsage?
 
     init(
-        _ name: RequestName, _ tenant: TenantID, began: WallTime, arrivedAt: Instant
+        _ name: RequestName, _ tenant: TenantID, limits: LimitSet, began: WallTime,
+        arrivedAt: Instant
     ) {
         self.name = name
         self.tenant = tenant
+        self.limits = limits
         self.began = began
         self.arrivedAt = arrivedAt
     }

@@ -22,12 +22,11 @@ extension Worker {
     private func trace(_ exchange: Exchange) -> RequestTrace {
         let sinceArrival = loop.now - exchange.arrivedAt
         var trace = RequestTrace(
-            exchange.name, exchange.tenant,
+            exchange.name, exchange.tenant, limits: exchange.account.limits,
             began: WallTime(nanoseconds: loop.wall.nanoseconds - sinceArrival.nanoseconds),
             arrivedAt: exchange.arrivedAt)
         trace.trafficClass = exchange.trafficClass
         trace.model = exchange.model
-        trace.limits = exchange.account.limits
         if let arrival = exchange.arrival {
             trace.readAt = exchange.readAt
             trace.input = arrival.input
@@ -82,7 +81,8 @@ extension Worker {
     /// A request of which only the head was read.
     func traceRefusal(_ name: RequestName, _ tenant: TenantID, _ refusal: Refusal) {
         guard isTracing else { return }
-        var trace = RequestTrace(name, tenant, began: loop.wall, arrivedAt: loop.now)
+        var trace = RequestTrace(
+            name, tenant, limits: LimitSet(), began: loop.wall, arrivedAt: loop.now)
         trace.outcome = .refused
         trace.refusal = refusal
         trace.endedAt = loop.now

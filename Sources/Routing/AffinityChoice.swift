@@ -13,8 +13,9 @@ public import Units
 /// Zadimoghaddam, 2018), so that prompts that begin alike meet again. Prompts too short for a block
 /// go where the delay is least.
 ///
-/// Every endpoint is offered once; `best` is then the choice. No memory is allocated.
-public struct AffinityChoice: Sendable {
+/// Every endpoint is offered once; `settled` is then the choice, or `hashed` makes it. No memory is
+/// allocated, and nothing is copied: each offer would pay for that.
+public struct AffinityChoice: ~Copyable, Sendable {
     /// What is known of an endpoint that has room.
     public struct Offer: Sendable {
         public var endpoint: EndpointID

@@ -204,8 +204,8 @@ extension Fleet {
 
     /// The endpoint of the least load; of equal ones the first.
     private func least<Load: Comparable>(
-        _ gateway: Int, _ load: (Fleet, Int) -> Load,
-        where isMeant: (Fleet, Int) -> Bool = { _, _ in true }
+        _ gateway: Int, _ load: (borrowing Fleet, Int) -> Load,
+        where isMeant: (borrowing Fleet, Int) -> Bool = { _, _ in true }
     ) -> Int? {
         var best: (engine: Int, load: Load)?
         for engine in engines.indices where !isLost[engine] && isMeant(self, engine) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import BasicContainers
 import Budget
 import Decision
 import Policy
@@ -12,7 +13,7 @@ import Units
 /// once, tokens between them ten times a second, and queues are looked through every 5 ms while
 /// somebody waits. Nothing takes time but engines and waiting: no network, no store. Timeouts of
 /// the rim are left out. Equal input gives equal output: there is no chance but the setup's seed.
-public struct Fleet {
+public struct Fleet: ~Copyable {
     /// What is planned to happen.
     enum Moment {
         /// A refused client returns.
@@ -92,7 +93,7 @@ public struct Fleet {
     var events: [EngineEvent] = []
 
     /// One or the other is there, a place for each gateway.
-    var deciders: [Decider] = []
+    var deciders = UniqueArray<Decider>()
     var gates: [PlainGate] = []
     let plain: PlainRule?
     var isTicking: [Bool]

@@ -39,7 +39,7 @@ public struct NumberedRing<Element> {
     /// What stands at a place that `place(of:)` has told.
     @inlinable
     public subscript(at place: Int) -> Element {
-        get { elements[place] }
+        _read { yield elements[place] }
         _modify { yield &elements[place] }
     }
 

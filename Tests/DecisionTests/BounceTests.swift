@@ -141,7 +141,7 @@ struct BounceTests {
             machine.handle(.bounced(sent.ticket))
             machine.end(sent)
         }
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
         #expect(try machine.send(input: 10).endpoint == EndpointID(1))
     }
 

@@ -37,7 +37,7 @@ struct ClampTests {
         machine.scrape(0, used: 8_100)
         let sent = try machine.send(asking(500, bound: 2_000, isForced: true))
         #expect(sent.bound == Tokens(399))
-        let share = try #require(machine.decider.share(of: EndpointID(0), now: machine.now))
+        let share = try #require(machine.share(of: EndpointID(0), now: machine.now))
         #expect(share == 0.8999)
     }
 

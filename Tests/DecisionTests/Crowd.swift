@@ -231,7 +231,7 @@ struct Crowd {
     private mutating func late() {
         guard !gone.isEmpty else { return }
         let ticket = gone[draw(gone.count)]
-        let before = machine.decider.endpointStates.map(\.ledger.resident)
+        let before = machine.states { $0.ledger.resident }
         let events: [Event] = [
             .ended(ticket, Ending(output: Tokens(500), isComplete: true)),
             .streamed(ticket, output: Tokens(5_000)), .bounced(ticket),
@@ -239,7 +239,7 @@ struct Crowd {
         ]
         machine.handle(events[draw(events.count)])
         if !machine.actions.isEmpty { fail("a late word brought \(machine.actions)") }
-        if machine.decider.endpointStates.map(\.ledger.resident) != before {
+        if machine.states({ $0.ledger.resident }) != before {
             fail("a late word changed a ledger")
         }
         note("late")
@@ -306,13 +306,13 @@ struct Crowd {
 
     /// Looks at all that operators look at.
     private func watch() {
-        let (decider, now) = (machine.decider, machine.now)
+        let now = machine.now
         for trafficClass in plan.classes {
-            _ = decider.queueView(of: trafficClass.id, now: now)
-            _ = decider.waitingPhase(of: trafficClass.id, now: now)
+            _ = machine.decider.queueView(of: trafficClass.id, now: now)
+            _ = machine.decider.waitingPhase(of: trafficClass.id, now: now)
         }
-        for endpoint in plan.endpoints { _ = decider.share(of: endpoint.id, now: now) }
-        _ = decider.trace(UInt64(steps))
+        for endpoint in plan.endpoints { _ = machine.share(of: endpoint.id, now: now) }
+        _ = machine.trace(UInt64(steps))
     }
 
     // MARK: what has to hold
@@ -340,13 +340,13 @@ struct Crowd {
     }
 
     private mutating func check() {
-        let decider = machine.decider
-        if decider.open != open.count { fail("\(decider.open) open, \(open.count) known") }
+        let known = machine.decider.open
+        if known != open.count { fail("\(known) open, \(open.count) known") }
         for trafficClass in plan.classes {
             let own = open.filter {
                 $0.stage == .queued && $0.trafficClass == trafficClass.id.index
             }
-            let queue = decider.queue(of: trafficClass.id)
+            let queue = machine.decider.queue(of: trafficClass.id)
             if queue.count != own.count { fail("\(queue.count) queued, \(own.count) known") }
             if queue.count > trafficClass.queue.maxRequests { fail("too many wait") }
             if queue.tokens > trafficClass.queue.maxTokens { fail("too much waits") }
@@ -356,11 +356,11 @@ struct Crowd {
         }
         for endpoint in plan.endpoints { check(endpoint.id) }
         let (input, expected) = (Tokens(1 + steps * 7 % 6_000), Tokens(steps * 13 % 3_000))
-        let unsound = decider.unsoundGauge(
+        let unsound = machine.decider.unsoundGauge(
             input: input, expected: expected, bound: expected + expected, margin: 0.03,
             now: machine.now)
         if let unsound { fail("a gauge promises what is not so: \(unsound)") }
-        if let room = decider.forgottenRoom(now: machine.now) { fail("forgotten: \(room)") }
+        if let room = machine.decider.forgottenRoom(now: machine.now) { fail("forgotten: \(room)") }
     }
 
     /// The machine's account of an endpoint is the sum over those who are there.

@@ -25,7 +25,7 @@ struct CrowdProperties {
         crowd.endAll()
         #expect(crowd.fault == nil)
         #expect(crowd.machine.isAtRest)
-        #expect(crowd.machine.decider.endpointStates.allSatisfy { $0.turnover == 0 })
+        #expect(crowd.machine.states { $0.turnover }.allSatisfy { $0 == 0 })
     }
 
     @Test("looking at it changes nothing", arguments: 0..<30 as Range<UInt64>)

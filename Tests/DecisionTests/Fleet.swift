@@ -39,7 +39,10 @@ struct Fleet {
 
     private(set) var clients: [Client] = []
     private(set) var now = Instant(nanoseconds: 0)
-    private(set) var decider: Decider
+    private let box: DeciderBox
+    var decider: Decider {
+        _read { yield box.decider }
+    }
     private(set) var engines: [EngineModel]
     /// The largest share of a cache that was ever held.
     private(set) var peak = 0.0
@@ -58,7 +61,7 @@ struct Fleet {
 
     /// As many engines as the plan has endpoints, each with the KV tokens of its pool.
     init(_ plan: Plan, profile: EngineProfile, seed: UInt64 = 1) {
-        decider = Decider(policy: plan.policy, limit: 20_000, seed: seed)
+        box = DeciderBox(Decider(policy: plan.policy, limit: 20_000, seed: seed))
         engines = plan.endpoints.map { _ in EngineModel(profile) }
         tenants = engines.map { _ in [] }
         nextScrape = Instant(nanoseconds: 300_000_000)
@@ -191,11 +194,11 @@ struct Fleet {
 
     private mutating func decide(_ event: Event) {
         var asked: [Action] = []
-        decider.handle(event, now: now, into: &asked)
+        box.decider.handle(event, now: now, into: &asked)
         while let action = asked.popFirst() {
             if case .reserve(let request, let ticket, _) = action {
                 tickets[Int(request.raw)] = ticket
-                decider.handle(.budgeted(ticket, .reserved), now: now, into: &asked)
+                box.decider.handle(.budgeted(ticket, .reserved), now: now, into: &asked)
             } else {
                 perform(action, &asked)
             }
@@ -213,7 +216,7 @@ struct Fleet {
             let client = Int(request.raw)
             if let ticket = tickets[client] {
                 tickets[client] = nil
-                decider.handle(.ended(ticket, Ending()), now: now, into: &more)
+                box.decider.handle(.ended(ticket, Ending()), now: now, into: &more)
             }
             guard let told = refusal.retryAfter, !refusal.isFinal else {
                 clients[client].isTurnedAway = true

@@ -25,7 +25,7 @@ struct HistoryProperties {
         history.endAll()
         #expect(history.fault == nil)
         #expect(history.machine.isAtRest)
-        let turnover = history.machine.decider.endpointStates.map(\.turnover)
+        let turnover = history.machine.states { $0.turnover }
         #expect(turnover.allSatisfy { $0 == 0 })
     }
 
@@ -40,7 +40,7 @@ struct HistoryProperties {
                 Issue.record("seed \(seed), step \(plain.steps)")
                 return
             }
-            if noted.machine.decider.trace(noted.traces) != nil { found += 1 }
+            if noted.machine.trace(noted.traces) != nil { found += 1 }
         }
         #expect(found > 300)
     }
@@ -325,7 +325,7 @@ struct History {
                 ? plan.classes[request.trafficClass].rejectAt
                 : plan.classes[request.trafficClass].throttleAt
             guard seen.insert(endpoint).inserted,
-                let share = machine.decider.share(of: endpoint, now: machine.now)
+                let share = machine.share(of: endpoint, now: machine.now)
             else { continue }
             // One that is too large for the threshold may have an endpoint to itself.
             let isAlone =
@@ -361,13 +361,14 @@ struct History {
     }
 
     private mutating func check() {
-        let decider = machine.decider
-        if decider.open > limit { fail("more than \(limit) are open") }
-        if decider.open != open.count { fail("\(decider.open) open, \(open.count) known") }
+        if machine.decider.open > limit { fail("more than \(limit) are open") }
+        let known = machine.decider.open
+        if known != open.count { fail("\(known) open, \(open.count) known") }
         let waiting = open.filter { $0.stage == .queued }.count
-        if decider.waiting != waiting { fail("\(decider.waiting) wait, \(waiting) known") }
+        let queued = machine.decider.waiting
+        if queued != waiting { fail("\(queued) wait, \(waiting) known") }
         for trafficClass in plan.classes {
-            let queue = decider.queue(of: trafficClass.id)
+            let queue = machine.decider.queue(of: trafficClass.id)
             let own = open.filter {
                 $0.stage == .queued && $0.trafficClass == trafficClass.id.index
             }.count
@@ -377,7 +378,7 @@ struct History {
         }
         for endpoint in plan.endpoints {
             let sequences = open.filter { $0.stage == .forwarded(endpoint.id) }.count
-            let known = decider.state(of: endpoint.id).ledger.sequences
+            let known = machine.decider.state(of: endpoint.id).ledger.sequences
             if known != sequences { fail("\(known) at an endpoint, \(sequences) known") }
         }
     }

@@ -1,24 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Admission
+import BasicContainers
 import Decision
 import Policy
 import Scheduling
 import Testing
 import Units
 
+/// Where a decider stands that is looked at through copies of what has it.
+final class DeciderBox {
+    var decider: Decider
+
+    init(_ decider: consuming Decider) { self.decider = decider }
+}
+
 /// A decider, its time, and what a rim would know of it.
 struct Machine {
-    private(set) var decider: Decider
+    private let box: DeciderBox
+    var decider: Decider {
+        _read { yield box.decider }
+    }
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
     /// What followed from the last event.
     private(set) var actions: [Action] = []
     private var requests = 0
+    private let remake: () -> Machine
+    /// All that has happened.
+    private var events: [(event: Event, at: Instant)] = []
 
     init(
         _ plan: Plan, limit: Int = 10_000, seed: UInt64 = 1, sharing: SharingPolicy? = nil
     ) {
-        decider = Decider(policy: plan.policy, limit: limit, seed: seed, sharing: sharing)
+        remake = { Machine(plan, limit: limit, seed: seed, sharing: sharing) }
+        box = DeciderBox(
+            Decider(policy: plan.policy, limit: limit, seed: seed, sharing: sharing))
+    }
+
+    /// Another one to which the same has happened.
+    var twin: Machine {
+        var twin = remake()
+        for (event, at) in events {
+            twin.wait(until: at)
+            twin.handle(event)
+        }
+        twin.wait(until: now)
+        twin.requests = requests
+        return twin
     }
 
     /// Time passes, and nothing else.
@@ -27,7 +55,8 @@ struct Machine {
     @discardableResult
     mutating func handle(_ event: Event) -> [Action] {
         actions.removeAll()
-        decider.handle(event, now: now, into: &actions)
+        events.append((event, now))
+        box.decider.handle(event, now: now, into: &actions)
         return actions
     }
 
@@ -116,14 +145,27 @@ struct Machine {
 
     func state(_ endpoint: Int) -> EndpointState { decider.state(of: EndpointID(endpoint)) }
 
+    func trace(_ number: UInt64) -> DecisionTrace? { decider.trace(number) }
+
+    func share(of endpoint: EndpointID, now: Instant) -> Double? {
+        decider.share(of: endpoint, now: now)
+    }
+
+    func isAvailable(_ endpoint: Int) -> Bool { state(endpoint).isAvailable }
+
+    /// Something of each endpoint.
+    func states<Value>(_ value: (borrowing EndpointState) -> Value) -> [Value] {
+        let states = decider.endpointStates
+        return states.indices.map { value(states[$0]) }
+    }
+
     /// Nothing is held for anybody.
     var isAtRest: Bool {
         decider.open == 0 && decider.waiting == 0 && decider.keptPrefixes == 0
-            && decider.endpointStates.allSatisfy {
-                $0.ledger.sequences == 0 && $0.ledger.resident == .zero
-                    && $0.ledger.expectedRest == .zero && $0.ledger.prefilling == .zero
-                    && $0.committed == .zero
-            }
+            && states { $0.ledger.sequences }.allSatisfy { $0 == 0 }
+            && states { $0.ledger.resident + $0.ledger.expectedRest + $0.ledger.prefilling }
+                .allSatisfy { $0 == .zero }
+            && states { $0.committed }.allSatisfy { $0 == .zero }
             && decider.policy.classes.allSatisfy {
                 let queue = decider.queue(of: $0.id)
                 return queue.isEmpty && queue.count == 0 && queue.tokens == .zero

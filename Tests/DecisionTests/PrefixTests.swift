@@ -100,7 +100,7 @@ struct PrefixTests {
         let other = try #require(try serve(&machine, arrival(1, tail: 3)))
         #expect(other != home)
         machine.scrape(home, used: 0, of: 100_000)
-        #expect(machine.state(home).isAvailable)
+        #expect(machine.isAvailable(home))
         // Both were sent it once; only one of them still has it.
         #expect(try serve(&machine, arrival(1, tail: 4)) == other)
     }

@@ -99,7 +99,7 @@ struct PressureTests {
 
     /// What a client would be told now; the machine does not learn that it was asked.
     private func told(_ machine: Machine, input: Int) throws -> Duration {
-        var asked = machine
+        var asked = machine.twin
         return try #require(try asked.send(input: input).refusal?.retryAfter)
     }
 

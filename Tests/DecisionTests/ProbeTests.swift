@@ -16,9 +16,9 @@ struct ProbeTests {
         for failure in [ProbeFailure.unanswered, .refused, .deserted, .unwell] {
             var machine = Machine(Plan())
             machine.handle(.probeFailed(endpoint, failure))
-            #expect(machine.state(0).isAvailable)
+            #expect(machine.isAvailable(0))
             machine.handle(.probeFailed(endpoint, failure))
-            #expect(!machine.state(0).isAvailable)
+            #expect(!machine.isAvailable(0))
         }
     }
 
@@ -30,17 +30,17 @@ struct ProbeTests {
             machine.pass(.seconds(1))
             machine.handle(.streamed(sent.ticket, output: Tokens(10 * second)))
             machine.handle(.probeFailed(endpoint))
-            #expect(machine.state(0).isAvailable)
+            #expect(machine.isAvailable(0))
         }
         // Two intervals without a token are no excuse any more.
         machine.pass(.seconds(2))
         machine.handle(.probeFailed(endpoint))
         machine.handle(.probeFailed(endpoint))
-        #expect(machine.state(0).isAvailable)
+        #expect(machine.isAvailable(0))
         machine.pass(.milliseconds(1))
         machine.handle(.probeFailed(endpoint))
         machine.handle(.probeFailed(endpoint))
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
     }
 
     @Test(
@@ -52,7 +52,7 @@ struct ProbeTests {
         machine.handle(.streamed(sent.ticket, output: Tokens(10)))
         machine.handle(.probeFailed(endpoint, failure))
         machine.handle(.probeFailed(endpoint, failure))
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
         // What is there goes on to its end.
         machine.handle(.streamed(sent.ticket, output: Tokens(20)))
         machine.end(sent, output: 20)
@@ -110,8 +110,8 @@ struct ProbeTests {
         machine.handle(.streamed(sent.ticket, output: Tokens(10)))
         machine.handle(.probeFailed(EndpointID(0)))
         machine.handle(.probeFailed(EndpointID(0)))
-        #expect(!machine.state(0).isAvailable)
-        #expect(machine.state(1).isAvailable)
+        #expect(!machine.isAvailable(0))
+        #expect(machine.isAvailable(1))
     }
 
     @Test("streams that break take an endpoint out, and a good probe brings it back")
@@ -121,14 +121,14 @@ struct ProbeTests {
             let sent = try machine.send(input: 100)
             machine.handle(.ended(sent.ticket, Ending(isEngineFault: true)))
         }
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
         machine.handle(.probed(endpoint, nil))
-        #expect(machine.state(0).isAvailable)
+        #expect(machine.isAvailable(0))
         let sent = try machine.send(input: 100)
         machine.end(sent, output: 5)
         let broken = try machine.send(input: 100)
         machine.handle(.ended(broken.ticket, Ending(isEngineFault: true)))
-        #expect(machine.state(0).isAvailable)
+        #expect(machine.isAvailable(0))
     }
 
     @Test("a request that its client gives up says nothing about the endpoint")
@@ -138,7 +138,7 @@ struct ProbeTests {
             let sent = try machine.send(input: 100)
             machine.end(sent)
         }
-        #expect(machine.state(0).isAvailable)
+        #expect(machine.isAvailable(0))
     }
 
     @Test("the question's time tells what of a reading is the own share")
@@ -208,7 +208,8 @@ struct ProbeTests {
                     stream.ticket,
                     Ending(output: Tokens(101), generating: .seconds(2), isComplete: true)))
         }
-        let pace = try #require(machine.state(0).pace)
+        let found = machine.state(0).pace
+        let pace = try #require(found)
         #expect((0.0199...0.0201).contains(pace.seconds))
     }
 }

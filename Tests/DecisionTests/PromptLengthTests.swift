@@ -83,7 +83,7 @@ struct PromptLengthTests {
             machine.handle(.streamed(sent.ticket, output: Tokens(1)))
             open.append(sent)
         }
-        let before = machine.decider.share(of: EndpointID(0), now: machine.now) ?? 0
+        let before = machine.share(of: EndpointID(0), now: machine.now) ?? 0
         for _ in 0..<240 {
             machine.pass(.seconds(1))
             machine.handle(.probing(EndpointID(0)))
@@ -91,10 +91,10 @@ struct PromptLengthTests {
                 usedTokens: Tokens(6_000), capacityTokens: Tokens(10_000), running: 7, waiting: 0)
             machine.handle(.probed(EndpointID(0), reading))
         }
-        let after = machine.decider.share(of: EndpointID(0), now: machine.now) ?? 0
+        let after = machine.share(of: EndpointID(0), now: machine.now) ?? 0
         #expect(before - after > 0.09 && before - after <= 0.1008)
         for sent in open { machine.end(sent, output: 100) }
         #expect(machine.isAtRest)
-        #expect(machine.decider.share(of: EndpointID(0), now: machine.now) == 0)
+        #expect(machine.share(of: EndpointID(0), now: machine.now) == 0)
     }
 }

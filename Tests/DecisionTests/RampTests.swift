@@ -119,10 +119,10 @@ struct RampTests {
             for place in 0..<2 { machine.scrape(place, used: 0) }
             for _ in 0..<4 { try machine.send(input: 100, output: 10) }
             for _ in 0..<2 { machine.handle(.probeFailed(EndpointID(1), .refused)) }
-            #expect(!machine.state(1).isAvailable)
+            #expect(!machine.isAvailable(1))
             machine.pass(away)
             for _ in 0..<plan.upstream.healthyAfter { machine.scrape(1, used: 0) }
-            #expect(machine.state(1).isAvailable)
+            #expect(machine.isAvailable(1))
             #expect(machine.state(1).ramp.share(machine.now) == share)
         }
     }
@@ -148,9 +148,9 @@ struct RampTests {
         for place in 0..<2 { machine.scrape(place, used: 0) }
         try machine.send(input: 100, output: 10)
         machine.scrape(1, used: 0, isSleeping: true)
-        #expect(!machine.state(1).isAvailable)
+        #expect(!machine.isAvailable(1))
         machine.scrape(1, used: 0)
-        #expect(machine.state(1).isAvailable)
+        #expect(machine.isAvailable(1))
         #expect(machine.state(1).ramp.share(machine.now) == 0.1)
     }
 
@@ -169,7 +169,7 @@ struct RampTests {
             bound: Tokens(10))
         arrival.trace = 1
         try machine.send(arrival)
-        let trace = machine.decider.trace(1)
+        let trace = machine.trace(1)
         #expect(trace?.offers.first?.ramp == 1)
         #expect(trace?.offers.last?.ramp == 0.1)
         let offer = trace?.offers.last

@@ -17,13 +17,13 @@ struct ReloadTests {
         #expect(there.endpoint == EndpointID(0))
         plan.remove(endpoint: 0)
         machine.handle(.reconfigured(plan.policy))
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
         for _ in 0..<3 { #expect(try machine.send(input: 1_000).endpoint == EndpointID(1)) }
         machine.handle(.streamed(there.ticket, output: Tokens(50)))
         #expect(machine.state(0).ledger.resident == Tokens(1_050))
         // A late answer of its probe does not bring it back.
         machine.scrape(0, used: 0)
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
         machine.end(there, output: 50)
         #expect(machine.state(0).ledger.sequences == 0)
     }
@@ -51,7 +51,7 @@ struct ReloadTests {
         machine.handle(.reconfigured(plan.policy))
         plan.restore(endpoint: 0)
         machine.handle(.reconfigured(plan.policy))
-        #expect(machine.state(0).isAvailable)
+        #expect(machine.isAvailable(0))
         #expect(machine.state(0).ledger.others == .zero)
         #expect(machine.state(0).ledger.resident == Tokens(1_000))
         machine.end(there)
@@ -192,7 +192,7 @@ struct ReloadTests {
         machine.pass(.milliseconds(5))
         #expect(try machine.send(input: 1_000).isForwarded)
         machine.handle(.probeFailed(EndpointID(0), .refused))
-        #expect(!machine.state(0).isAvailable)
+        #expect(!machine.isAvailable(0))
     }
 
     @Test("a removed tenant's and model's requests end like all others")

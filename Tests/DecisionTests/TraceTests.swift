@@ -35,7 +35,7 @@ struct TraceTests {
         machine.handle(.drained(EndpointID(2), true))
         let sent = try machine.send(arrival(1, input: 900, output: 100))
         #expect(sent.endpoint == EndpointID(1))
-        let trace = try #require(machine.decider.trace(1))
+        let trace = try #require(machine.trace(1))
         #expect(trace.stage == .forwarded)
         #expect(trace.way == .leastShare)
         #expect((trace.input.count, trace.expected.count, trace.bound.count) == (900, 100, 100))
@@ -55,8 +55,8 @@ struct TraceTests {
         var machine = machine(Plan(endpoints: 1, kv: 10_000))
         try machine.send(arrival(1, input: 2_000))
         try machine.send(arrival(2, input: 3_000))
-        let first = try #require(machine.decider.trace(1))
-        let second = try #require(machine.decider.trace(2))
+        let first = try #require(machine.trace(1))
+        let second = try #require(machine.trace(2))
         #expect(first.offers[0].share == 0.21)
         #expect(second.offers[0].share == 0.52)
         #expect(second.offers[0].score == 0.52)
@@ -69,7 +69,7 @@ struct TraceTests {
         let second = try machine.send(arrival(2, input: 4_000, output: 20))
         let third = try machine.send(arrival(3, input: 3_000, output: 20))
         #expect(second.isQueued && third.isQueued)
-        var trace = try #require(machine.decider.trace(3))
+        var trace = try #require(machine.trace(3))
         #expect(trace.stage == .queued && trace.wasQueued)
         #expect(trace.lack == .decode)
         #expect((trace.waitersAhead, trace.tokensAhead.count) == (1, 4_010))
@@ -82,7 +82,7 @@ struct TraceTests {
         #expect(trace.offers.allSatisfy { !$0.isChosen })
         machine.pass(.milliseconds(300))
         machine.end(first, output: 20)
-        trace = try #require(machine.decider.trace(2))
+        trace = try #require(machine.trace(2))
         #expect(trace.stage == .forwarded && trace.wasQueued)
         #expect(trace.decidedAt - (try #require(trace.waitsFrom)) == .milliseconds(300))
         #expect(trace.offers.map(\.isChosen) == [true])
@@ -99,7 +99,7 @@ struct TraceTests {
         try machine.send(arrival(1, input: 4_000))
         let second = try machine.send(arrival(2, input: 4_000))
         #expect(second.isQueued)
-        let trace = try #require(machine.decider.trace(2))
+        let trace = try #require(machine.trace(2))
         #expect(trace.lack == .prefill)
         #expect(trace.offers.map(\.fits) == [true])
         #expect(trace.offers.map(\.takesPrompt) == [false])
@@ -115,7 +115,7 @@ struct TraceTests {
         let sent = try machine.send(arrival(1))
         let refusal = try #require(sent.refusal)
         #expect(refusal.reason == .kvCachePressure)
-        let trace = try #require(machine.decider.trace(1))
+        let trace = try #require(machine.trace(1))
         #expect(trace.stage == .refused)
         #expect(trace.comesBack?.told == refusal.retryAfter)
         #expect(trace.comesBack?.room == nil)
@@ -132,7 +132,7 @@ struct TraceTests {
                 ticket,
                 .refused(
                     .tokensPerMinute, limit: 100, used: 90, requested: 200, wait: .seconds(3))))
-        let trace = try #require(machine.decider.trace(1))
+        let trace = try #require(machine.trace(1))
         #expect(trace.stage == .refused)
         #expect(trace.offers.isEmpty && trace.waitsFrom == nil)
     }
@@ -142,7 +142,7 @@ struct TraceTests {
         var machine = machine(Plan(endpoints: 2))
         let sent = try machine.send(arrival(1))
         machine.handle(.bounced(sent.ticket))
-        let trace = try #require(machine.decider.trace(1))
+        let trace = try #require(machine.trace(1))
         #expect(trace.bounces == 1)
         #expect(trace.offers.map(\.isChosen) == [false, true])
     }
@@ -153,11 +153,11 @@ struct TraceTests {
         let prefix = PromptPrefix(blocks: [11, 12, 13, 14], textBytes: 4 * 512)
         let first = try machine.send(arrival(1, input: 500, prefix: prefix))
         let home = try #require(first.endpoint)
-        #expect(machine.decider.trace(1)?.way == .prefixHash)
+        #expect(machine.trace(1)?.way == .prefixHash)
         machine.handle(.streamed(first.ticket, output: Tokens(1)))
         let second = try machine.send(arrival(2, input: 500, prefix: prefix))
         #expect(second.endpoint == home)
-        let trace = try #require(machine.decider.trace(2))
+        let trace = try #require(machine.trace(2))
         #expect(trace.way == .warmPrefix)
         let chosen = trace.offers[home.index]
         let other = trace.offers[1 - home.index]
@@ -174,7 +174,7 @@ struct TraceTests {
         machine.scrape(1, used: 8_100)
         let sent = try machine.send(arrival(1, input: 500, output: 2_000))
         #expect(sent.bound == Tokens(399))
-        let trace = try #require(machine.decider.trace(1))
+        let trace = try #require(machine.trace(1))
         #expect(trace.way == .lowerBound && trace.isClamped)
         #expect((trace.bound, trace.expected) == (Tokens(399), Tokens(399)))
         #expect(trace.offers.map(\.fits) == [false, true])
@@ -187,7 +187,7 @@ struct TraceTests {
         for place in 0..<20 { machine.scrape(place, used: 6_000 - 100 * place) }
         let sent = try machine.send(arrival(1))
         #expect(sent.endpoint == EndpointID(19))
-        let trace = try #require(machine.decider.trace(1))
+        let trace = try #require(machine.trace(1))
         #expect(trace.offers.map(\.endpoint.index) == Array(12...19))
         #expect(trace.offers.last?.isChosen == true)
         #expect(trace.leftOut == 12)
@@ -195,7 +195,7 @@ struct TraceTests {
         for place in 0..<20 where place != 3 { machine.handle(.drained(EndpointID(place), true)) }
         let last = try machine.send(arrival(2))
         #expect(last.refusal?.reason == .kvCachePressure)
-        #expect(try #require(machine.decider.trace(2)).offers.map(\.endpoint.index) == [3])
+        #expect(try #require(machine.trace(2)).offers.map(\.endpoint.index) == [3])
     }
 
     @Test("the oldest give way, and a reload may keep more, fewer or none")
@@ -204,24 +204,23 @@ struct TraceTests {
         plan.requestHistory = 3
         var machine = Machine(plan)
         for number in 1...5 { try machine.send(arrival(UInt64(number))) }
-        let decider = machine.decider
-        #expect((1...5).map { decider.trace($0) != nil } == [false, false, true, true, true])
+        #expect((1...5).map { machine.trace($0) != nil } == [false, false, true, true, true])
         plan.requestHistory = 0
         plan.generation += 1
         machine.handle(.reconfigured(plan.policy))
         try machine.send(arrival(6))
-        #expect(machine.decider.trace(5) == nil && machine.decider.trace(6) == nil)
+        #expect(machine.trace(5) == nil && machine.trace(6) == nil)
         plan.requestHistory = 5
         plan.generation += 1
         machine.handle(.reconfigured(plan.policy))
         try machine.send(arrival(7))
-        #expect(machine.decider.trace(7)?.stage == .forwarded)
+        #expect(machine.trace(7)?.stage == .forwarded)
     }
 
     @Test("what nobody wants to know is not noted")
     func untraced() throws {
         var machine = machine()
         try machine.send(arrival(0))
-        #expect(machine.decider.trace(0) == nil)
+        #expect(machine.trace(0) == nil)
     }
 }

@@ -15,7 +15,7 @@ enum ImportRule {
     ]
 
     /// Of swift-collections, which imports neither Foundation nor the C library.
-    private static let everywhere: Set<String> = ["DequeModule"]
+    private static let everywhere: Set<String> = ["DequeModule", "BasicContainers"]
 
     static let pure: [String: Set<String>] = [
         "Units": [],

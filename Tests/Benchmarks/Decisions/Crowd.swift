@@ -19,7 +19,7 @@ struct Case {
 
 /// A decider with full endpoints and a long queue in front of it, and clients that stay as many:
 /// for each that ends one comes.
-struct Crowd {
+struct Crowd: ~Copyable {
     enum Kind: String, CaseIterable {
         case arrived, budgeted, streamed, ended, ticked
     }
