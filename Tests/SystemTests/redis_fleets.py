@@ -69,6 +69,12 @@ class Server:
         )
         return (done.stdout + done.stderr).strip()
 
+    def has_told_its_replica(self) -> bool:
+        """A replica has acknowledged all that was written here: it may take over without loss."""
+        lines = self.cli("INFO", "replication").split()
+        own = next(line.split(":")[1] for line in lines if line.startswith("master_repl_offset:"))
+        return any(line.startswith("slave0:") and f",offset={own}," in line for line in lines)
+
     def wait(self) -> "Server":
         eventually(lambda: self.cli("PING") == "PONG", f"{self.address} answers")
         return self

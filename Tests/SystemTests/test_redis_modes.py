@@ -295,6 +295,7 @@ def test_a_primary_that_dies_is_followed(start, engine, cluster):
     admitted(gateway.chat())
     eventually(lambda: gateway.used("tokens_per_day") == 11, "it is settled")
     old = cluster.owner(key)
+    eventually(old.has_told_its_replica, "a replica has it too")
     old.kill()
     eventually(lambda: gateway.chat().status == 503, "its part is gone")
     eventually(
