@@ -41,7 +41,8 @@ extension Decider {
         var isThere = false
         for place in 0..<match.count where match.warm[place].blocks > match.common {
             let endpoint = match.warm[place].endpoint
-            // Another pool of the model may have it warm, where this one does not go.
+            // Where another pool of the model has it warm this one does not go, and waits for it
+            // all the same: to be mended together with what then is over a threshold by a hair.
             if policy.endpoints[endpoint.index].pool == entry.pool,
                 offer(of: endpoint, to: entry, cold, common, now: now, where: isMeant) != nil
             {

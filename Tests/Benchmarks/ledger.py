@@ -6,7 +6,6 @@ CPU microseconds of gateways of one worker each, without a ledger and with a fil
 rounds in which they take turns; then CPU of `penstock usage` over all that they wrote.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from measure import Bench, penstock
+from measure import Bench, options, penstock
 
 
 def usage(binary: str, file: pathlib.Path) -> tuple[int, float]:
@@ -31,11 +30,7 @@ def usage(binary: str, file: pathlib.Path) -> tuple[int, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bench", required=True)
-    parser.add_argument("--penstock", required=True)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+    arguments = options()
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bench = Bench(arguments.bench, folder)

@@ -226,12 +226,17 @@ class Bench:
         self.engine.communicate()
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
+    """Of a benchmark that puts load through proxies, by turns."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bench", required=True)
     parser.add_argument("--penstock", required=True)
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = options()
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bench = Bench(arguments.bench, folder)

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """By how much a prompt of a megabyte holds up a stream on the same worker.
 
@@ -24,7 +25,7 @@ import tempfile
 import threading
 import time
 
-from measure import free_port, hashed, request
+from measure import Proxy, free_port, hashed, request
 
 ROUNDS = 30
 WINDOW = 0.3
@@ -131,10 +132,8 @@ def measured(binary: str, folder: pathlib.Path, engine_port: int, kind: str, tok
     file = folder / "penstock.yaml"
     file.write_text(json.dumps(configuration(port, folder, engine_port, tokenizer)))
     with contextlib.ExitStack() as stack:
-        gateway = subprocess.Popen([binary, "serve", "--config", file], stderr=subprocess.DEVNULL)
-        stack.callback(gateway.wait)
-        stack.callback(gateway.terminate)
-        wait_for(port, gateway)
+        gateway = Proxy("penstock", [binary, "serve", "--config", file], port, port)
+        stack.callback(gateway.stop)
         here = [sys.executable, __file__]
         client = subprocess.Popen(
             [*here, "--big", kind, "--port", str(port)], stdin=subprocess.PIPE,
@@ -166,18 +165,6 @@ def cpu(process: int) -> float:
         if (task / "comm").read_text().strip() == "penstock-0":
             return int((task / "schedstat").read_text().split()[0]) / 1e6
     raise LookupError("no thread of a worker")
-
-
-def wait_for(port: int, gateway: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(OSError), connected(port) as connection:
-            connection.settimeout(2)
-            connection.sendall(request("sk-bench", max_tokens=1))
-            if connection.recv(64).startswith(b"HTTP/1.1 200"):
-                return
-        assert time.monotonic() < deadline and gateway.poll() is None, "the gateway is down"
-        time.sleep(0.05)
 
 
 def configuration(port: int, folder: pathlib.Path, engine_port: int, tokenizer) -> dict:

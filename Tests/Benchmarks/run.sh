@@ -4,7 +4,7 @@
 # What a request, a refusal, an event and an idle stream cost the release build, beside nginx where
 # that is on PATH, what a decision costs before 256 endpoints with 10,000 waiting, how fast texts
 # are estimated and bodies inspected, and what a decision about budgets costs with a Redis, by
-# script and by lease: two minutes.
+# script and by lease: some minutes beyond the builds.
 # Also by how much a prompt of a megabyte holds up a stream on the same worker.
 # ROUNDS=7 is for quieter figures, the default is 3. Where .venv has tiktoken and tokenizers, also
 # how fast tokens are counted, beside them; PENSTOCK_TOKENIZERS=FOLDER with real vocabularies.
