@@ -20,6 +20,8 @@ export PENSTOCK_BIN ?= $(CURDIR)/.build/debug/penstock
 RELEASE_BIN := $(strip $(if $(filter file,$(origin PENSTOCK_BIN)),\
 	$(CURDIR)/.build/release/penstock,$(PENSTOCK_BIN)))
 export PYTHONDONTWRITEBYTECODE := 1
+# Prometheus' own checker of rules.
+export PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/.build/promtool)
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -c Tests/python/pytest.ini --rootdir .
 # Folders that other parts of the project bring; a verb that has nothing to do yet says so.
@@ -86,7 +88,7 @@ test-swift: deps ## the tests in Swift; one suite: make test-swift FILTER=WireTe
 		2>&1 | tee .build/test-swift.log | $(BRIEF)
 
 .PHONY: test-python
-test-python: deps .venv/.made ## the tests in Python, against .build/debug/penstock
+test-python: deps .venv/.made .build/promtool ## the tests in Python, against .build/debug/penstock
 	@echo "pytest $(PYTHON_TESTS)"
 	@$(PYTEST) $(PYTHON_TESTS) 2>&1 | tee .build/test-python.log
 
@@ -170,3 +172,14 @@ clean: ## remove what was built, the Python environment included
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+# Out of Debian's package, which is not installed: that would start a server. Where it cannot be
+# had, the tests that need it are skipped.
+.build/promtool: | deps
+	@mkdir -p .build/deb
+	@[ "$(PROMTOOL)" != "$(CURDIR)/$@" ] || { echo "apt-get download prometheus"; \
+		(cd .build/deb && apt-get download -qq prometheus 2>/dev/null \
+			&& dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool \
+			&& chmod +x promtool && mv promtool ../promtool) \
+		|| echo "no promtool: its tests are skipped" >&2; }
+	@rm -rf .build/deb

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
+import shutil
 import subprocess
 
 import kustomize
@@ -60,3 +61,12 @@ def penstock() -> pathlib.Path:
     if "--config" not in help_text:
         pytest.skip("the executable has no `check` command")
     return path
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus' own checker: PROMTOOL, or on PATH; skipped where there is none."""
+    found = shutil.which(os.environ.get("PROMTOOL") or "promtool")
+    if not found:
+        pytest.skip("no promtool: make test-python fetches it, or set PROMTOOL")
+    return found
