@@ -6,6 +6,7 @@ the dashboards. A test asks whether all of it is as it would be written now.
 """
 
 import pathlib
+import runpy
 import sys
 
 DEPLOY = pathlib.Path(__file__).resolve().parent
@@ -27,7 +28,9 @@ def files() -> dict[pathlib.Path, str]:
     """Every file that is written, and its text."""
     rules = DEPLOY / "prometheus"
     base = DEPLOY / "kubernetes" / "base"
-    return {
+    panels = runpy.run_path(str(DEPLOY / "grafana" / "panels.py"))
+    dashboards = panels["dashboards"]().items()
+    return {DEPLOY / "grafana" / name: text for name, text in dashboards} | {
         base / "rules.yaml": rule_object(rules / "recording.yaml", "penstock"),
         base / "alerts.yaml": rule_object(rules / "alerts.yaml", "penstock-alerts"),
     }
