@@ -53,7 +53,14 @@ extension HTTP2Session {
     }
 
     /// A frame that cannot be: its stream's end is counted, unless it never was one.
-    func faulted(_ id: Int32) -> Bool { streams[id] != nil || countFault() }
+    func faulted(_ id: Int32) -> Bool {
+        guard let stream = streams[id] else { return countFault() }
+        // The library ends it once the reset has gone out. Until then nobody is to work for it
+        // (CVE-2025-8671, "MadeYouReset").
+        stream.wasFaulted = true
+        note(stream)
+        return true
+    }
 
     /// A header block begins: a message's own, or its trailers.
     func beganHead(_ id: Int32, isFirst: Bool) {

@@ -27,6 +27,7 @@ public final class HTTP2StreamState {
     var interims = 0
     var code: UInt32?
     var wasResetByPeer = false
+    var wasFaulted = false
     /// It is reset from here, for reasons of our own.
     var isGivenUp = false
 
@@ -89,6 +90,9 @@ public final class HTTP2StreamState {
     public var isCongested: Bool { isOverfull }
     /// The stream is over, and why: 0 without a fault (RFC 9113 section 7).
     public var closeCode: UInt32? { code }
+    /// The peer did what ends the stream: the reset for it is on its way, and whoever answers it
+    /// need not begin.
+    public var isFaulted: Bool { wasFaulted }
     /// The peer has not begun with it (RFC 9113 section 8.7).
     public var isRefused: Bool { code == 7 && wasResetByPeer }
     /// The peer has reset it.

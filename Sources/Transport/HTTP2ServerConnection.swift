@@ -177,7 +177,7 @@ public final class HTTP2ServerConnection {
                 if news.closeCode != nil { forget(news.id) }
                 return known
             }
-            guard news.closeCode == nil, news.hasHead, !isLost else { continue }
+            guard news.closeCode == nil, !news.isFaulted, news.hasHead, !isLost else { continue }
             let stream = HTTP2ServerStream(news, of: self, limits: limits)
             streams[news.id] = stream
             return stream

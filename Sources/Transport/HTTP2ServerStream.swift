@@ -85,7 +85,9 @@ public final class HTTP2ServerStream: ServerStream {
     // MARK: driving
 
     /// The client is not heard of any more, or has given this stream up.
-    private var isLost: Bool { state.closeCode != nil || connection.isLost }
+    private var isLost: Bool {
+        state.closeCode != nil || state.isFaulted || connection.isLost
+    }
 
     public override func next() -> ServerEvent {
         guard phase != .over else { return .none }
