@@ -91,7 +91,7 @@ let package = Package(
 
         // The rim: what touches the world.
         room("EventLoop", ["Units", "CPlatform"]),
-        room("Transport", ["Units", "Wire", "HTTP2", "EventLoop", "COpenSSL"]),
+        room("Transport", ["Units", "Wire", "HTTP2", "EventLoop", "COpenSSL", "CZlib"]),
         room(
             "Store",
             [
@@ -160,7 +160,7 @@ let package = Package(
         tests("Tokenization", ["Tokenization", "Units"], exclude: ["Tables"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests(
-            "Configuration", ["Configuration", "Policy", "Units"],
+            "Configuration", ["Configuration", "Policy", "Units", "EventLoop"],
             exclude: ["Golden"]),
         tests("House", []),
         .executableTarget(

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -75,6 +76,10 @@ ssize_t penstock_send(int descriptor, const void *bytes, size_t count) {
 
 ssize_t penstock_receive(int descriptor, void *bytes, size_t count) {
     return syscall(SYS_recvfrom, descriptor, bytes, count, 0, NULL, NULL);
+}
+
+ssize_t penstock_peek(int descriptor, void *bytes, size_t count) {
+    return syscall(SYS_recvfrom, descriptor, bytes, count, MSG_PEEK, NULL, NULL);
 }
 
 ssize_t penstock_send_two(
@@ -164,6 +169,10 @@ int penstock_processors(void) {
     // The mask is larger than 1024 processors.
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online < 1 ? 1 : (int)online;
+}
+
+int penstock_return_memory(int block, int others) {
+    return mallopt(M_MMAP_THRESHOLD, block) && mallopt(M_TRIM_THRESHOLD, others) ? 0 : -1;
 }
 
 int penstock_raise_open_files(uint64_t *soft, uint64_t *hard) {

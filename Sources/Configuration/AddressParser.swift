@@ -10,6 +10,8 @@ enum AddressParser {
     static let connectLabel = "an address such as 10.0.0.1:6379, redis:6379 or unix:/run/redis.sock"
     static let endpointLabel = "an engine's URL such as http://10.0.0.11:8000"
 
+    static let rangeLabel = "an address or a range such as 10.0.0.0/8, 192.0.2.1 or fd00::/8"
+
     /// sockaddr_un.sun_path without its final zero.
     private static let longestUnixPath = 107
 
@@ -58,7 +60,48 @@ enum AddressParser {
         return .endpoint(address, authority: address.description, isSecure: isSecure)
     }
 
+    /// `10.0.0.0/8`, `fd00::/8`, or one address: its canonical text and what it holds.
+    static func range(_ text: String) throws(ScalarFault) -> (text: String, range: AddressRange) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), let first = parts.first else {
+            throw .expected(rangeLabel)
+        }
+        let isIPv6 = first.contains(":")
+        let bits = isIPv6 ? 128 : 32
+        var length = bits
+        if parts.count == 2 {
+            guard let given = Scalar.integer(String(parts[1])), (0...bits).contains(given),
+                !parts[1].contains("_")
+            else { throw .expected(rangeLabel) }
+            length = given
+        }
+        guard let literal = canonical(String(first), family: isIPv6 ? AF_INET6 : AF_INET) else {
+            throw .expected(rangeLabel)
+        }
+        let (high, low) = halves(String(first), isIPv6: isIPv6)
+        guard
+            let range = AddressRange(high: high, low: low, length: isIPv6 ? length : length + 96)
+        else {
+            throw .expected(rangeLabel, advice: "; bits beyond the /\(length) have to be zero")
+        }
+        return (length == bits ? literal : "\(literal)/\(length)", range)
+    }
+
     // MARK: Parts
+
+    /// Of a literal that is one; IPv4 mapped into IPv6.
+    private static func halves(_ text: String, isIPv6: Bool) -> (UInt64, UInt64) {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        guard isIPv6 else {
+            _ = unsafe inet_pton(AF_INET, text, &bytes)
+            return (0, 0xFFFF << 32 | bytes[..<4].reduce(0) { $0 << 8 | UInt64($1) })
+        }
+        _ = unsafe inet_pton(AF_INET6, text, &bytes)
+        return (
+            bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) },
+            bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
+        )
+    }
 
     /// The path of `unix:PATH`; nil for other addresses.
     private static func unixPath(_ text: String) throws(ScalarFault) -> String? {

@@ -16,7 +16,8 @@ struct FixedBuilder {
             listeners: root.sections("listeners").map { listener in
                 ListenerPolicy(
                     address: checked(listener.address("address")), tenant: listener.text("tenant"),
-                    protocols: protocols(listener), tls: listener.section("tls").map(tls))
+                    protocols: protocols(listener), tls: listener.section("tls").map(tls),
+                    proxies: listener.ranges("proxy_protocol"))
             },
             admin: AdminPolicy(
                 address: checked(admin.address("address")), token: admin.secret("token")),

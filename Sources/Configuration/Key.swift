@@ -106,6 +106,8 @@ enum Scalar: Sendable {
     case connectAddress
     /// An engine's URL.
     case endpoint
+    /// An address, or all that begin alike.
+    case addressRange
 }
 
 /// How a secret is sent, and so which characters it may have.

@@ -18,7 +18,23 @@ extension Keys {
             "http.max_handshakes", 1...HTTPPolicy.handshakesLimit, client.maxHandshakes,
             "handshakes",
             "TLS handshakes under way at once, per worker; for one more the one that has taken "
-                + "longest is closed."),
+                + "longest is closed. As many connections of proxies wait for their headers; one "
+                + "more is closed."),
+        count(
+            "http.max_connections_per_address", 0...HTTPPolicy.connectionsLimit,
+            client.maxConnectionsPerAddress, "connections",
+            "Client connections of one address, of IPv6 of one /64, for all workers together; one "
+                + "more is reset at once. 0: not bounded. Where a proxy of the PROXY protocol "
+                + "stands in front, those that it names are counted."),
+        Key(
+            "http.trusted_proxies", .list(.addressRange, 0...256), .absent, .reloadable,
+            "Proxies whose `X-Forwarded-For` is believed: the last address there that is none of "
+                + "them is the client's. Their own connections are not bounded by "
+                + "`max_connections_per_address`."),
+        count(
+            "http.max_compression_ratio", 1...1_032, client.maxCompressionRatio, "",
+            "How many times its size a body may unpack to (`Content-Encoding: gzip`), beyond the "
+                + "first 64 KiB; over it, as over `max_body` when unpacked, it gets 413."),
         size(
             "http.max_target", 256...65_536, client.maxTarget,
             "A request's target; a longer one gets 414."),
@@ -48,7 +64,8 @@ extension Keys {
             "Answer bytes held for one slow client before its engine is no longer read."),
         time(
             "http.handshake_timeout", 100...3_600_000, client.handshakeTimeout,
-            "From the beginning of a connection to the end of its TLS handshake."),
+            "From the beginning of a connection to the end of its TLS handshake; before that to "
+                + "the end of a proxy's header."),
         time(
             "http.head_timeout", 100...3_600_000, client.headTimeout,
             "From the first byte of a connection or request to its complete head."),

@@ -32,6 +32,11 @@ enum Keys {
         Key(
             "listeners[].tenant", .scalar(.reference(.tenant)), .absent, .fixed,
             "Every request that comes in here is this tenant's, and keys are ignored."),
+        Key(
+            "listeners[].proxy_protocol", .list(.addressRange, 1...64), .absent, .fixed,
+            "Proxies whose connections begin with a header of the PROXY protocol, version 1 or 2, "
+                + "before TLS and HTTP: the client is who it names. A connection of theirs without "
+                + "one is closed; from elsewhere none is read."),
     ]
 
     private static let admin: [Key] = [

@@ -10,6 +10,9 @@ extension HTTPPolicy {
         self.init()
         maxConnections = checked(section.integer("max_connections"))
         maxHandshakes = checked(section.integer("max_handshakes"))
+        maxConnectionsPerAddress = checked(section.integer("max_connections_per_address"))
+        trustedProxies = section.ranges("trusted_proxies")
+        maxCompressionRatio = checked(section.integer("max_compression_ratio"))
         handshakeTimeout = checked(section.duration("handshake_timeout"))
         maxTarget = checked(section.size("max_target"))
         maxHead = checked(section.size("max_head"))
@@ -152,5 +155,12 @@ extension TenantLimits {
                 OverlongPrompt(rawValue: checked(section.text("overlong_prompt")))),
             reservedOutput: checked(
                 ReservedOutput(rawValue: checked(section.text("reserve_output")))))
+    }
+}
+
+extension Section {
+    /// Ranges of addresses.
+    func ranges(_ name: String) -> [AddressRange] {
+        texts(name).map { item in checked((try? AddressParser.range(item.text))?.range) }
     }
 }

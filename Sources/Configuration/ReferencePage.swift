@@ -173,6 +173,7 @@ extension Scalar {
         case .listenAddress: "listening address"
         case .connectAddress: "address to connect to"
         case .endpoint: "engine's URL"
+        case .addressRange: "address, or a range as `10.0.0.0/8`"
         }
     }
 
@@ -188,7 +189,7 @@ extension Scalar {
         case .secret(.header): "4096 bytes, visible ASCII without spaces"
         case .secret(.command): "4096 bytes, no control characters"
         case .boolean, .choice, .reference, .path, .currency, .timeZone, .keyHash, .listenAddress,
-            .connectAddress, .endpoint:
+            .connectAddress, .endpoint, .addressRange:
             ""
         }
     }

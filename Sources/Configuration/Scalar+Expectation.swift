@@ -33,6 +33,7 @@ extension Scalar {
         case .listenAddress: return AddressParser.listenLabel
         case .connectAddress: return AddressParser.connectLabel
         case .endpoint: return AddressParser.endpointLabel
+        case .addressRange: return AddressParser.rangeLabel
         }
     }
 

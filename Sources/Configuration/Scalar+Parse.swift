@@ -46,6 +46,8 @@ extension Scalar {
             return .address(try AddressParser.connect(text))
         case .endpoint:
             return try AddressParser.endpoint(text)
+        case .addressRange:
+            return .text(try AddressParser.range(text).text)
         case .name, .modelName, .reference, .text, .path, .currency, .timeZone:
             guard isWellFormed(text) else { break }
             return .text(text)

@@ -18,6 +18,12 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     case contextLengthExceeded
     case requestExceedsLimit
     case headerTooLarge
+    /// A body is packed in a way that is not read.
+    case unsupportedEncoding
+    /// A body is not what `Content-Encoding` says.
+    case damagedEncoding
+    /// A body unpacks to too many times its size.
+    case bodyTooDense
     /// Somebody's limit of this kind has no room at present.
     case limit(LimitKind)
     case kvCachePressure
@@ -35,13 +41,14 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .badRequest, .invalidRequest, .unknownClass, .contextLengthExceeded,
-            .requestExceedsLimit:
+            .requestExceedsLimit, .damagedEncoding:
             400
         case .invalidAPIKey: 401
         case .modelNotAllowed, .classNotAllowed: 403
         case .modelNotFound, .notFound: 404
         case .methodNotAllowed: 405
-        case .requestTooLarge: 413
+        case .requestTooLarge, .bodyTooDense: 413
+        case .unsupportedEncoding: 415
         case .headerTooLarge: 431
         case .limit: 429
         case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
@@ -64,6 +71,9 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .notFound: "not_found"
         case .methodNotAllowed: "method_not_allowed"
         case .requestTooLarge: "request_too_large"
+        case .bodyTooDense: "request_too_dense"
+        case .damagedEncoding: "invalid_content_encoding"
+        case .unsupportedEncoding: "unsupported_content_encoding"
         case .contextLengthExceeded: "context_length_exceeded"
         case .requestExceedsLimit: "request_exceeds_limit"
         case .headerTooLarge: "header_too_large"
@@ -86,7 +96,8 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     private static let before: [RefusalReason] = [
         .badRequest, .invalidRequest, .invalidAPIKey, .modelNotAllowed, .classNotAllowed,
         .unknownClass, .modelNotFound, .notFound, .methodNotAllowed, .requestTooLarge,
-        .contextLengthExceeded, .requestExceedsLimit, .headerTooLarge,
+        .contextLengthExceeded, .requestExceedsLimit, .headerTooLarge, .unsupportedEncoding,
+        .damagedEncoding, .bodyTooDense,
     ]
     private static let behind: [RefusalReason] = [
         .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,

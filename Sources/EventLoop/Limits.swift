@@ -24,6 +24,12 @@ public enum Limits {
         return min(allowed, quota)
     }
 
+    /// Has memory that is freed go back to the system, so that a burst of large bodies leaves
+    /// nothing behind: without it the C library learns from the first one to keep up to 64 MiB.
+    public static func returnMemory() {
+        System.expect(Int(penstock_return_memory(1 << 20, 1 << 20)))
+    }
+
     /// The path in `/proc/self/cgroup` of the unified hierarchy, without a slash at its end; nil
     /// without one (cgroups(7)).
     public static func controlGroup(in groups: String) -> Substring? {

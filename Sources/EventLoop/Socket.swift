@@ -37,6 +37,14 @@ public struct Socket: ~Copyable {
         unsafe Socket.receive(handle.raw, into)
     }
 
+    /// The same, and what is there stays there.
+    public borrowing func peek(_ into: UnsafeMutableRawBufferPointer) -> Transfer {
+        invariant(into.count > 0, "a look has room")
+        let raw = handle.raw
+        let result = System.retrying { unsafe penstock_peek(raw, into.baseAddress, into.count) }
+        return result == 0 ? .closed : System.transfer(result)
+    }
+
     /// Sends as much as the kernel takes now.
     public borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
         unsafe Socket.send(handle.raw, bytes)

@@ -62,6 +62,25 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Of an address as `numeric` gives it; one of IPv4 in its mapped form becomes one of IPv4.
+    public init(high: UInt64, low: UInt64, port: UInt16) {
+        if high == 0, low >> 32 == 0xFFFF {
+            form = .v4(UInt32(truncatingIfNeeded: low), port: port)
+        } else {
+            form = .v6(high, low, port: port, scope: 0)
+        }
+    }
+
+    /// The address without its port as two halves, one of IPv4 mapped into IPv6 (RFC 4291, section
+    /// 2.5.5.2); nil for a Unix path.
+    public var numeric: (high: UInt64, low: UInt64)? {
+        switch form {
+        case .v4(let address, _): (0, 0xFFFF << 32 | UInt64(address))
+        case .v6(let high, let low, _, _): (high, low)
+        case .unix: nil
+        }
+    }
+
     /// Nil for a Unix path.
     public var port: UInt16? {
         switch form {

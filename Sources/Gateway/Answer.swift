@@ -87,7 +87,7 @@ extension Worker {
         respond(server, status: refusal.reason.status)
         server.flush()
         guard let tenant else { return }
-        traceRefusal(name, tenant, refusal)
+        traceRefusal(name, tenant, refusal, server)
         if refusal.reason.isThrottle {
             shared.throttles.append(
                 ThrottleRecord(
@@ -138,6 +138,8 @@ extension Worker {
         fields.append("Content-Type: application/json\r\nX-Penstock-Decision: ")
         fields.append(refusal.reason.code)
         fields.append("\r\n")
+        // RFC 9110 section 15.5.16.
+        if refusal.reason == .unsupportedEncoding { fields.append("Accept-Encoding: gzip\r\n") }
         if refusal.reason == .invalidAPIKey { fields.append("WWW-Authenticate: Bearer\r\n") }
         if let wait = refusal.retryAfter {
             let milliseconds = max(1, wait.millisecondsRoundedUp)

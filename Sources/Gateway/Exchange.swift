@@ -113,6 +113,12 @@ final class Exchange {
     /// The part of an event, or the whole of an answer, that has come.
     private var heldBytes = ByteBuffer()
     private var answerFields = ByteBuffer()
+    /// Where its client is; nil for Unix sockets.
+    var address: ClientAddress?
+    /// Its body is packed by gzip.
+    var isPacked = false
+    private var inflater: Inflater?
+    private var unpackedBody = ByteBuffer()
     /// The client's body without what its prompt had too much.
     private var shortened = ByteBuffer()
 
@@ -149,6 +155,26 @@ final class Exchange {
     /// What the engine is to get but for edits: the client's own, or what was left of it.
     func prompt(_ body: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         unsafe isTruncated ? shortened.readable : body
+    }
+
+    /// The client's body, unpacked.
+    func content(_ server: ServerStream) -> UnsafeRawBufferPointer {
+        unsafe isPacked ? unpackedBody.readable : server.body
+    }
+    /// Unpacks the next piece of what came.
+    func unpackPiece(
+        _ packed: UnsafeRawBufferPointer, limit: Int, ratio: Int
+    ) -> Inflater.Outcome {
+        let inflater = inflater ?? Inflater(limit: limit, ratio: ratio)
+        self.inflater = inflater
+        return unsafe inflater.step(packed, into: &unpackedBody)
+    }
+    func endUnpacking() { inflater = nil }
+    /// Memory held for what was unpacked, in bytes.
+    var heldUnpacked: Int { unpackedBody.capacity }
+    func dropUnpacked() {
+        inflater = nil
+        unpackedBody.release()
     }
 
     var heldCount: Int { heldBytes.count }

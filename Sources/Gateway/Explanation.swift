@@ -87,6 +87,10 @@ enum Explanation {
         case .contextLengthExceeded: "The prompt is too long."
         case .requestExceedsLimit: "The request needs more than can ever be admitted."
         case .headerTooLarge: "The request's header fields are too large."
+        case .unsupportedEncoding:
+            "The body's Content-Encoding is not supported. Send gzip, or none."
+        case .damagedEncoding: "The request's body is not valid gzip."
+        case .bodyTooDense: "The request's body unpacks to too many times its size."
         case .limit: "Rate limit reached."
         case .kvCachePressure: "The engines' memory is full."
         case .queueFull: "Too many requests are waiting."

@@ -12,8 +12,9 @@ import Wire
 /// that Penstock gives meaning to, what would make the answer unreadable (`Accept-Encoding`), and
 /// what would let a client steer an engine behind the gateway's back. So are names with an
 /// underscore: servers in the manner of CGI (RFC 3875 section 4.1.18; WSGI too) cannot tell them
-/// from those with a hyphen, and `Content_Length` would be their `Content-Length`. All else passes
-/// as it came.
+/// from those with a hyphen, and `Content_Length` would be their `Content-Length`. What tells where
+/// a client is (`X-Forwarded-…`, `X-Real-IP`, `Forwarded`) is dropped too, and the one address that
+/// is known takes its place. All else passes as it came.
 enum ForwardFields {
     static func write(
         _ server: ServerStream, _ exchange: Exchange, key: Secret?, to fields: inout ByteBuffer
@@ -32,6 +33,11 @@ enum ForwardFields {
         fields.append("Content-Type: application/json\r\nVia: 1.1 penstock\r\nX-Request-Id: ")
         exchange.name.append(to: &fields)
         fields.append("\r\n")
+        if let address = exchange.address {
+            fields.append("X-Forwarded-For: ")
+            address.append(to: &fields)
+            fields.append("\r\n")
+        }
         if let key {
             fields.append("Authorization: Bearer ")
             fields.append(key.revealed)

@@ -235,6 +235,8 @@ final class BoundDoor: Sendable {
     let protocols: Set<HTTPProtocol>
     /// TLS is spoken.
     let isSecure: Bool
+    /// Proxies that say first whose a connection is.
+    let proxies: [AddressRange]
 
     init(
         _ listener: consuming Listener, _ index: Int, _ tenant: TenantID?,
@@ -242,6 +244,7 @@ final class BoundDoor: Sendable {
     ) {
         protocols = policy.protocols
         isSecure = policy.tls != nil
+        proxies = policy.proxies
         self.listener = listener
         self.index = index
         self.tenant = tenant
@@ -252,6 +255,7 @@ final class BoundDoor: Sendable {
         tenant = nil
         protocols = [.http1]
         isSecure = false
+        proxies = []
         do throws(SystemFault) {
             guard let resolved = SocketAddress(address) else { throw .notFound }
             if try Listener.isTaken(resolved) { throw .addressInUse }

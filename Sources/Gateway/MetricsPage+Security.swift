@@ -14,6 +14,18 @@ extension MetricsPage {
             page.sample(count, PrometheusLabels([("outcome", outcome.rawValue)]))
         }
         page.family(
+            "penstock_connections_refused_total", .counter,
+            help: "Connections of clients that were closed before anything was read, by why.")
+        for (reason, count) in zip(
+            ConnectionRefusal.allCases, control.shared.connectionRefusals.all)
+        {
+            page.sample(count, PrometheusLabels([("reason", reason.rawValue)]))
+        }
+        page.family(
+            "penstock_client_addresses", .gauge,
+            help: "Addresses of clients that have a connection, of IPv6 by /64.")
+        page.sample(control.shared.addresses.addresses)
+        page.family(
             "penstock_tls_reloads_total", .counter,
             help: "How often certificates and keys were read again.")
         page.sample(

@@ -51,6 +51,7 @@ struct RequestPage {
         _ trace: RequestTrace, _ decision: DecisionTrace?, to json: inout JSONWriter
     ) {
         json.member("request_id", trace.name.text)
+        json.member("client", trace.client?.text)
         json.member("tenant", policy.tenants[trace.tenant.index].name)
         json.member("class", trafficClass(trace, decision).map { policy.classes[$0.index].name })
         json.member("class_asked", trace.trafficClass.map { policy.classes[$0.index].name })

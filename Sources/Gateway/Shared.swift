@@ -57,6 +57,8 @@ final class Shared: Sendable {
     /// What connections are protected with.
     let security: Security
     let handshakes = HandshakeCounts()
+    let addresses = AddressCounts()
+    let connectionRefusals = ConnectionRefusals()
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
     let waiting = Atomic<Int>(0)
     let openConnections = Atomic<Int>(0)

@@ -38,6 +38,8 @@ struct RequestTrace: Sendable {
     var tenant: TenantID
     var trafficClass: ClassID?
     var model: ModelID?
+    /// Where the client was; nil for Unix sockets.
+    var client: ClientAddress?
     var began: WallTime
     var arrivedAt: Instant
     /// When all of it was here.

@@ -16,7 +16,7 @@ extension Worker {
             let tokenizer = exchange.policy.models[model.index].tokenizer
         else { return budget(exchange) }
         let limits = InspectionLimits(maxDepth: exchange.policy.http.maxJSONDepth)
-        let body = unsafe exchange.prompt(server.body)
+        let body = unsafe exchange.prompt(exchange.content(server))
         if body.count <= shared.counting.policy.inline.count {
             let count = unsafe ExactCount.of(
                 body.bytes, dialect, limits, tokenizer, counter, &recount)

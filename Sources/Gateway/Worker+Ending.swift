@@ -121,6 +121,7 @@ extension Worker {
         heldBodies -= exchange.heldBody
         exchange.heldBody = 0
         exchange.dropShortened()
+        exchange.dropUnpacked()
         exchange.server?.dropRequest()
     }
 

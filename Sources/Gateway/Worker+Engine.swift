@@ -57,7 +57,7 @@ extension Worker {
     private func edit(
         _ exchange: Exchange, _ server: ServerStream, _ pool: PoolPolicy
     ) -> UnsafeRawBufferPointer {
-        let body = unsafe exchange.prompt(server.body)
+        let body = unsafe exchange.prompt(exchange.content(server))
         var edits = BodyEdits()
         let name = modelName(exchange)
         let asked = exchange.inspection.model

@@ -72,7 +72,7 @@ extension Worker {
     }
 
     private func forget(_ connection: SlabKey) {
-        servers.remove(connection)
+        leave(servers.remove(connection)?.peer?.address)
         shared.openConnections.subtract(1, ordering: .relaxed)
         wakeDoors()
     }
@@ -148,6 +148,10 @@ extension Worker {
                 tenant: tenant)
         }
         // What is bounded by connections elsewhere is so by requests where they have many.
+        let packing = dialect == nil ? .none : Self.packing(server)
+        guard packing != .unknown else {
+            return refuse(server, name, Refusal(.unsupportedEncoding), tenant: tenant)
+        }
         guard exchanges.count < policy.http.maxConnections, let key = exchanges.nextKey else {
             return refuse(server, name, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)))
         }
@@ -156,6 +160,8 @@ extension Worker {
             tenant: tenant, key: shown, account: accounts.account(of: tenant),
             trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
+        exchange.isPacked = packing == .gzip
+        exchange.address = ForwardedFor.client(server, trusting: policy.http.trustedProxies)
         exchange.dialect = dialect ?? .chatCompletions
         _ = exchanges.insert(exchange)
         server.tag = key
@@ -211,26 +217,35 @@ extension Worker {
     private func holds(_ server: ServerStream) -> Bool {
         guard let exchange = exchange(of: server), exchange.state == .reading else { return true }
         count(server, of: exchange)
-        // One alone always has room.
-        guard heldBodies > policy.http.maxBufferedBodies.count, heldBodies > exchange.heldBody
-        else { return true }
+        if hasRoom(for: exchange) { return true }
         refuse(exchange, Refusal(.gatewayOverloaded, retryAfter: .seconds(1)))
         return false
     }
 
-    private func count(_ server: ServerStream, of exchange: Exchange) {
-        heldBodies += server.heldRequestBytes - exchange.heldBody
-        exchange.heldBody = server.heldRequestBytes
+    /// One alone always has room.
+    func hasRoom(for exchange: Exchange) -> Bool {
+        heldBodies <= policy.http.maxBufferedBodies.count || heldBodies == exchange.heldBody
     }
 
-    /// The request is complete: one pass over its body, and the decider is told.
+    func count(_ server: ServerStream, of exchange: Exchange) {
+        let held = server.heldRequestBytes + exchange.heldUnpacked
+        heldBodies += held - exchange.heldBody
+        exchange.heldBody = held
+    }
+
+    /// The request is complete.
     private func arrive(_ server: ServerStream) {
         guard let exchange = exchange(of: server) else { return }
         exchange.readAt = loop.now
         count(server, of: exchange)
+        if exchange.isPacked { unpack(exchange) } else { read(server, exchange) }
+    }
+
+    /// The body is here as it is meant: one pass over it, and the decider is told.
+    func read(_ server: ServerStream, _ exchange: Exchange) {
         guard let dialect = exchange.route else { return list(server, exchange) }
         do throws(BodyFault) {
-            try unsafe readPrompt(exchange, dialect, server.body)
+            try unsafe readPrompt(exchange, dialect, exchange.content(server))
         } catch {
             return refuse(exchange, error)
         }
@@ -240,7 +255,7 @@ extension Worker {
             of: exchange.tenant, model: model, key: exchange.key)
         let arrival = arrival(exchange, model, until: patience(server))
         exchange.arrival = arrival
-        if unsafe shorten(exchange, arrival, server.body) {
+        if unsafe shorten(exchange, arrival, exchange.content(server)) {
             exchange.arrival = self.arrival(exchange, model, until: arrival.deadline)
         }
         count(server, exchange, dialect)
@@ -295,7 +310,8 @@ extension Worker {
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
     private func model(of exchange: Exchange, _ server: ServerStream) -> ModelID? {
-        let found = unsafe find(exchange.inspection.model, of: exchange, server.body)
+        let found = unsafe find(
+            exchange.inspection.model, of: exchange, exchange.content(server))
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
             return nil

@@ -19,16 +19,17 @@ extension Worker {
     static let lastHandshakes = Duration.seconds(1)
 
     /// A connection has come through a door of TLS.
-    func greet(_ socket: consuming Socket, _ peer: SocketAddress, _ door: Door) {
+    func greet(_ socket: consuming Socket, _ peer: SocketAddress, _ door: BoundDoor) {
         if greetings.count >= policy.http.maxHandshakes { displaceGreeting() }
-        guard let key = greetings.nextKey else { return }
+        guard let key = greetings.nextKey else { return leave(peer) }
         do throws(SystemFault) {
             let greeting = try TLSGreeting(
-                key: key, door: door.bound.index, token: Token(kind: Kind.greeting, key: key),
+                key: key, door: door.index, token: Token(kind: Kind.greeting, key: key),
                 socket: socket, peer: peer, timeout: policy.http.handshakeTimeout, loop: loop)
             _ = greetings.insert(greeting)
             greetingOrder.append(key)
         } catch {
+            leave(peer)
             shared.log.write("register connection: \(error)")
         }
     }
@@ -74,12 +75,14 @@ extension Worker {
             remove(greeting)
             count(.done)
             let peer = greeting.peer
-            if let channel = greeting.takeChannel() { open(channel, peer, bounds[greeting.door]) }
+            guard let channel = greeting.takeChannel() else { return leave(peer) }
+            open(channel, peer, bounds[greeting.door])
         }
     }
 
     private func end(_ greeting: TLSGreeting, _ outcome: HandshakeOutcome) {
         remove(greeting)
+        leave(greeting.peer)
         count(outcome)
         greeting.close()
         wakeDoors()
@@ -102,11 +105,14 @@ extension Worker {
 
     /// The end is near: handshakes have a second to come to theirs.
     func hurryGreetings() {
-        greetings.each { _, greeting in greeting.hurry(by: loop.now + Self.lastHandshakes) }
+        let latest = loop.now + Self.lastHandshakes
+        greetings.each { _, greeting in greeting.hurry(by: latest) }
+        proxyGreetings.each { _, greeting in greeting.hurry(by: latest) }
     }
 
     func closeGreetings() {
         greetings.each { _, greeting in greeting.close() }
+        proxyGreetings.each { _, greeting in greeting.close() }
     }
 }
 

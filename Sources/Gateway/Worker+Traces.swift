@@ -27,6 +27,7 @@ extension Worker {
             arrivedAt: exchange.arrivedAt)
         trace.trafficClass = exchange.trafficClass
         trace.model = exchange.model
+        trace.client = exchange.address
         if let arrival = exchange.arrival {
             trace.readAt = exchange.readAt
             trace.input = arrival.input
@@ -79,10 +80,13 @@ extension Worker {
     }
 
     /// A request of which only the head was read.
-    func traceRefusal(_ name: RequestName, _ tenant: TenantID, _ refusal: Refusal) {
+    func traceRefusal(
+        _ name: RequestName, _ tenant: TenantID, _ refusal: Refusal, _ server: ServerStream
+    ) {
         guard isTracing else { return }
         var trace = RequestTrace(
             name, tenant, limits: LimitSet(), began: loop.wall, arrivedAt: loop.now)
+        trace.client = ForwardedFor.client(server, trusting: policy.http.trustedProxies)
         trace.outcome = .refused
         trace.refusal = refusal
         trace.endedAt = loop.now

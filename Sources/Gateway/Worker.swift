@@ -28,6 +28,7 @@ final class Worker {
         static let store: UInt8 = 6
         static let sweep: UInt8 = 7
         static let greeting: UInt8 = 8
+        static let proxy: UInt8 = 9
     }
 
     /// Connections to engines beyond one for each client: those that are kept.
@@ -50,6 +51,11 @@ final class Worker {
     var greetingOrder = Deque<SlabKey>()
     /// Those of which a step is to be taken.
     var greetingRow = Deque<SlabKey>()
+    /// Connections of proxies that have not said yet whose they are.
+    var proxyGreetings: Slab<ProxyGreeting>
+    /// Requests with a packed body, and those of them that are being unpacked.
+    var packedRow = Deque<SlabKey>()
+    var unpackingRow = Deque<SlabKey>()
     var clients: Slab<ClientConnection>
     var exchanges: Slab<Exchange>
     var upstreams: Upstreams
@@ -95,7 +101,7 @@ final class Worker {
         bounds = doors.map(\.bound)
         let connections = HTTPPolicy.connectionsLimit
         loop = try Loop(
-            timers: 4 * connections + HTTPPolicy.handshakesLimit + 64, writing: .atTurnsEnd)
+            timers: 4 * connections + 2 * HTTPPolicy.handshakesLimit + 64, writing: .atTurnsEnd)
         accounts = AccountTable(policy, wall: loop.wall)
         if let redis = shared.redis {
             store = .redis(
@@ -107,6 +113,7 @@ final class Worker {
         }
         servers = Slab(limit: connections)
         greetings = Slab(limit: HTTPPolicy.handshakesLimit)
+        proxyGreetings = Slab(limit: HTTPPolicy.handshakesLimit)
         clients = Slab(limit: connections + Self.spareClients)
         exchanges = Slab(limit: connections)
         upstreams = Upstreams(addresses: addresses)
@@ -143,7 +150,7 @@ final class Worker {
     private func turn(
         _ mailbox: Mailbox<WorkerMessage>, _ messages: inout [WorkerMessage]
     ) throws(SystemFault) {
-        let ready = try loop.wait(atMost: greetingRow.isEmpty ? storePatience : .zero)
+        let ready = try loop.wait(atMost: isBusy ? .zero : storePatience)
         // Engines first: what a kept connection has brought unasked, or that it has ended, is known
         // before a client's request of the same turn is sent over it.
         hearEngines(ready)
@@ -163,16 +170,21 @@ final class Worker {
                 messages.removeAll(keepingCapacity: true)
             case Kind.store: storeReady(token, readiness)
             case Kind.greeting: greetingReady(token.key)
+            case Kind.proxy: proxyReady(token.key)
             default: continue
             }
         }
         for token in loop.dueTimers() { fire(token) }
         driveStore()
         try write()
-        guard !greetingRow.isEmpty else { return }
+        guard isBusy else { return }
         shakeHands()
+        unpackSome()
         try write()
     }
+
+    /// There is work that no descriptor tells of.
+    private var isBusy: Bool { !greetingRow.isEmpty || isUnpacking }
 
     private func hearEngines(_ ready: Int) {
         for place in 0..<ready {
@@ -213,6 +225,7 @@ final class Worker {
             if exchange.deadline.fired(token, loop) { expire(exchange) }
         case Kind.sweep: sweep()
         case Kind.greeting: greetingDue(token.key)
+        case Kind.proxy: proxyDue(token.key)
         default: return
         }
     }
@@ -247,8 +260,10 @@ final class Worker {
 
     // MARK: doors
 
-    /// Of clients, during their handshake or after it.
-    private var openConnections: Int { servers.count + greetings.count }
+    /// Of clients, at their beginning or after it.
+    private var openConnections: Int {
+        servers.count + greetings.count + proxyGreetings.count
+    }
 
     /// Takes what waits at the door, a handful a turn so that no stream starves meanwhile.
     private func accept(_ door: Door) {
@@ -263,31 +278,29 @@ final class Worker {
                 return
             case .socket(let socket, let peer):
                 // Full: closing at once is the only answer that costs nothing.
-                guard openConnections < policy.http.maxConnections else { continue }
-                if door.bound.isSecure {
-                    greet(socket, peer, door)
-                } else {
-                    open(Channel(socket), peer, door.bound)
+                guard openConnections < policy.http.maxConnections else {
+                    shared.connectionRefusals.count(.full)
+                    continue
                 }
+                welcome(socket, peer, door.bound)
             }
         }
     }
 
     /// A client's connection begins that was accepted in clear, or whose handshake is done.
     func open(_ channel: consuming Channel, _ peer: SocketAddress, _ door: BoundDoor) {
-        guard let key = servers.nextKey else { return }
+        guard let key = servers.nextKey else { return leave(peer) }
         let names = channel.isSecure ? channel.peerNames() : []
         do throws(SystemFault) {
             let connection = try connection(key, channel, door)
-            if !names.isEmpty {
-                connection.identify(ClientPeer(address: peer, names: names))
-            }
+            connection.identify(ClientPeer(address: peer, names: names))
             _ = servers.insert(connection)
             shared.openConnections.add(1, ordering: .relaxed)
             if isDraining { connection.closeAfterAnswer() }
             // What came with the handshake's end the poller does not tell of.
             pump(connection)
         } catch {
+            leave(peer)
             shared.log.write("register connection: \(error)")
         }
     }

@@ -55,11 +55,14 @@ public struct ListenerPolicy: Sendable, Equatable {
     public var protocols: Set<HTTPProtocol>
     /// Nil: in clear.
     public var tls: ListenerTLSPolicy?
+    /// Proxies that say first whose a connection is, by the PROXY protocol.
+    public var proxies: [AddressRange]
 
     public init(
         address: Address, tenant: String? = nil, protocols: Set<HTTPProtocol> = [.http1],
-        tls: ListenerTLSPolicy? = nil
+        tls: ListenerTLSPolicy? = nil, proxies: [AddressRange] = []
     ) {
+        self.proxies = proxies
         self.address = address
         self.tenant = tenant
         self.protocols = protocols

@@ -13,6 +13,14 @@ public struct HTTPPolicy: Sendable, Equatable {
     public var maxConnections = 20_000
     /// TLS handshakes under way at once, per worker.
     public var maxHandshakes = 512
+    /// Client connections of one address, of IPv6 of one /64, for all workers together; zero:
+    /// as many as there are.
+    public var maxConnectionsPerAddress = 10_000
+    /// Proxies whose `X-Forwarded-For` is believed, and whose connections are not counted by
+    /// address.
+    public var trustedProxies: [AddressRange] = []
+    /// Bytes that a packed body may have for each byte that was sent.
+    public var maxCompressionRatio = 100
     public var maxTarget = Bytes.kibi(8)
     public var maxHead = Bytes.kibi(32)
     public var maxFields = 128
@@ -24,7 +32,7 @@ public struct HTTPPolicy: Sendable, Equatable {
     public var maxJSONDepth = 64
     /// Answer bytes held for one slow client before its engine is no longer read.
     public var streamBuffer = Bytes.kibi(64)
-    /// From a connection's beginning to the end of its TLS handshake.
+    /// From a connection's beginning to the end of a proxy's header, or of its TLS handshake.
     public var handshakeTimeout = Duration.seconds(10)
     /// From a connection's or request's first byte to its complete head.
     public var headTimeout = Duration.seconds(10)

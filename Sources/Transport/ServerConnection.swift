@@ -23,6 +23,14 @@ public enum ServerConnection {
         }
     }
 
+    /// Who is at the other end, as `identify` was told.
+    public var peer: ClientPeer? {
+        switch self {
+        case .http1(let connection): connection.peer
+        case .http2(let connection): connection.peer
+        }
+    }
+
     /// Who is at the other end, which whoever owns it knows.
     public func identify(_ peer: ClientPeer) {
         switch self {

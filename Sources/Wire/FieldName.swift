@@ -53,6 +53,10 @@ public enum FieldName: UInt8, Sendable {
     case xForwardedFor
     case xForwardedProto
     case xForwardedHost
+    /// Any other `x-forwarded-…`
+    case anyXForwarded
+    /// `x-real-ip`
+    case xRealIP
     case forwarded
     case via
     case cookie

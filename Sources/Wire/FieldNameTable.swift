@@ -45,6 +45,9 @@ struct FieldNameKey: Sendable {
     @inline(__always)
     var family: FieldName {
         if first == Self.penstock, second & 0xFF_FFFF == Self.penstockRest { return .anyXPenstock }
+        if first == Self.forwarded, second & 0xFFFF_FFFF == Self.forwardedRest {
+            return .anyXForwarded
+        }
         if first == Self.rateLimit, second & 0xFFFF_FFFF == Self.rateLimitRest {
             return .xRateLimit
         }
@@ -56,6 +59,8 @@ struct FieldNameKey: Sendable {
     }
     private static let penstock = word("x-pensto")
     private static let penstockRest = word("ck-")
+    private static let forwarded = word("x-forwar")
+    private static let forwardedRest = word("ded-")
     private static let rateLimit = word("x-rateli")
     private static let rateLimitRest = word("mit-")
     private static let anthropic = word("anthropi")
@@ -121,7 +126,7 @@ struct FieldNameTable: Sendable {
         ("x-stainless-read-timeout", .xStainlessReadTimeout),
         ("x-stainless-retry-count", .xStainlessRetryCount), ("x-forwarded-for", .xForwardedFor),
         ("x-forwarded-proto", .xForwardedProto), ("x-forwarded-host", .xForwardedHost),
-        ("forwarded", .forwarded), ("via", .via), ("cookie", .cookie),
+        ("forwarded", .forwarded), ("x-real-ip", .xRealIP), ("via", .via), ("cookie", .cookie),
         ("endpoint-load-metrics", .endpointLoadMetrics),
         ("endpoint-load-metrics-format", .endpointLoadMetricsFormat),
         ("x-data-parallel-rank", .xDataParallelRank), ("x-accel-buffering", .xAccelBuffering),

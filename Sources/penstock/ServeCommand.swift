@@ -53,6 +53,7 @@ enum GatewayRunning {
         announce: (GatewayProcess) -> [String]
     ) throws {
         _ = Limits.raiseOpenFiles()
+        Limits.returnMemory()
         do {
             let log = try LogSink()
             let process = try GatewayProcess(setup, log: log, signals: signals)

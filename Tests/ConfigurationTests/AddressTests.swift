@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Configuration
+import EventLoop
 import Policy
 import Testing
 import Units
@@ -42,6 +43,46 @@ import Units
         let mistakes = listening(on: text).mistakes()
         #expect(mistakes.count == 1)
         #expect(mistakes.first?.hasPrefix("3:14: listeners[0].address: expected ") == true)
+    }
+
+    private func trusting(_ text: String) -> Document {
+        Document(text: Document().text + "\nhttp: {trusted_proxies: [\"\(text)\"]}\n")
+    }
+
+    /// The first two are within it, the third is not.
+    @Test(arguments: [
+        ("10.0.0.0/8", ["10.0.0.0", "10.255.255.255"], "11.0.0.0"),
+        ("192.0.2.1", ["192.0.2.1", "::ffff:192.0.2.1"], "192.0.2.2"),
+        ("192.0.2.0/31", ["192.0.2.0", "192.0.2.1"], "192.0.2.2"),
+        ("0.0.0.0/0", ["0.0.0.0", "255.255.255.255"], "::1"),
+        ("::/0", ["::", "ffff::1"], "127.0.0.1"),
+        ("2001:db8::/32", ["2001:db8::", "2001:db8:ffff::1"], "2001:db9::"),
+        ("2001:db8::/64", ["2001:db8::", "2001:db8::ffff:0:0:1"], "2001:db8:0:1::"),
+        ("fd00::1/128", ["fd00::1", "fd00:0::1"], "fd00::2"),
+        ("::1", ["::1", "0::1"], "::2"),
+    ])
+    func aRangeHoldsWhatBeginsLikeIt(text: String, within: [String], beyond: String) throws {
+        let ranges = try trusting(text).load().policy.http.trustedProxies
+        let range = try #require(ranges.first)
+        #expect(ranges.count == 1)
+        for literal in within { #expect(contains(range, literal), "\(literal)") }
+        #expect(!contains(range, beyond))
+    }
+
+    private func contains(_ range: AddressRange, _ literal: String) -> Bool {
+        guard let (high, low) = SocketAddress(ip: literal, port: 0)?.numeric else { return false }
+        return range.contains(high: high, low: low)
+    }
+
+    @Test(arguments: [
+        "", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8/8", "10.0.0.1/8", "10.0.0/8",
+        "10.0.0.0/0_8", "10.0.0.0/08", "::/129", "2001:db8::1/64", "[::1]", "::1%lo", "localhost",
+        "10.0.0.0:80", "unix:/run/x", "10.0.0.0 /8",
+    ])
+    func whatIsNoRangeIsAMistake(text: String) {
+        let mistakes = trusting(text).mistakes()
+        #expect(mistakes.count == 1)
+        #expect(mistakes.first?.contains("http.trusted_proxies[0]: ") == true, "\(mistakes)")
     }
 
     @Test(arguments: [

@@ -35,6 +35,12 @@ struct RefusalTests {
             (.contextLengthExceeded, 400, "context_length_exceeded", "invalid_request_error"),
             (.requestExceedsLimit, 400, "request_exceeds_limit", "invalid_request_error"),
             (.headerTooLarge, 431, "header_too_large", "invalid_request_error"),
+            (
+                .unsupportedEncoding, 415, "unsupported_content_encoding",
+                "invalid_request_error"
+            ),
+            (.damagedEncoding, 400, "invalid_content_encoding", "invalid_request_error"),
+            (.bodyTooDense, 413, "request_too_dense", "invalid_request_error"),
             (.limit(.tokensPerMinute), 429, "tokens_per_minute_exceeded", "tokens"),
             (.limit(.inputTokensPerMinute), 429, "input_tokens_per_minute_exceeded", "tokens"),
             (.limit(.outputTokensPerMinute), 429, "output_tokens_per_minute_exceeded", "tokens"),

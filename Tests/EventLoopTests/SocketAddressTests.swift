@@ -40,6 +40,23 @@ import Units
         #expect(try #require(SocketAddress(ip: literal, port: 1)).isLoopback == isLoopback)
     }
 
+    @Test(arguments: [
+        ("192.0.2.1", UInt64(0), UInt64(0xFFFF_C000_0201), "192.0.2.1"),
+        ("::ffff:192.0.2.1", 0, 0xFFFF_C000_0201, "192.0.2.1"),
+        ("2001:db8::7", 0x2001_0DB8_0000_0000, 7, "2001:db8::7"),
+    ])
+    func anAddressHasOneNumberInBothFamilies(
+        literal: String, high: UInt64, low: UInt64, host: String
+    ) throws {
+        let numeric = try #require(SocketAddress(ip: literal, port: 80)).numeric
+        #expect(numeric?.high == high)
+        #expect(numeric?.low == low)
+        let again = SocketAddress(high: high, low: low, port: 8_080)
+        #expect(again.host == host)
+        #expect(again.port == 8_080)
+        #expect(SocketAddress(unixPath: "/run/x.sock")?.numeric == nil)
+    }
+
     @Test func addressesDifferByHostAndByPort() throws {
         let address = try #require(SocketAddress(ip: "10.0.0.1", port: 1))
         #expect(address != SocketAddress(ip: "10.0.0.1", port: 2))

@@ -37,7 +37,9 @@ enum ImportRule {
 
     static let rim: [String: Set<String>] = [
         "EventLoop": libc.union(["Units", "CPlatform"]),
-        "Transport": libc.union(["Units", "Wire", "HTTP2", "EventLoop", "COpenSSL"]),
+        "Transport": libc.union([
+            "Units", "Wire", "HTTP2", "EventLoop", "COpenSSL", "CZlib",
+        ]),
         "Store": libc.union([
             "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
             "COpenSSL",

@@ -46,6 +46,8 @@ int penstock_accept(int descriptor, struct sockaddr *address, uint32_t *length);
 ssize_t penstock_send(int descriptor, const void *bytes, size_t count);
 /// Receives what is there.
 ssize_t penstock_receive(int descriptor, void *bytes, size_t count);
+/// The same, and it stays there.
+ssize_t penstock_peek(int descriptor, void *bytes, size_t count);
 /// Sends two pieces in one call, without SIGPIPE.
 ssize_t penstock_send_two(
     int descriptor, const void *first, size_t first_count, const void *second,
@@ -78,6 +80,8 @@ int penstock_name_thread(pthread_t thread, const char *name);
 int penstock_pin_thread(int processor);
 /// Processors that this process may run on, at least 1.
 int penstock_processors(void);
+/// What is freed goes back to the system: blocks of so many bytes at once, others from so many on.
+int penstock_return_memory(int block, int others);
 /// Lifts the soft limit of open files to the hard one and reports both.
 int penstock_raise_open_files(uint64_t *soft, uint64_t *hard);
 /// The text of an error number, always terminated.
