@@ -123,6 +123,13 @@ fuzz: deps ## fuzz every parser, 10 minutes each; FOR=3600 an hour
 bench: release ## measure the release build
 	@$(if $(BENCHMARKS),bash $(BENCHMARKS),echo "no Tests/Benchmarks/run.sh here" >&2; exit 1)
 
+.PHONY: attacks
+attacks: release ## what attacks do to a client that behaves: docs/attacks.md; SECONDS_EACH=30
+	@mkdir -p .build/bench
+	@$(or $(CC),cc) -O2 -Wall -Wextra -o .build/bench/bench Tests/Benchmarks/bench.c
+	@python3 Tests/Benchmarks/attacks.py --bench .build/bench/bench --penstock "$(RELEASE_BIN)" \
+		--seconds $(or $(SECONDS_EACH),30) --write docs/attacks.md
+
 .PHONY: estimates
 estimates: ## how far token estimates are off, cross-validated; SAMPLES="counted.jsonl.gz [more …]"
 	@[ -n "$(SAMPLES)" ] || { echo "SAMPLES= names counted texts: Tests/Estimates/fit.py" >&2; \

@@ -126,10 +126,11 @@ class Proxy:
 
 
 def penstock(
-    binary: str, folder: pathlib.Path, engine: int, name: str = "penstock", **more: object
+    binary: str, folder: pathlib.Path, engine: int, name: str = "penstock",
+    port: int | None = None, **more: object,
 ) -> Proxy:
-    """`more`: of the configuration."""
-    port = free_port()
+    """`more`: of the configuration; its listeners, if any, have `port`."""
+    port = port or free_port()
     tenants = {
         "bench": {"tokens_per_minute": 10**12, "requests_per_minute": 10**9},
         "spent": {"requests_per_minute": 1},
