@@ -45,6 +45,8 @@ statuses, the bytes of each body that came out behind the proxy, and "kept" wher
 was answered too. 408 ends the wait for a message that is not whole; 9 is an answer without a
 head. The upstream answers 400 to what RFC 9112 has no place for: "malformed upstream".
 "hidden one ran": a second request, which stood in or behind the first, came out as its own.
+One cell changes from run to run: "Trailers: space before the colon" is refused by HAProxy with 400
+at times, and forwarded at others.
 
 What holds for every message: what Penstock forwards is one request by the grammar, and the same
 one to h11, to Node's llhttp, and to nginx and HAProxy behind Penstock; as many requests reach the
