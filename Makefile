@@ -173,11 +173,13 @@ clean: ## remove what was built, the Python environment included
 	@rm -rf .build .build-* .venv
 
 # Made again when the requirements change.
-.venv/.made: Tests/python/requirements.txt | deps
+.venv/.made: Tests/python/requirements.txt Tests/python/oldest.txt | deps
 	@echo "python3 -m venv .venv"
 	@rm -rf .venv
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+		--target .venv/oldest --requirement Tests/python/oldest.txt
 	@touch $@
 
 # Out of Debian's package, which is not installed: that would start a server. Where it cannot be
