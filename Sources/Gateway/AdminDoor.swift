@@ -254,6 +254,19 @@ extension Control {
         respond(server, status, "application/json", allow: allow)
     }
 
+    /// For operators' browsers, on every answer: nothing is kept or guessed, nothing runs or is
+    /// loaded, no other page frames an answer or learns where it was linked from.
+    private static let guardingFields: StaticString = """
+        Cache-Control: no-store\r
+        X-Content-Type-Options: nosniff\r
+        Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
+        frame-ancestors 'none'\r
+        X-Frame-Options: DENY\r
+        Referrer-Policy: no-referrer\r
+        Cross-Origin-Resource-Policy: same-origin\r
+
+        """
+
     func respond(
         _ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString,
         allow: StaticString? = nil
@@ -261,7 +274,8 @@ extension Control {
         fields.removeAll()
         fields.append("Content-Type: ")
         fields.append(type)
-        fields.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n")
+        fields.append("\r\n")
+        fields.append(Self.guardingFields)
         if status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
         if let allow {
             fields.append("Allow: ")

@@ -62,6 +62,45 @@ def test_every_page_is_json_that_nobody_keeps(gateway, page):
         assert connection.exchange("GET", "/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/admin/config", 200),
+        ("GET", "/nonesuch", 404),
+        ("POST", "/admin/tenants", 405),
+        ("POST", "/admin/reload", 200),
+        ("DELETE", "/admin/tenants/nonesuch", 404),
+    ],
+)
+def test_a_browser_runs_frames_and_keeps_nothing_of_an_answer(gateway, method, path, status):
+    answer = gateway.admin(path, method)
+    assert answer.status == status
+    assert guarded(answer)
+
+
+def test_refusals_at_the_door_are_guarded_as_answers_are(start, engine):
+    gateway = start(settings(engine, admin={"address": "127.0.0.1:0", "token": TOKEN}))
+    answer = gateway.admin("/admin/tenants")
+    assert answer.status == 401 and answer.fields["www-authenticate"] == "Bearer"
+    assert guarded(answer)
+    assert gateway.stop() == 0
+
+
+def guarded(answer):
+    policy = {part.strip() for part in answer.fields["content-security-policy"].split(";")}
+    assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"} <= policy
+    assert "form-action 'none'" in policy
+    assert answer.fields["x-frame-options"] == "DENY"
+    assert answer.fields["x-content-type-options"] == "nosniff"
+    assert answer.fields["referrer-policy"] == "no-referrer"
+    assert answer.fields["cross-origin-resource-policy"] == "same-origin"
+    assert answer.fields["cache-control"] == "no-store"
+    return True
+
+
 def test_what_is_not_there_or_not_allowed_is_said_so(gateway):
     for path in ("/nonesuch", "/admin", "/admin/tenants/nonesuch", "/admin/tenants/"):
         answer = gateway.admin(path)
