@@ -30,6 +30,9 @@ public struct EndpointLedger: Sendable {
     /// What an engine says beyond this many tokens is nonsense, and is cut off here.
     private static let most = 1 << 40
 
+    /// What holds a value of an unknown type is looked at where it stands, and not copied for it.
+    private let pin: any Sendable = ()
+
     /// KV tokens of the endpoint; nil while neither engine nor operator has told.
     public var capacity: Tokens? { toldCapacity ?? configuredCapacity }
     /// Prompts and streamed tokens of the own open sequences.

@@ -42,6 +42,8 @@ public struct PeakWalk: Sendable {
     /// So many are walked through one by one.
     public static let exactly = 8
 
+    /// What holds a value of an unknown type is looked at where it stands, and not copied for it.
+    private let pin: any Sendable = ()
     private var sequences: [Sequence] = []
     /// The peak without any newcomer, as it was when somebody came or left last, or eight changes
     /// ago: as long as all go on as expected it stays what it is, or falls by a few tokens.

@@ -102,7 +102,8 @@ public struct Budgets: Sendable {
         let now = Self.time(wall)
         let moment = look(at: limits, now: now)
         guard let found = open.find(id, root: limits.root, now: moment) else { return .unknown }
-        for place in states.indices { settle(place, open[found], use) }
+        let reservation = open[found]
+        for place in states.indices { settle(place, reservation, use) }
         open.remove(id)
         guard makeRoom(for: limits) else { return .done }
         save(limits, now: now)

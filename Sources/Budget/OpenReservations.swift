@@ -6,8 +6,10 @@ import Units
 
 /// One reservation between reserve and settle.
 struct OpenReservation: Sendable {
+    /// What holds a value of an unknown type is looked at where it is, and not loaded as a whole.
+    private let pin: any Sendable = ()
     let id: ReservationID
-    let limits: LimitSet
+    private(set) var limits: LimitSet
     let demand: Demand
     /// By limit, what `LimitState.charge` gave.
     var marks: Marks
@@ -29,6 +31,15 @@ struct OpenReservation: Sendable {
         self.marks = marks
         self.leaseEnd = leaseEnd
     }
+
+    /// Nobody will look at it any more: what it holds of memory is free.
+    mutating func empty() {
+        limits = Self.noLimits
+        marks = Marks()
+        grant = nil
+    }
+
+    private static let noLimits = LimitSet()
 
     /// What returns if nobody settles it.
     func reserved(_ quantity: LimitQuantity) -> Double {
@@ -176,13 +187,9 @@ struct OpenReservations: Sendable {
         guard let place = index.remove(id) else { return }
         vacate(Int(place))
         ends.count -= 1
-        slots[Int(place)] = Self.none
+        slots[Int(place)].empty()
         free.append(place)
     }
-
-    private static let none = OpenReservation(
-        id: ReservationID(nonce: 0, number: 0), limits: LimitSet(), demand: .nothing,
-        marks: Marks(), leaseEnd: 0)
 
     /// Gives a reservation a new lease, even if the old one has lapsed.
     mutating func renew(

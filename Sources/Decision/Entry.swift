@@ -6,7 +6,7 @@ import Units
 
 /// One request between arrival and end.
 ///
-/// What is computed of it is put where it is asked for: a call would copy the whole of it.
+/// What is computed of it is put where it is asked for.
 struct Entry: Sendable {
     /// Where a request stands. Every stage may also end by `ended`.
     enum Stage: Sendable, Equatable {
@@ -20,6 +20,9 @@ struct Entry: Sendable {
         case refused
     }
 
+    /// What holds a value of an unknown type is never loaded as a whole: it is handed on where it
+    /// stands, where the compiler would else copy all of it for each call.
+    private let pin: any Sendable = ()
     let request: RequestID
     let tenant: TenantID
     let model: ModelID

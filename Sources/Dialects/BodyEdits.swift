@@ -43,7 +43,7 @@ public enum EditOutcome: Sendable, Equatable {
 /// ones. Where the only bound stands under a name that some engines ignore, it is added under the
 /// common one.
 public func apply(
-    body: RawSpan, inspection: Inspection, edits: BodyEdits, into buffer: inout ByteBuffer
+    body: RawSpan, inspection: borrowing Inspection, edits: BodyEdits, into buffer: inout ByteBuffer
 ) -> EditOutcome {
     var splice = Splice()
     splice.insertMembers(body, inspection, edits, &buffer)

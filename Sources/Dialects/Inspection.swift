@@ -91,13 +91,12 @@ public struct Inspection: Sendable {
 
     /// Forgets all but its memory.
     mutating func begin(_ dialect: Dialect) {
-        var places = places
-        var sizes = imageSizes
-        self = Inspection()
-        places.removeAll(keepingCapacity: true)
-        self.places = places
-        sizes.removeAll(keepingCapacity: true)
-        imageSizes = sizes
+        var fresh = Inspection()
+        swap(&fresh.places, &places)
+        swap(&fresh.imageSizes, &imageSizes)
+        fresh.places.removeAll(keepingCapacity: true)
+        fresh.imageSizes.removeAll(keepingCapacity: true)
+        self = fresh
         self.dialect = dialect
     }
 }

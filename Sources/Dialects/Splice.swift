@@ -14,7 +14,8 @@ struct Splice {
     /// New members stand in front, where the comma behind them is always right: a body keeps its
     /// model.
     mutating func insertMembers(
-        _ body: RawSpan, _ inspection: Inspection, _ edits: BodyEdits, _ buffer: inout ByteBuffer
+        _ body: RawSpan, _ inspection: borrowing Inspection, _ edits: BodyEdits,
+        _ buffer: inout ByteBuffer
     ) {
         if let bound = Splice.addedBound(inspection, edits) {
             copy(upTo: inspection.start, body, &buffer)
@@ -37,11 +38,13 @@ struct Splice {
 
     /// `max_tokens` is what every engine reads. On chats `max_completion_tokens` is as good; on
     /// completions vLLM ignores it, and `n_predict` is llama.cpp's alone.
-    private static func addedBound(_ inspection: Inspection, _ edits: BodyEdits) -> Tokens? {
+    private static func addedBound(_ inspection: borrowing Inspection, _ edits: BodyEdits)
+        -> Tokens?
+    {
+        let isChat = inspection.dialect == .chatCompletions
         let isCommon = inspection.places.contains {
             !$0.isNested
-                && ($0.member == .maxTokens
-                    || $0.member == .maxCompletionTokens && inspection.dialect == .chatCompletions)
+                && ($0.member == .maxTokens || $0.member == .maxCompletionTokens && isChat)
         }
         if isCommon || inspection.dialect == .embeddings { return nil }
         return edits.atLeastOne ?? inspection.bound
@@ -58,7 +61,8 @@ struct Splice {
     }
 
     mutating func change(
-        _ place: MemberPlace, _ body: RawSpan, _ inspection: Inspection, _ edits: BodyEdits,
+        _ place: MemberPlace, _ body: RawSpan, _ inspection: borrowing Inspection,
+        _ edits: BodyEdits,
         _ buffer: inout ByteBuffer
     ) {
         switch place.member {
@@ -139,7 +143,7 @@ extension Splice {
 
     /// Merged into what is there: other members of the options keep their meaning.
     private mutating func askUsage(
-        _ place: MemberPlace, _ body: RawSpan, _ inspection: Inspection,
+        _ place: MemberPlace, _ body: RawSpan, _ inspection: borrowing Inspection,
         _ buffer: inout ByteBuffer
     ) {
         if let value = inspection.includeUsageValue {

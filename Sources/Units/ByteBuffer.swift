@@ -108,8 +108,40 @@ public struct ByteBuffer: ~Copyable {
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
-        unsafe (base.unsafelyUnwrapped + end).copyMemory(from: source, byteCount: bytes.count)
-        end += bytes.count
+        unsafe Self.copy(source, bytes.count, to: base.unsafelyUnwrapped + end)
+        end &+= bytes.count
+    }
+    /// Most of what is appended are names and numbers of up to 32 bytes: these take two loads that
+    /// overlap, where a call would cost as much as ten of them.
+    @inlinable
+    @inline(__always)
+    static func copy(
+        _ source: UnsafeRawPointer, _ count: Int, to place: UnsafeMutableRawPointer
+    ) {
+        if count > 32 {
+            unsafe place.copyMemory(from: source, byteCount: count)
+        } else if count >= 16 {
+            unsafe overlap(SIMD16<UInt8>.self, source, count &- 16, place)
+        } else if count >= 8 {
+            unsafe overlap(UInt64.self, source, count &- 8, place)
+        } else if count >= 4 {
+            unsafe overlap(UInt32.self, source, count &- 4, place)
+        } else if count >= 2 {
+            unsafe overlap(UInt16.self, source, count &- 2, place)
+        } else if count == 1 {
+            unsafe place.storeBytes(of: source.load(as: UInt8.self), as: UInt8.self)
+        }
+    }
+    /// One value at the front and one `last` bytes behind it.
+    @inlinable
+    @inline(__always)
+    static func overlap<Chunk: BitwiseCopyable>(
+        _: Chunk.Type, _ source: UnsafeRawPointer, _ last: Int, _ place: UnsafeMutableRawPointer
+    ) {
+        let front = unsafe source.loadUnaligned(as: Chunk.self)
+        let back = unsafe source.loadUnaligned(fromByteOffset: last, as: Chunk.self)
+        unsafe place.storeBytes(of: front, as: Chunk.self)
+        unsafe place.storeBytes(of: back, toByteOffset: last, as: Chunk.self)
     }
     @inlinable
     public mutating func append(_ span: RawSpan) {
@@ -146,27 +178,38 @@ public struct ByteBuffer: ~Copyable {
     }
     @usableFromInline
     mutating func append(magnitude: UInt) {
-        // From the last digit forwards into the end of the room, two at a time, then to their
-        // place.
         reserve(20)
+        let digits = Self.digits(of: magnitude)
         let place = unsafe base.unsafelyUnwrapped + end
         var rest = magnitude
-        var at = 20
-        while rest >= 10 {
-            at -= 2
+        var at = digits
+        // From the last digit, two at a time.
+        while at >= 2 {
+            at &-= 2
             let hundredth = rest / 100
             unsafe place.storeBytes(
                 of: Self.pair(rest &- hundredth &* 100), toByteOffset: at, as: UInt16.self)
             rest = hundredth
         }
-        if rest > 0 || at == 20 {
-            at -= 1
-            unsafe place.storeBytes(
-                of: UInt8(truncatingIfNeeded: 0x30 &+ rest), toByteOffset: at, as: UInt8.self)
+        if at == 1 {
+            unsafe place.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 &+ rest), as: UInt8.self)
         }
-        unsafe place.copyMemory(from: place + at, byteCount: 20 - at)
-        end += 20 - at
+        end &+= digits
     }
+    /// How many digits a number has; one for zero.
+    @inline(__always)
+    private static func digits(of number: UInt) -> Int {
+        // 1,233 / 4,096 is near enough to log10 2: this is right, or one too few.
+        let bits = UInt.bitWidth &- (number | 1).leadingZeroBitCount
+        let least = (bits &* 1_233) >> 12
+        return number >= powersOfTen[least] ? least &+ 1 : max(least, 1)
+    }
+    private static let powersOfTen: InlineArray<20, UInt> = [
+        1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000,
+        10_000_000_000, 100_000_000_000, 1_000_000_000_000, 10_000_000_000_000,
+        100_000_000_000_000, 1_000_000_000_000_000, 10_000_000_000_000_000,
+        100_000_000_000_000_000, 1_000_000_000_000_000_000, 10_000_000_000_000_000_000,
+    ]
     /// The two digits of a number below 100, the tens first in memory.
     @inline(__always)
     private static func pair(_ number: UInt) -> UInt16 {

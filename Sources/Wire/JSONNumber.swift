@@ -10,6 +10,10 @@ public enum JSONNumber: Sendable, Equatable {
 
     /// Reads the number that a scanner found at `range`.
     public init(_ range: Range<Int>, in text: RawSpan) {
+        if let plain = JSONNumber.plain(range, in: text) {
+            self = .whole(plain)
+            return
+        }
         let parts = Scientific(range, in: text)
         guard let digits = parts.digits else {
             self = parts.exponent < 0 ? .fractional : .tooLarge
@@ -24,6 +28,19 @@ public enum JSONNumber: Sendable, Equatable {
         } else {
             self = .tooLarge
         }
+    }
+
+    /// Of digits alone, as nearly all are; nil of all others, and of more than `Int` surely holds.
+    @inline(__always)
+    private static func plain(_ range: Range<Int>, in text: RawSpan) -> Int? {
+        guard range.count <= 18 else { return nil }
+        var value = 0
+        for at in range {
+            let byte = text.byte(at)
+            guard byte.isDigit else { return nil }
+            value = value &* 10 &+ Int(byte &- Byte.zero)
+        }
+        return value
     }
 
     /// The nearest double; beyond the largest one it is infinite. What is no number is NaN.

@@ -31,6 +31,21 @@ struct ByteBufferTests {
         #expect(count == 15)
     }
 
+    @Test("pieces of every length are copied whole, and nothing beside them")
+    func lengths() {
+        let source = (0..<80).map { UInt8($0 + 1) }
+        for length in 0...79 {
+            var buffer = ByteBuffer()
+            buffer.append("<")
+            unsafe source.withUnsafeBytes {
+                unsafe buffer.append(UnsafeRawBufferPointer(rebasing: $0[..<length]))
+            }
+            buffer.append(">")
+            let bytes = unsafe Array(buffer.readable)
+            #expect(bytes == [0x3C] + source[..<length] + [0x3E])
+        }
+    }
+
     @Test("it grows by doubling and keeps what it holds")
     func grow() {
         var buffer = ByteBuffer()
