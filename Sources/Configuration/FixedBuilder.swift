@@ -29,6 +29,7 @@ struct FixedBuilder {
     private func counting(_ section: Section) -> CountingPolicy {
         var policy = CountingPolicy()
         policy.inline = checked(section.size("inline"))
+        policy.readInline = checked(section.size("read_inline"))
         policy.threads = checked(section.integer("threads"))
         policy.maxWaiting = checked(section.size("max_waiting"))
         return policy

@@ -38,7 +38,7 @@ struct PromptMeter: TextMeter {
     var tokens: Tokens { price.tokens }
 
     /// What all texts begin with, where `other` was before them.
-    func prefix(behind other: PromptMeter) -> PromptPrefix {
+    func prefix(behind other: borrowing PromptMeter) -> PromptPrefix {
         guard let prefix, !prefix.blocks.isEmpty else { return PromptPrefix() }
         return PromptPrefix(blocks: prefix.blocks, textBytes: bytes)
             .salted(other.prefix?.digest ?? 0)

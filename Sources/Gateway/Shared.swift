@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Decision
+import Dialects
 import EventLoop
 import Policy
 import Store
@@ -17,6 +18,8 @@ enum WorkerMessage: Sendable {
     case resolved(EndpointID, [SocketAddress])
     /// What the texts of a big prompt come to; nil where they could not be read.
     case counted(RequestID, ExactCount?)
+    /// What a big body asks for.
+    case read(RequestID, Result<ReadBody, BodyFault>)
     /// No new connections; idle ones close, answers end theirs.
     case drain
     /// Whatever is left is cut.

@@ -2,6 +2,7 @@
 
 import Decision
 import Dialects
+import Estimation
 import Policy
 import Synchronization
 import Transport
@@ -15,19 +16,19 @@ extension Worker {
         guard let model = exchange.model,
             let tokenizer = exchange.policy.models[model.index].tokenizer
         else { return budget(exchange) }
-        let limits = InspectionLimits(maxDepth: exchange.policy.http.maxJSONDepth)
+        let reading = reading(exchange, dialect)
         let body = unsafe exchange.prompt(exchange.content(server))
         if body.count <= shared.counting.policy.inline.count {
             let count = unsafe ExactCount.of(
-                body.bytes, dialect, limits, tokenizer, counter, &recount)
+                body.bytes, dialect, reading.limits, tokenizer, counter, &recount)
             shared.counting.counts.inline.add(1, ordering: .relaxed)
             take(count, exchange)
             return budget(exchange)
         }
         let job = unsafe CountingThreads.Job(
-            request: exchange.id, body: Array(body), dialect: dialect, limits: limits,
-            tokenizer: tokenizer, reply: shared.mailboxes[index])
-        guard shared.counting.count(job) else { return budget(exchange) }
+            request: exchange.id, body: Array(body), reading: reading, work: .count(tokenizer),
+            reply: shared.mailboxes[index])
+        guard shared.counting.take(job) else { return budget(exchange) }
         exchange.state = .counting
         startClock(exchange)
     }
@@ -39,8 +40,45 @@ extension Worker {
         budget(exchange)
     }
 
-    private func take(_ count: ExactCount?, _ exchange: Exchange) {
-        guard let count else { return }
-        exchange.arrival?.input = promptTokens(exchange, text: count.text, tools: count.tools)
+    func take(_ count: ExactCount?, _ exchange: Exchange) {
+        guard let count, let model = exchange.model else { return }
+        exchange.arrival?.input =
+            PromptEstimate(
+                text: count.text, tools: count.tools, exchange.inspection,
+                of: exchange.policy.models[model.index].family
+            ).tokens
+    }
+
+    // MARK: big bodies
+
+    /// Has a body read by other threads whose reading would hold up the worker's streams; false
+    /// where it is small, or too much waits there.
+    func handOver(_ server: ServerStream, _ exchange: Exchange, _ dialect: Dialect) -> Bool {
+        let body = unsafe exchange.content(server)
+        guard body.count > shared.counting.policy.readInline.count else { return false }
+        let job = unsafe CountingThreads.Job(
+            request: exchange.id, body: Array(body), reading: reading(exchange, dialect),
+            work: .read, reply: shared.mailboxes[index])
+        guard shared.counting.take(job) else { return false }
+        exchange.state = .counting
+        startClock(exchange)
+        return true
+    }
+
+    /// The threads have read it: the request goes on, unless it is over.
+    func bodyRead(_ request: RequestID, _ result: Result<ReadBody, BodyFault>) {
+        guard let exchange = exchanges[request.key], exchange.state == .counting,
+            let server = exchange.server, let dialect = exchange.route
+        else { return }
+        switch result {
+        case .failure(let fault): refuse(exchange, fault)
+        case .success(let body):
+            exchange.inspection = body.inspection
+            textMeter = body.texts
+            toolMeter = body.tools
+            understand(server, exchange, dialect, body.count)
+        }
+        // Outside of the connection's own turn: what the client has sent behind it goes on.
+        if exchange.state == .over, let connection = servers[server.key] { pump(connection) }
     }
 }

@@ -244,11 +244,19 @@ extension Worker {
     /// The body is here as it is meant: one pass over it, and the decider is told.
     func read(_ server: ServerStream, _ exchange: Exchange) {
         guard let dialect = exchange.route else { return list(server, exchange) }
+        if handOver(server, exchange, dialect) { return }
         do throws(BodyFault) {
             try unsafe readPrompt(exchange, dialect, exchange.content(server))
         } catch {
             return refuse(exchange, error)
         }
+        understand(server, exchange, dialect, nil)
+    }
+
+    /// The body was read: what it asks for is known. `counted`: its tokens, where they are.
+    func understand(
+        _ server: ServerStream, _ exchange: Exchange, _ dialect: Dialect, _ counted: ExactCount?
+    ) {
         guard let model = model(of: exchange, server) else { return }
         exchange.model = model
         exchange.account = accounts.account(
@@ -257,6 +265,9 @@ extension Worker {
         exchange.arrival = arrival
         if unsafe shorten(exchange, arrival, exchange.content(server)) {
             exchange.arrival = self.arrival(exchange, model, until: arrival.deadline)
+        } else if let counted {
+            take(counted, exchange)
+            return budget(exchange)
         }
         count(server, exchange, dialect)
     }
@@ -295,12 +306,6 @@ extension Worker {
         return exchange.policy.pools[pool.index].engine.family.usualBound(of: exchange.dialect)
     }
 
-    func promptTokens(_ exchange: Exchange, text: Tokens, tools: Tokens) -> Tokens {
-        PromptEstimate(
-            text: text, tools: tools, exchange.inspection, of: textMeter.family
-        ).tokens
-    }
-
     /// The engine will generate the whole bound, whatever it has to say.
     func isForced(_ exchange: Exchange) -> Bool {
         if exchange.inspection.ignoreEOS { return true }
@@ -310,8 +315,8 @@ extension Worker {
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
     private func model(of exchange: Exchange, _ server: ServerStream) -> ModelID? {
-        let found = unsafe find(
-            exchange.inspection.model, of: exchange, exchange.content(server))
+        let found = unsafe exchange.policy.model(
+            exchange.inspection.model, in: exchange.content(server).bytes)
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
             return nil

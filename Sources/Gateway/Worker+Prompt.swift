@@ -15,53 +15,27 @@ extension Worker {
     func readPrompt(
         _ exchange: Exchange, _ dialect: Dialect, _ body: UnsafeRawBufferPointer
     ) throws(BodyFault) {
-        let blocks = prefixBlocks(exchange)
-        let family = unsafe family(exchange, body)
-        textMeter.begin(family: family, maxBlocks: blocks)
-        toolMeter.begin(family: family, maxBlocks: blocks)
-        try unsafe inspect(
-            body.bytes, dialect,
-            limits: InspectionLimits(maxDepth: exchange.policy.http.maxJSONDepth),
-            meter: &textMeter, tools: &toolMeter, into: &exchange.inspection)
+        try unsafe reading(exchange, dialect).read(
+            body.bytes, texts: &textMeter, tools: &toolMeter, into: &exchange.inspection)
+    }
+
+    func reading(_ exchange: Exchange, _ dialect: Dialect) -> BodyReading {
+        BodyReading(policy: exchange.policy, dialect: dialect, blocks: prefixBlocks(exchange))
     }
 
     /// Of what was read last.
     func arrival(_ exchange: Exchange, _ model: ModelID, until deadline: Instant) -> Arrival {
-        let inspection = exchange.inspection
-        let estimate = PromptEstimate(textMeter, tools: toolMeter, inspection)
+        // Asked in place: copies of the meters and of the inspection would cost more.
+        let estimate = PromptEstimate(textMeter, tools: toolMeter, exchange.inspection)
         var arrival = Arrival(
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
-            input: estimate.tokens, bound: inspection.bound ?? usualBound(exchange),
-            choices: inspection.choices, isForced: isForced(exchange),
-            isOutputless: exchange.dialect == .embeddings, isStreamed: inspection.stream,
+            input: estimate.tokens, bound: exchange.inspection.bound ?? usualBound(exchange),
+            choices: exchange.inspection.choices, isForced: isForced(exchange),
+            isOutputless: exchange.dialect == .embeddings, isStreamed: exchange.inspection.stream,
             prefix: textMeter.prefix(behind: toolMeter), deadline: deadline)
         arrival.fixed = estimate.fixed
-        arrival.isChat = inspection.messages > 0
+        arrival.isChat = exchange.inspection.messages > 0
         return arrival
-    }
-
-    /// Whose tokens are to be counted: asked of the body beforehand only where models differ.
-    private func family(
-        _ exchange: Exchange, _ body: UnsafeRawBufferPointer
-    ) -> TokenizerFamily {
-        if let family = exchange.policy.onlyFamily { return family }
-        guard let name = unsafe Dialects.modelName(in: body.bytes),
-            let model = unsafe find(name, of: exchange, body)
-        else { return .llama3 }
-        return exchange.policy.models[model.index].family
-    }
-
-    /// The model that a body names, by name or alias.
-    func find(
-        _ name: JSONString, of exchange: Exchange, _ body: UnsafeRawBufferPointer
-    ) -> ModelID? {
-        guard name.isEscaped else {
-            return unsafe exchange.policy.model(
-                UnsafeRawBufferPointer(rebasing: body[name.range]).bytes)
-        }
-        text.removeAll()
-        unsafe name.append(to: &text, from: body.bytes)
-        return unsafe exchange.policy.model(text.readable.bytes)
     }
 
     // MARK: Prompts that are too long
@@ -115,13 +89,18 @@ extension Worker {
 
 extension PromptEstimate {
     /// Of what meters were fed of a body.
-    init(_ texts: PromptMeter, tools: PromptMeter, _ inspection: Inspection) {
+    init(
+        _ texts: borrowing PromptMeter, tools: borrowing PromptMeter,
+        _ inspection: borrowing Inspection
+    ) {
         self.init(
             text: texts.tokens, tools: tools.tokens, inspection, of: texts.family)
     }
 
     /// Of what the texts and the tools of a body come to.
-    init(text: Tokens, tools: Tokens, _ inspection: Inspection, of family: TokenizerFamily) {
+    init(
+        text: Tokens, tools: Tokens, _ inspection: borrowing Inspection, of family: TokenizerFamily
+    ) {
         var media = inspection.images * MediaTokens.image(family)
         for size in inspection.imageSizes {
             media += MediaTokens.image(

@@ -237,6 +237,7 @@ final class Worker {
         case .resolved(let endpoint, let addresses):
             upstreams.resolved(endpoint, addresses)
         case .counted(let request, let count): counted(request, count)
+        case .read(let request, let result): bodyRead(request, result)
         case .drain: drain()
         case .stop: isStopping = true
         }
