@@ -144,7 +144,7 @@ public final class LimitSet: Sendable {
     ) {
         var maker = LimitSetMaker(policy, tenant, since: wall)
         for limits in tenant.modelLimits { maker.addModel(limits.model, of: tenant, policy) }
-        for key in tenant.keys { maker.addKey(key, of: tenant) }
+        for key in tenant.keys { maker.addKey(key.hash, of: tenant) }
         self.init(maker)
     }
 
@@ -274,13 +274,5 @@ private struct LimitSetMaker {
             scope: scope, kind: limit.kind, account: account,
             code: LimitCode(limit.kind, scope, isCalendar: limit.isCalendar),
             amount: amount, capacity: capacity, form: form)
-    }
-}
-
-extension KeyHash {
-    /// Enough of it to tell keys apart, for names of accounts and for people.
-    public var shortName: String {
-        let digits = String(words[0], radix: 16)
-        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }

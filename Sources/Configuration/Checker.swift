@@ -84,8 +84,11 @@ struct Checker {
         case .section:
             let inner = section(tree, known.inner, path: path)
             return outcome(inner.map { .section($0) }, at: tree.place)
-        case .entries(let counts):
+        case .entries(let counts, let short):
             return items(tree, counts, path: path) { checker, item, path in
+                if let short, case .scalar = item.shape {
+                    return checker.shortened(item, short, known.inner, path: path)
+                }
                 let inner = checker.section(item, known.inner, path: path)
                 return checker.outcome(inner.map { .section($0) }, at: item.place)
             }
@@ -95,6 +98,24 @@ struct Checker {
             }
         case .scalar(let scalar): return self.scalar(tree, scalar, path: path)
         case .notYet: return .wrong
+        }
+    }
+
+    /// A mapping of which only one key's value is written.
+    private mutating func shortened(
+        _ tree: Tree, _ name: String, _ outline: Outline, path: String
+    ) -> Outcome {
+        guard case .scalar(let scalar)? = outline[name]?.key.kind else { return .wrong }
+        switch self.scalar(tree, scalar, path: path) {
+        case .valid(let setting), .partial(let setting):
+            var section = Section(place: tree.place, path: path)
+            section[name] = setting
+            for member in outline.members where section[member.name] == nil {
+                fill(member, in: &section)
+            }
+            return .valid(Setting(place: tree.place, value: .section(section)))
+        case .absent: return .absent
+        case .wrong: return .wrong
         }
     }
 

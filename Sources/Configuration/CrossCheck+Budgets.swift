@@ -93,7 +93,7 @@ extension CrossCheck {
     }
 
     private mutating func checkKeyLimits(_ tenant: Section) {
-        let own = tenant.list("keys").map(\.value)
+        let own = tenant.sections("keys").compactMap { $0["hash"]?.value }
         var seen: [Value?] = []
         for limits in tenant.sections("key_limits") {
             checkLimits(limits)

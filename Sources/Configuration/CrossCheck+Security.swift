@@ -24,6 +24,40 @@ extension CrossCheck {
             at: tls.place("client_certificate"))
     }
 
+    /// A key is one tenant's, is called by one name, and is good for some time.
+    mutating func checkKeys() {
+        var keys: [KeyHash: (tenant: String, place: Place)] = [:]
+        for tenant in root.sections("tenants") {
+            let id = tenant.text("id") ?? ""
+            var names: Set<String> = []
+            for key in tenant.sections("keys") {
+                checkTimes(of: key)
+                if let name = key.text("id"), !names.insert(name).inserted {
+                    add(
+                        "\(key.path("id")): '\(name)' is already a key of this tenant",
+                        at: key.place("id"))
+                }
+                guard let hash = key.keyHash("hash") else { continue }
+                if let first = keys[hash] {
+                    add(
+                        "\(tenant.path("keys")): this key is already one of the tenant "
+                            + "'\(first.tenant)', in line \(first.place.line)",
+                        at: key.place("hash"))
+                } else {
+                    keys[hash] = (id, key.place("hash"))
+                }
+            }
+        }
+    }
+
+    private mutating func checkTimes(of key: Section) {
+        guard let first = key.time("not_before"), let end = key.time("expires"), end <= first
+        else { return }
+        add(
+            "\(key.path("expires")): is not after not_before, so that the key is never good",
+            at: key.place("expires"))
+    }
+
     /// A name leads to one tenant, and clients can show it somewhere.
     mutating func checkCertificateNames() {
         var names: [String: (tenant: String, place: Place)] = [:]

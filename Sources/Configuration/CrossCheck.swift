@@ -322,19 +322,9 @@ extension CrossCheck {
         checkUnique(tenants)
         checkCertificateNames()
         let entered = Set(root.sections("listeners").compactMap { $0.text("tenant") })
-        var keys: [KeyHash: (tenant: String, place: Place)] = [:]
+        checkKeys()
         for tenant in root.sections("tenants") {
             let id = tenant.text("id")
-            for item in tenant.list("keys") {
-                guard case .keyHash(let hash) = item.value else { continue }
-                if let first = keys[hash] {
-                    add(
-                        "\(tenant.path("keys")): this key is already one of the tenant "
-                            + "'\(first.tenant)', in line \(first.place.line)", at: item.place)
-                } else {
-                    keys[hash] = (id ?? "", item.place)
-                }
-            }
             if let id, id != "anonymous", !entered.contains(id), tenant.list("keys").isEmpty,
                 tenant.isRight("keys"), tenant.list("certificates").isEmpty,
                 tenant.isRight("certificates")

@@ -34,6 +34,15 @@ enum EffectiveWriter {
         }
     }
 
+    /// What may be written as a value is.
+    private static func shortened(_ value: Value, _ member: Outline.Member) -> Value {
+        guard case .entries(_, let short?) = member.key.kind, case .section(let inner) = value,
+            case let found = present(inner, member.inner), found.count == 1,
+            found[0].member.name == short
+        else { return value }
+        return found[0].value
+    }
+
     // MARK: YAML
 
     private static func yamlMembers(
@@ -61,10 +70,11 @@ enum EffectiveWriter {
         text += items.isEmpty ? " []\n" : "\n"
         for item in items {
             text += "\(indent)  - "
-            if case .section(let inner) = item.value {
+            let value = shortened(item.value, member)
+            if case .section(let inner) = value {
                 yamlMembers(inner, member.inner, indent: indent + "    ", into: &text)
             } else {
-                text += "\(yamlScalar(item.value))\n"
+                text += "\(yamlScalar(value))\n"
             }
         }
     }
@@ -100,7 +110,7 @@ enum EffectiveWriter {
     private static func json(_ value: Value, _ member: Outline.Member) -> JSONText {
         switch value {
         case .section(let inner): json(inner, member.inner)
-        case .list(let items): .array(items.map { json($0.value, member) })
+        case .list(let items): .array(items.map { json(shortened($0.value, member), member) })
         default: json(value)
         }
     }
@@ -120,6 +130,7 @@ enum EffectiveWriter {
         case .text(let text): text
         case .secret: mask
         case .keyHash: "sha256:\(mask)"
+        case .time(let time): RFC3339.text(time)
         case .address(let address): address.description
         case .endpoint(_, let authority, let isSecure):
             (isSecure ? "https://" : "http://") + authority

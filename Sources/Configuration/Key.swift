@@ -38,8 +38,9 @@ extension Key {
     enum Kind: Sendable {
         /// A mapping with keys of its own.
         case section
-        /// A list of mappings, each with keys of its own.
-        case entries(ClosedRange<Int>)
+        /// A list of mappings, each with keys of its own. A value instead of a mapping is that of
+        /// the key `short`, where there is one.
+        case entries(ClosedRange<Int>, short: String? = nil)
         /// A list of values.
         case list(Scalar, ClosedRange<Int>)
         case scalar(Scalar)
@@ -100,6 +101,8 @@ enum Scalar: Sendable {
     case secret(Carrier)
     /// `sha256:` and 64 hexadecimal digits.
     case keyHash
+    /// A date and a time of day.
+    case time
     /// An address to listen on.
     case listenAddress
     /// An address to connect to.
@@ -135,6 +138,7 @@ enum Value: Sendable, Equatable {
     case text(String)
     case secret(Secret)
     case keyHash(KeyHash)
+    case time(WallTime)
     case address(Address)
     /// Where to connect, and how the engine is called.
     case endpoint(Address, authority: String, isSecure: Bool)

@@ -15,9 +15,25 @@ extension Keys {
                 "The tenant's name, in metrics and in the store; `anonymous` takes the requests "
                     + "that have no key, and `other` is taken by the metrics."),
             Key(
-                "tenants[].keys", .list(.keyHash, 0...64), .absent, .reloadable,
-                "The hashes of its API keys, as `penstock key new` and `penstock key hash` print "
-                    + "them."),
+                "tenants[].keys", .entries(0...64, short: "hash"), .absent, .reloadable,
+                "Its API keys, each by its hash, as `penstock key new` and `penstock key hash` "
+                    + "print it. Several are good at the same time, so that clients change theirs "
+                    + "when it suits them: see `docs/keys.md`."),
+            Key(
+                "tenants[].keys[].hash", .scalar(.keyHash), .required, .reloadable,
+                "The hash of the key."),
+            Key(
+                "tenants[].keys[].id", .scalar(.name), .absent, .reloadable,
+                "What the log, metrics and pages call it; left out, the first 16 digits of the "
+                    + "hash."),
+            Key(
+                "tenants[].keys[].not_before", .scalar(.time), .absent, .reloadable,
+                "From when on it is good; earlier it gets 401 with the code "
+                    + "`api_key_not_yet_valid`."),
+            Key(
+                "tenants[].keys[].expires", .scalar(.time), .absent, .reloadable,
+                "From when on it is not good any more: 401 with the code `api_key_expired`. "
+                    + "`check` and the log warn 14 days before."),
             Key(
                 "tenants[].certificates", .list(.text(253), 0...64), .absent, .reloadable,
                 "Names of its clients' certificates, for listeners with `client_ca`: a DNS name, "

@@ -256,9 +256,10 @@ extension PolicyBuilder {
             let place: Int = checked(tenants[name])
             let tenant = TenantPolicy(
                 id: TenantID(place), name: name,
-                keys: section.list("keys").map { item in
-                    guard case .keyHash(let hash) = item.value else { return checked(nil) }
-                    return hash
+                keys: section.sections("keys").map { key in
+                    TenantKey(
+                        checked(key.keyHash("hash")), name: key.text("id"),
+                        notBefore: key.time("not_before"), expires: key.time("expires"))
                 },
                 classes: section.texts("classes").map { ClassID(checked(classes[$0.text])) },
                 models: modelIDs(section), weight: checked(section.decimal("weight")),

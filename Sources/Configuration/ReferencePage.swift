@@ -43,6 +43,7 @@ public enum ReferencePage {
         | listening address | `0.0.0.0:8080`, `[::]:8080` or `unix:/run/penstock.sock`; port 0 \
         lets the kernel choose |
         | address to connect to | the same, or a host name: `redis.internal:6379` |
+        | time | of RFC 3339, in UTC or with an offset: `2027-01-31T00:00:00Z` |
         | time zone | its name in the IANA database: `Europe/Berlin`, or `UTC` |
         | engine's URL | `http://host:port`; without a port it is 80 |
         | key hash | `sha256:` and 64 hexadecimal digits, as `penstock key new` and \
@@ -79,7 +80,10 @@ public enum ReferencePage {
         for member in outline.members where !member.isValue && !member.isLater {
             text += "\n\(heading(member)) `\(member.key.path)`\n\n\(member.key.meaning)"
             switch member.key.kind {
-            case .entries(let counts): text += " A list of \(counts.words).\n"
+            case .entries(let counts, let short):
+                text += " A list of \(counts.words)."
+                if let short { text += " An entry that is only a value is its `\(short)`." }
+                text += "\n"
             default: text += "\n"
             }
             tables(member.inner, path: member.key.path, into: &text)
@@ -170,6 +174,7 @@ extension Scalar {
         case .currency: "three capital letters"
         case .secret: "secret"
         case .keyHash: "key hash"
+        case .time: "time"
         case .listenAddress: "listening address"
         case .connectAddress: "address to connect to"
         case .endpoint: "engine's URL"
@@ -188,8 +193,8 @@ extension Scalar {
         case .text(let most): "\(most) bytes"
         case .secret(.header): "4096 bytes, visible ASCII without spaces"
         case .secret(.command): "4096 bytes, no control characters"
-        case .boolean, .choice, .reference, .path, .currency, .timeZone, .keyHash, .listenAddress,
-            .connectAddress, .endpoint, .addressRange:
+        case .boolean, .choice, .reference, .path, .currency, .timeZone, .keyHash, .time,
+            .listenAddress, .connectAddress, .endpoint, .addressRange:
             ""
         }
     }

@@ -30,6 +30,7 @@ extension Scalar {
         case .currency: return "three capital letters, as USD"
         case .secret: return "a secret, or file:PATH"
         case .keyHash: return "sha256: and 64 hexadecimal digits"
+        case .time: return "a time of RFC 3339, as 2027-01-31T00:00:00Z"
         case .listenAddress: return AddressParser.listenLabel
         case .connectAddress: return AddressParser.connectLabel
         case .endpoint: return AddressParser.endpointLabel

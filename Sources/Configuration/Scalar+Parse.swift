@@ -40,6 +40,9 @@ extension Scalar {
             return .secret(try Self.secret(text, carrier))
         case .keyHash:
             return .keyHash(try Self.keyHash(text))
+        case .time:
+            guard let value = RFC3339.time(text) else { break }
+            return .time(value)
         case .listenAddress:
             return .address(try AddressParser.listen(text))
         case .connectAddress:

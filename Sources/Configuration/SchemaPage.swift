@@ -49,7 +49,8 @@ public enum SchemaPage {
         var schema: Members
         switch member.key.kind {
         case .section: schema = section(member.inner)
-        case .entries(let counts): schema = list(counts, of: .object(section(member.inner)))
+        case .entries(let counts, let short):
+            schema = list(counts, of: entry(member.inner, short: short))
         case .list(let scalar, let counts): schema = list(counts, of: value(scalar))
         case .scalar(let scalar): schema = [("anyOf", .array(alternatives(scalar)))]
         case .notYet: schema = []
@@ -72,6 +73,13 @@ public enum SchemaPage {
             default: member
             }
         }
+    }
+
+    /// A mapping, or the value of one of its keys.
+    private static func entry(_ outline: Outline, short: String?) -> JSONText {
+        let whole = JSONText.object(section(outline))
+        guard let short, case .scalar(let scalar)? = outline[short]?.key.kind else { return whole }
+        return .object([("anyOf", .array(alternatives(scalar) + [whole]))])
     }
 
     private static func list(_ counts: ClosedRange<Int>, of items: JSONText) -> Members {
@@ -121,6 +129,9 @@ public enum SchemaPage {
         case .currency: "^[A-Z]{3}$"
         case .secret(.header): "^(file:.*|[!-~]*)$"
         case .keyHash: "^sha256:[0-9A-Fa-f]{64}$"
+        case .time:
+            "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?"
+                + "([Zz]|[+-][0-9]{2}:[0-9]{2})$"
         case .listenAddress:
             #"^(unix:/.+|[0-9.]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$"#
         case .connectAddress:

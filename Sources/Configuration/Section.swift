@@ -85,6 +85,14 @@ struct Section: Sendable, Equatable {
         guard case .secret(let value) = settings[name]?.value else { return nil }
         return value
     }
+    func time(_ name: String) -> WallTime? {
+        guard case .time(let value) = settings[name]?.value else { return nil }
+        return value
+    }
+    func keyHash(_ name: String) -> KeyHash? {
+        guard case .keyHash(let value) = settings[name]?.value else { return nil }
+        return value
+    }
     func address(_ name: String) -> Address? {
         guard case .address(let value) = settings[name]?.value else { return nil }
         return value

@@ -8,6 +8,9 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     case badRequest
     case invalidRequest
     case invalidAPIKey
+    /// A tenant's key that is not good any more.
+    case apiKeyExpired
+    case apiKeyNotYetValid
     case modelNotAllowed
     case classNotAllowed
     case unknownClass
@@ -43,7 +46,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .badRequest, .invalidRequest, .unknownClass, .contextLengthExceeded,
             .requestExceedsLimit, .damagedEncoding:
             400
-        case .invalidAPIKey: 401
+        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid: 401
         case .modelNotAllowed, .classNotAllowed: 403
         case .modelNotFound, .notFound: 404
         case .methodNotAllowed: 405
@@ -65,6 +68,8 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .badRequest: "bad_request"
         case .invalidRequest, .unknownClass: "invalid_request"
         case .invalidAPIKey: "invalid_api_key"
+        case .apiKeyExpired: "api_key_expired"
+        case .apiKeyNotYetValid: "api_key_not_yet_valid"
         case .modelNotAllowed: "model_not_allowed"
         case .classNotAllowed: "class_not_allowed"
         case .modelNotFound: "model_not_found"
@@ -97,11 +102,12 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         .badRequest, .invalidRequest, .invalidAPIKey, .modelNotAllowed, .classNotAllowed,
         .unknownClass, .modelNotFound, .notFound, .methodNotAllowed, .requestTooLarge,
         .contextLengthExceeded, .requestExceedsLimit, .headerTooLarge, .unsupportedEncoding,
-        .damagedEncoding, .bodyTooDense,
+        .damagedEncoding, .bodyTooDense, .apiKeyExpired, .apiKeyNotYetValid,
     ]
     private static let behind: [RefusalReason] = [
         .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
         .budgetStoreUnavailable, .gatewayOverloaded, .draining, .upstreamFailed, .deadlineExceeded,
+        .ledgerUnavailable,
     ]
     public static let allCases = before + LimitKind.allCases.map { .limit($0) } + behind
 

@@ -98,6 +98,7 @@ struct AdminPages {
         json.beginArray()
         for id in tenant.classes { json.string(policy.classes[id.index].name) }
         json.endArray()
+        keys(of: tenant, to: &json)
         json.key("limits")
         json.beginArray()
         let snapshot = tenant.id.index < usage.count ? usage[tenant.id.index] : nil
@@ -123,6 +124,21 @@ struct AdminPages {
         counts(of: tenant, totals, to: &json)
         ratios(of: tenant, to: &json)
         json.endObject()
+    }
+
+    /// Its keys by what they are called, and when they are good.
+    private func keys(of tenant: TenantPolicy, to json: inout JSONWriter) {
+        json.key("keys")
+        json.beginArray()
+        for key in tenant.keys {
+            json.beginObject()
+            json.member("id", key.label)
+            json.member("state", key.state(at: control.loop.wall).rawValue)
+            json.member("not_before", key.notBefore.map { RFC3339.text($0) })
+            json.member("expires", key.expires.map { RFC3339.text($0) })
+            json.endObject()
+        }
+        json.endArray()
     }
 
     /// What its prompts' estimates are multiplied with, and how far off they were, by model.

@@ -140,7 +140,7 @@ extension Worker {
         fields.append("\r\n")
         // RFC 9110 section 15.5.16.
         if refusal.reason == .unsupportedEncoding { fields.append("Accept-Encoding: gzip\r\n") }
-        if refusal.reason == .invalidAPIKey { fields.append("WWW-Authenticate: Bearer\r\n") }
+        if refusal.reason.status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
         if let wait = refusal.retryAfter {
             let milliseconds = max(1, wait.millisecondsRoundedUp)
             fields.append("Retry-After: ")

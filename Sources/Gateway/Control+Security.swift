@@ -36,6 +36,11 @@ extension Control {
         }
     }
 
+    /// Warns of keys that are over, or soon will be: of each once.
+    func noticeKeys() {
+        for line in keyNotices.fresh(policy, at: loop.wall) { shared.log.write(line) }
+    }
+
     private func readSecurity(_ policy: Policy) -> [String] {
         guard !securityFiles(policy).isEmpty || policy.endpoints.contains(where: \.isSecure) else {
             return []

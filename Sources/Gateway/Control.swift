@@ -69,6 +69,7 @@ final class Control {
     /// As TLS files were when they were read last.
     var securityStamps: [String: FileStamp?] = [:]
     var securityReloads = (succeeded: 0, failed: 0)
+    var keyNotices = KeyNotices()
     private var securityAt = Instant(nanoseconds: 0)
     private var ticketsAt = Instant(nanoseconds: 0)
     private var endedWorkers = 0
@@ -192,6 +193,7 @@ final class Control {
         if loop.now >= securityAt {
             securityAt = loop.now + Self.securityInterval
             watchSecurity()
+            noticeKeys()
         }
         if loop.now >= ticketsAt {
             ticketsAt = loop.now + TicketKeys.rotation

@@ -77,6 +77,8 @@ enum Explanation {
         case .invalidRequest: "The request is not valid."
         case .invalidAPIKey:
             "No valid API key was given. Send it as Authorization: Bearer, x-api-key or api-key."
+        case .apiKeyExpired: "The API key has expired."
+        case .apiKeyNotYetValid: "The API key is not valid yet."
         case .modelNotAllowed: "The model is not available to this key."
         case .classNotAllowed: "This key may not use the traffic class asked for."
         case .unknownClass: "X-Traffic-Class names no traffic class."

@@ -208,7 +208,8 @@ public enum SecurityCheck {
     ) -> (mistakes: [SecurityMistake], warnings: [String]) {
         let (material, mistakes) = SecurityMaterial.load(
             fixed.listeners, policy, tickets: TicketKeys())
-        return (mistakes, material.warnings)
+        var notices = KeyNotices()
+        return (mistakes, material.warnings + notices.fresh(policy, at: WallClock.now()))
     }
 }
 

@@ -104,8 +104,11 @@ extension Worker {
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
         }
-        guard let (tenant, key) = identify(server) else {
-            return refuse(server, name, Refusal(.invalidAPIKey))
+        let tenant: TenantID
+        let key: KeyHash?
+        switch identify(server) {
+        case .known(let found, let shown): (tenant, key) = (found, shown)
+        case .refused(let reason): return refuse(server, name, Refusal(reason))
         }
         switch route {
         case .generate(let dialect):
@@ -168,24 +171,39 @@ extension Worker {
         server.inviteBody()
     }
 
+    private enum Identity {
+        case known(TenantID, key: KeyHash?)
+        case refused(RefusalReason)
+    }
+
     /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
-    private func identify(_ server: ServerStream) -> (TenantID, KeyHash?)? {
-        if let tenant = doorTenants[server.door] { return (tenant, nil) }
+    private func identify(_ server: ServerStream) -> Identity {
+        if let tenant = doorTenants[server.door] { return .known(tenant, key: nil) }
         let certified: TenantID?
         switch Credentials.certified(server.peer, policy) {
         case .nobody: certified = nil
         case .tenant(let tenant): certified = tenant
-        case .several: return nil
+        case .several: return .refused(.invalidAPIKey)
         }
         switch Credentials.find(in: server, digest: digest) {
-        case .none: return (certified ?? policy.anonymous).map { ($0, nil) }
-        case .key(let hash):
-            // As with two keys, neither is silently used where they do not agree.
-            guard let tenant = policy.tenant(hash), certified ?? tenant == tenant else {
-                return nil
+        case .none:
+            guard let tenant = certified ?? policy.anonymous else {
+                return .refused(.invalidAPIKey)
             }
-            return (tenant, hash)
-        case .unusable: return nil
+            return .known(tenant, key: nil)
+        case .key(let hash): return identify(hash, certified)
+        case .unusable: return .refused(.invalidAPIKey)
+        }
+    }
+
+    private func identify(_ key: KeyHash, _ certified: TenantID?) -> Identity {
+        switch policy.owner(of: key, at: loop.wall) {
+        // As with two keys, neither is silently used where they do not agree.
+        case .tenant(let tenant) where certified ?? tenant == tenant:
+            .known(tenant, key: key)
+        case .not(.expired): .refused(.apiKeyExpired)
+        case .not(.notYetValid): .refused(.apiKeyNotYetValid)
+        case .nobody, .tenant, .not(.valid): .refused(.invalidAPIKey)
         }
     }
 

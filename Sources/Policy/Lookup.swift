@@ -87,7 +87,7 @@ struct NameTable: Sendable {
 /// 32 bytes.
 struct KeyTable: Sendable {
     private struct Entry {
-        var hash: KeyHash
+        var key: TenantKey
         var tenant: TenantID
     }
     private static let free = -1
@@ -96,23 +96,30 @@ struct KeyTable: Sendable {
     private var slots: [Int]
 
     /// The first of two equal hashes wins.
-    init(_ keys: [(hash: KeyHash, tenant: TenantID)]) {
+    init(_ keys: [(key: TenantKey, tenant: TenantID)]) {
         var size = 8
         while size < keys.count * 2 { size *= 2 }
         slots = Array(repeating: Self.free, count: size)
-        for (hash, tenant) in keys where self.tenant(hash) == nil {
-            var slot = start(hash)
+        for (key, tenant) in keys where find(key.hash) == nil {
+            var slot = start(key.hash)
             while slots[slot] != Self.free { slot = (slot + 1) & (slots.count - 1) }
             slots[slot] = entries.count
-            entries.append(Entry(hash: hash, tenant: tenant))
+            entries.append(Entry(key: key, tenant: tenant))
         }
     }
 
-    func tenant(_ hash: KeyHash) -> TenantID? {
+    func tenant(_ hash: KeyHash) -> TenantID? { find(hash).map { entries[$0].tenant } }
+
+    func owner(_ hash: KeyHash, at time: WallTime) -> KeyOwner {
+        guard let place = find(hash) else { return .nobody }
+        let state = entries[place].key.state(at: time)
+        return state == .valid ? .tenant(entries[place].tenant) : .not(state)
+    }
+
+    private func find(_ hash: KeyHash) -> Int? {
         var slot = start(hash)
         while slots[slot] != Self.free {
-            let entry = entries[slots[slot]]
-            if entry.hash == hash { return entry.tenant }
+            if entries[slots[slot]].key.hash == hash { return slots[slot] }
             slot = (slot + 1) & (slots.count - 1)
         }
         return nil
@@ -130,6 +137,7 @@ struct PolicyIndex: Sendable {
     let tenants: NameTable
     let keys: KeyTable
     let certificates: NameTable
+    let expiring: [(tenant: TenantID, key: TenantKey)]
 
     init(models: [ModelPolicy], classes: [ClassPolicy], tenants: [TenantPolicy]) {
         let models = models.filter { !$0.removed }
@@ -140,6 +148,9 @@ struct PolicyIndex: Sendable {
         self.classes = NameTable(classes.filter { !$0.removed }.map { ($0.name, $0.id.index) })
         self.tenants = NameTable(tenants.map { ($0.name, $0.id.index) })
         keys = KeyTable(tenants.flatMap { tenant in tenant.keys.map { ($0, tenant.id) } })
+        expiring = tenants.flatMap { tenant in
+            tenant.keys.filter { $0.expires != nil }.map { (tenant.id, $0) }
+        }
         certificates = NameTable(
             tenants.flatMap { tenant in tenant.certificateNames.map { ($0, tenant.id.index) } })
     }
@@ -155,7 +166,15 @@ extension Policy {
     public func trafficClass(_ name: RawSpan) -> ClassID? {
         index.classes.place(name).map { ClassID($0) }
     }
-    /// The tenant whose key has this hash. All 32 bytes are compared, in constant time.
+    /// Whose key has this hash, and whether it is good then. All 32 bytes are compared, in
+    /// constant time.
+    public func owner(of key: KeyHash, at time: WallTime) -> KeyOwner {
+        index.keys.owner(key, at: time)
+    }
+    /// All keys that will ever be over, with their tenants.
+    public var expiringKeys: [(tenant: TenantID, key: TenantKey)] { index.expiring }
+    /// The tenant whose key has this hash, good or not. All 32 bytes are compared, in constant
+    /// time.
     public func tenant(_ key: KeyHash) -> TenantID? {
         index.keys.tenant(key)
     }

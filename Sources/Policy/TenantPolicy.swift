@@ -6,7 +6,7 @@ public struct TenantPolicy: Sendable, Equatable {
     public var id: TenantID
     /// Also the tenant's name in metrics, in the store and for people.
     public var name: String
-    public var keys: [KeyHash]
+    public var keys: [TenantKey]
     /// What certificates of its clients call themselves: whoever shows one is this tenant.
     public var certificateNames: [String]
     /// The first is the default when `X-Traffic-Class` is absent.
@@ -23,7 +23,7 @@ public struct TenantPolicy: Sendable, Equatable {
     public var removed: Bool
 
     public init(
-        id: TenantID, name: String, keys: [KeyHash], classes: [ClassID], models: [ModelID],
+        id: TenantID, name: String, keys: [TenantKey], classes: [ClassID], models: [ModelID],
         weight: Double = 1, limits: TenantLimits = TenantLimits(),
         modelLimits: [ModelLimits] = [], keyLimits: [KeyLimits] = [], group: GroupID? = nil,
         certificateNames: [String] = [], removed: Bool = false

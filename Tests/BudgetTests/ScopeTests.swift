@@ -30,7 +30,7 @@ struct ScopeTests {
                 limits: TenantLimits(rates: [Limit(kind: minute, amount: 500)]),
                 group: GroupID(place == 2 ? 0 : 1))
         }
-        tenants[0].keys = keys
+        tenants[0].keys = keys.map { TenantKey($0) }
         tenants[0].keyLimits = [
             KeyLimits(key: nil, limits: [Limit(kind: .requestsPerMinute, amount: 2)])
         ]

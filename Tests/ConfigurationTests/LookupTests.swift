@@ -58,7 +58,7 @@ extension Policy {
             classes: [ClassPolicy(id: ClassID(0), name: "batch", pool: PoolID(0), removed: true)],
             tenants: [
                 TenantPolicy(
-                    id: TenantID(0), name: "gone", keys: [key], classes: [], models: [],
+                    id: TenantID(0), name: "gone", keys: [TenantKey(key)], classes: [], models: [],
                     removed: true),
                 TenantPolicy(id: TenantID(1), name: "here", keys: [], classes: [], models: []),
             ])
@@ -92,7 +92,8 @@ extension Policy {
             tenants: (0..<count).map {
                 TenantPolicy(
                     id: TenantID($0), name: "tenant-\($0)",
-                    keys: [hash(UInt64($0) * 2), hash(UInt64($0) * 2 + 1)], classes: [],
+                    keys: [TenantKey(hash(UInt64($0) * 2)), TenantKey(hash(UInt64($0) * 2 + 1))],
+                    classes: [],
                     models: [])
             })
         for place in 0..<count {
@@ -116,7 +117,7 @@ extension Policy {
         let policy = policy(
             tenants: keys.enumerated().map {
                 TenantPolicy(
-                    id: TenantID($0.offset), name: "t\($0.offset)", keys: [$0.element],
+                    id: TenantID($0.offset), name: "t\($0.offset)", keys: [TenantKey($0.element)],
                     classes: [], models: [])
             })
         for (place, key) in keys.enumerated() { #expect(policy.tenant(key) == TenantID(place)) }

@@ -81,7 +81,7 @@ import Units
             Names(
                 models: ["a", "b"], pools: ["p", "q"], classes: ["c", "d"],
                 tenants: ["anonymous", "u"]))
-        let key = try #require(first.tenants[0].keys.first)
+        let key = try #require(first.tenants[0].keys.first?.hash)
         #expect(first.tenant(key) == TenantID(0))
         let second = try load(
             Names(models: ["b"], pools: ["q"], classes: ["d"], tenants: ["u"]), after: first)

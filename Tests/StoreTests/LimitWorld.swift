@@ -31,7 +31,8 @@ struct LimitWorld {
         for place in 0..<2 {
             let rates = Self.limits(zone, few: place == 1, &random)
             var tenant = TenantPolicy(
-                id: TenantID(place), name: "t\(seed)-\(place)", keys: keys, classes: [],
+                id: TenantID(place), name: "t\(seed)-\(place)",
+                keys: keys.map { TenantKey($0) }, classes: [],
                 models: models.map(\.id), limits: TenantLimits(rates: rates))
             tenant.group = isGrouped ? GroupID(place) : nil
             if random.next() % 2 == 0 {

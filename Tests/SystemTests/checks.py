@@ -10,6 +10,8 @@ TYPES = {
     "invalid_request": "invalid_request_error",
     "bad_request": "invalid_request_error",
     "invalid_api_key": "invalid_request_error",
+    "api_key_expired": "invalid_request_error",
+    "api_key_not_yet_valid": "invalid_request_error",
     "unsupported_content_encoding": "invalid_request_error",
     "invalid_content_encoding": "invalid_request_error",
     "request_too_dense": "invalid_request_error",

@@ -230,6 +230,8 @@ UNTOLD = {
     "decode_queue_len", "kv_cache_bytes_used", "kv_cache_bytes_capacity",
     # No listener here speaks TLS.
     "penstock_tls_certificate_seconds_left",
+    # No key here has an end.
+    "penstock_api_key_seconds_left",
 }
 
 
