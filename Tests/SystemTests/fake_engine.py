@@ -268,6 +268,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        if not self.engine.is_up:
+            # It was taken in the turn in which the engine went down.
+            transport.abort()
+            return
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.engine.connections.add(self)
@@ -300,7 +304,10 @@ class _Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         call = self._parse()
-        if call is not None:
+        if call is not None and not self.engine.is_up:
+            # It ends what it owes, and nothing new.
+            self.transport.abort()
+        elif call is not None:
             self.task = asyncio.ensure_future(self._serve(call))
 
     async def _serve(self, call: Call) -> None:
@@ -360,6 +367,7 @@ class FakeEngine:
         self.port = self._placeholder.getsockname()[1]
         self.loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
+        self.is_up = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -384,6 +392,7 @@ class FakeEngine:
     # Life.
 
     def start(self) -> "FakeEngine":
+        self.is_up = True
         self._on_loop(self._listen())
         return self
 
@@ -429,6 +438,7 @@ class FakeEngine:
             )
 
     async def _unlisten(self, cut: bool = True) -> None:
+        self.is_up = False
         if self._server is not None:
             self._server.close()
             self._server = None

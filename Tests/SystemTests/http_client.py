@@ -2,6 +2,7 @@
 """A client that sees every byte: it checks the framing of answers and hides nothing."""
 
 import json
+import pathlib
 import socket
 import ssl
 import time
@@ -148,6 +149,17 @@ class Connection:
         key: str | None = None,
     ) -> None:
         self.send(request_bytes(self.host, method, path, body, fields, key))
+
+    def is_taken(self) -> bool:
+        """Whether the gateway has read all that was sent, by the kernel's table of IPv4."""
+        here, there = (
+            f":{name[1]:04X}" for name in (self.socket.getsockname(), self.socket.getpeername())
+        )
+        rows = map(str.split, pathlib.Path("/proc/net/tcp").read_text().splitlines())
+        return any(
+            row[1].endswith(there) and row[2].endswith(here) and row[4].endswith(":00000000")
+            for row in rows
+        )
 
     # Receiving.
 

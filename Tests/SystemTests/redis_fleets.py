@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 
+from redis_process import ask
 from waiting import eventually
 
 # The largest port that leaves room for the cluster's bus, ten thousand above.
@@ -59,28 +60,25 @@ class Server:
             self.process.wait()
             self.process = None
 
-    def cli(self, *words: str, options: tuple[str, ...] = ()) -> str:
-        done = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *options, *words],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-        return (done.stdout + done.stderr).strip()
+    def ask(self, *words: str) -> str:
+        return ask(self.port, *words)
 
     def has_told_its_replica(self) -> bool:
         """A replica has acknowledged all that was written here: it may take over without loss."""
-        lines = self.cli("INFO", "replication").split()
+        lines = self.ask("INFO", "replication").split()
         own = next(line.split(":")[1] for line in lines if line.startswith("master_repl_offset:"))
         return any(line.startswith("slave0:") and f",offset={own}," in line for line in lines)
 
     def wait(self) -> "Server":
-        eventually(lambda: self.cli("PING") == "PONG", f"{self.address} answers")
+        eventually(lambda: self.ask("PING") == "PONG", f"{self.address} answers")
         return self
 
 
-PLAIN = ("--save", "", "--appendonly", "no", "--loglevel", "warning")
+PLAIN = (
+    *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
+    # A primary would wait five seconds for more replicas before it sends what it has.
+    *("--repl-diskless-sync-delay", "0"),
+)
 
 
 class Sentinels:
@@ -103,7 +101,7 @@ class Sentinels:
         self.master.start().wait()
         self.replica.start().wait()
         eventually(
-            lambda: "master_link_status:up" in self.replica.cli("INFO", "replication"),
+            lambda: "master_link_status:up" in self.replica.ask("INFO", "replication"),
             "the replica follows",
         )
         for sentinel in self.sentinels:
@@ -119,7 +117,14 @@ class Sentinels:
 
     def _know_all(self) -> bool:
         return all(
-            "slaves=1,sentinels=3" in sentinel.cli("INFO", "sentinel")
+            "slaves=1,sentinels=3" in sentinel.ask("INFO", "sentinel")
+            for sentinel in self.sentinels
+        )
+
+    def has_failed_over(self) -> bool:
+        """All sentinels name the replica: a gateway asks one, and two learn it from the third."""
+        return all(
+            f"address=127.0.0.1:{self.replica.port}" in sentinel.ask("INFO", "sentinel")
             for sentinel in self.sentinels
         )
 
@@ -145,30 +150,32 @@ class Cluster:
         for server in self.servers:
             server.wait()
         nodes = [server.address for server in self.servers]
-        done = self.servers[0].cli(
-            options=("--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes")
-        )
+        create = ["redis-cli", "--cluster", "create", *nodes]
+        done = subprocess.run(
+            [*create, "--cluster-replicas", "1", "--cluster-yes"],
+            capture_output=True, text=True, timeout=60, check=False,
+        ).stdout  # fmt: skip
         assert "All 16384 slots covered" in done, done
         eventually(self._are_ready, "the cluster is there", within=30)
         return self
 
     def _are_ready(self) -> bool:
         return all(
-            "cluster_state:ok" in server.cli("CLUSTER", "INFO") for server in self.servers
+            "cluster_state:ok" in server.ask("CLUSTER", "INFO") for server in self.servers
         ) and all(
-            "master_link_status:up" in server.cli("INFO", "replication")
+            "master_link_status:up" in server.ask("INFO", "replication")
             for server in self.servers
-            if "role:slave" in server.cli("INFO", "replication")
+            if "role:slave" in server.ask("INFO", "replication")
         )
 
     def owner(self, key: str) -> Server:
         """The primary that has a key's slot."""
         living = next(server for server in self.servers if server.process)
-        slot = int(living.cli("CLUSTER", "KEYSLOT", key))
+        slot = int(living.ask("CLUSTER", "KEYSLOT", key))
         for server in self.servers:
             if server.process is None:
                 continue
-            for line in server.cli("CLUSTER", "NODES").splitlines():
+            for line in server.ask("CLUSTER", "NODES").splitlines():
                 words = line.split()
                 if len(words) < 8 or "myself,master" not in words[2]:
                     continue

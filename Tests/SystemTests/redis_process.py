@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Redis server of the test's own."""
 
+import io
 import pathlib
 import shutil
 import signal
@@ -8,6 +9,31 @@ import socket
 import subprocess
 
 from waiting import eventually
+
+
+def ask(port: int, *words: str, timeout: float = 20.0) -> str:
+    """One command's answer as redis-cli shows it: an array has a line for each of its members.
+
+    Empty where nobody answers. A process for each command would be the most of what a test costs.
+    """
+    request = f"*{len(words)}\r\n" + "".join(f"${len(w)}\r\n{w}\r\n" for w in words)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+            connection.sendall(request.encode())
+            with connection.makefile("rb") as answer:
+                return _reply(answer)
+    except OSError:
+        return ""
+
+
+def _reply(answer: io.BufferedReader) -> str:
+    line = answer.readline().decode().rstrip("\r\n")
+    kind, rest = line[:1], line[1:]
+    if kind == "*":
+        return "\n".join(_reply(answer) for _ in range(int(rest)))
+    if kind == "$" and int(rest) >= 0:
+        return answer.read(int(rest) + 2)[:-2].decode()
+    return "" if kind == "$" else rest
 
 
 class Redis:
@@ -57,11 +83,5 @@ class Redis:
         self._placeholder.close()
 
     def command(self, *words: str) -> str:
-        """One command's answer, as its first line; empty while the server is away."""
-        request = f"*{len(words)}\r\n" + "".join(f"${len(w)}\r\n{w}\r\n" for w in words)
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                connection.sendall(request.encode())
-                return connection.recv(65536).decode().split("\r\n")[0].lstrip("+:")
-        except OSError:
-            return ""
+        """One command's answer; empty while the server is away."""
+        return ask(self.port, *words, timeout=5)

@@ -98,7 +98,7 @@ def corpus() -> list[str]:
     """Texts to learn from: the standard library's sources, and characters of all scripts."""
     library = pathlib.Path(os.__file__).parent
     texts = [
-        (library / name).read_text("utf-8", "replace")[:40_000]
+        (library / name).read_text("utf-8", "replace")[:20_000]
         for name in ("argparse.py", "difflib.py", "heapq.py", "textwrap.py", "statistics.py")
     ]
     rng = random.Random(5)

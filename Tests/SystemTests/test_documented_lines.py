@@ -13,8 +13,8 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 IS_SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
-# What a debug build would take minutes for is made smaller where these stand already: fixtures have
-# dozens of rows, and a million requests are a million.
+# What a debug build would take minutes for is made smaller: fixtures have dozens of rows, of which
+# one case with one number of gateways is run, and a million requests are a million.
 ONE_ROW = ["--rule", "penstock", "--gateways", "1", "--scrape", "1s", "--seeds", "1"]
 ONE_CASE = {"B": ["--workload", "overload"], "C": ["--load", "near"], "D": ["--variant", "6"]}
 FEWER = {"1000000": "2000", "20000": "2000"}
@@ -56,11 +56,22 @@ def home(tmp_path) -> pathlib.Path:
     return tmp_path
 
 
+def without(words: list[str], option: str) -> list[str]:
+    """All words but an option with its value, however often it stands there."""
+    kept = []
+    for place, word in enumerate(words):
+        if option not in words[max(place - 1, 0) : place + 1]:
+            kept.append(word)
+    return kept
+
+
 def sized(words: list[str]) -> list[str]:
     if IS_SOAK:
         return words
     if "--fixture" in words and "--rule" not in words:
-        return words + ONE_ROW + ONE_CASE.get(words[words.index("--fixture") + 1], [])
+        case = ONE_CASE.get(words[words.index("--fixture") + 1], [])
+        named = {"--variant", "--workload", "--load"} & set(words)
+        return without(words, "--gateways") + ONE_ROW + ([] if named else case)
     return [FEWER.get(word, word) for word in words]
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import admitted, refused
+from core_waits import Stopwatch
 from fake_engine import chunk_of, reply, usage_of
 from gateway_process import KEY, chat_body, settings
 from http_client import BrokenAnswer, request_bytes
@@ -73,9 +74,9 @@ def test_a_pipeline_goes_on_behind_a_request_that_was_refused_later(start, engin
     with gateway.connect() as connection:
         connection.send(chat_request() + chat_request())
         refused(connection.answer(), 504, "deadline_exceeded")
-        started = time.monotonic()
+        started = Stopwatch()
         admitted(connection.answer())
-        assert time.monotonic() - started < 2
+        assert started.seconds < 2
 
 
 def test_a_connection_that_is_to_close_does_so_behind_a_late_refusal(start, engine):
@@ -181,9 +182,9 @@ def test_idle_connections_are_closed(start, engine):
     gateway = start(settings(engine, http={"idle_timeout": "300ms"}))
     with gateway.connect() as connection:
         admitted(connection.exchange("POST", CHAT, chat_body(), key=KEY))
-        started = time.monotonic()
+        started = Stopwatch()
         assert connection.is_closed()
-        assert 0.2 < time.monotonic() - started < 3
+        assert 0.2 < started.passed and started.seconds < 3
 
 
 # Answers.
@@ -249,10 +250,10 @@ def test_a_slow_reader_stops_its_own_engine_and_nobody_elses(start, engine):
         assert call.connection.sent * 16_384 < 8 * MIB
         assert gateway.resident_bytes - before < 4 * MIB
         # Another stream on the same thread stays fast.
-        started = time.monotonic()
+        started = Stopwatch()
         for _ in range(10):
             admitted(gateway.chat(stream=True))
-        assert time.monotonic() - started < 2
+        assert started.seconds < 2
         # And the slow one loses nothing once it reads.
         events = sum(piece.count(b'"content"') for piece in slow.pieces(head))
         assert events == total
@@ -318,9 +319,9 @@ def test_five_hundred_streams_at_once(start, engine):
         gate.open()
         return await asyncio.gather(*streams)
 
-    started = time.monotonic()
+    started = Stopwatch()
     answers = asyncio.run(all_of_them())
-    assert time.monotonic() - started < 30
+    assert started.seconds < 30
     for answer in answers:
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert answer.count(b'"content"') == 5 and b"data: [DONE]" in answer

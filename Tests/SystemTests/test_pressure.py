@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from checks import admitted, refused, wait_of
+from core_waits import Stopwatch
 from fake_engine import Pressure, reply
 from gateway_process import KEY, chat_body, settings
 from waiting import eventually
@@ -186,9 +187,9 @@ def test_a_queue_is_full_by_tokens_too(start, engine, pool):
 def test_who_waits_too_long_is_refused_with_a_wait(start, engine):
     gateway = start(under_pressure(engine, usage=0.87, max_wait="300ms"))
     gateway.wait_scraped(engine)
-    started = time.monotonic()
+    started = Stopwatch()
     answer = gateway.chat()
-    assert 0.25 < time.monotonic() - started < 2.0
+    assert 0.25 < started.passed and started.seconds < 2.0
     refused(answer, 503, "queue_wait_too_long")
     gateway.assert_at_rest()
     assert gateway.used("tokens_per_day") == 0
@@ -198,9 +199,9 @@ def test_who_waits_too_long_is_refused_with_a_wait(start, engine):
 def test_who_has_a_deadline_of_its_own_is_told_when_it_is_over(start, engine):
     gateway = start(under_pressure(engine, usage=0.87))
     gateway.wait_scraped(engine)
-    started = time.monotonic()
+    started = Stopwatch()
     answer = gateway.chat(fields={"X-Penstock-Deadline-Ms": "300"})
-    assert time.monotonic() - started < 2.0
+    assert started.seconds < 2.0
     refused(answer, 504, "deadline_exceeded")
     gateway.assert_at_rest()
 

@@ -5,7 +5,6 @@ import contextlib
 import re
 import socket
 import struct
-import time
 
 import pytest
 from gateway_process import KEY, Gateway, chat_body, settings
@@ -86,7 +85,7 @@ def test_a_header_may_come_in_pieces(fronted, engine):
             connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for byte in header:
                 connection.send(bytes((byte,)))
-                time.sleep(0.001)
+                eventually(connection.is_taken, "the piece is read")
             answer = connection.exchange("POST", "/v1/chat/completions", chat_body(), key=KEY)
             assert answer.status == 200
         assert engine.calls[-1].field("x-forwarded-for") == "192.0.2.7"

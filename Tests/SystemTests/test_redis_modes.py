@@ -3,11 +3,11 @@
 
 import json
 import pathlib
-import time
 
 import pytest
 from certificates import Authority
 from checks import admitted, refused
+from core_waits import Stopwatch
 from gateway_process import KEY, OTHER_KEY, hashed, settings
 from redis_fleets import PLAIN, Cluster, Sentinels, Server
 from test_redis import store_is_up, wait_store
@@ -160,7 +160,7 @@ def test_another_database_keeps_its_own(start, engine, redis):
     wait_store(gateway)
     admitted(gateway.chat())
     gateway.assert_at_rest()
-    assert redis.command("DBSIZE") == "0" or redis.command("DBSIZE") == ":0"
+    assert redis.command("DBSIZE") == "0"
 
 
 def test_a_unix_socket(start, engine, tmp_path):
@@ -197,19 +197,15 @@ def test_the_master_is_found_through_sentinels_and_followed(start, engine, senti
         admitted(gateway.chat())
     eventually(lambda: gateway.used("tokens_per_day") == 110, "all of it is settled")
     eventually(
-        lambda: sentinels.replica.cli("DBSIZE") == sentinels.master.cli("DBSIZE"),
+        lambda: sentinels.replica.ask("DBSIZE") == sentinels.master.ask("DBSIZE"),
         "the replica has it too",
     )
     sentinels.master.kill()
     eventually(lambda: gateway.chat().status == 503, "the master is gone")
-    eventually(
-        lambda: "role:master" in sentinels.replica.cli("INFO", "replication"),
-        "the replica is the master",
-        within=30,
-    )
-    promoted = time.monotonic()
+    eventually(sentinels.has_failed_over, "the replica is the master", within=30)
+    promoted = Stopwatch()
     eventually(lambda: gateway.chat().status == 200, "it is followed", within=5)
-    took = time.monotonic() - promoted
+    took = promoted.seconds
     assert took <= 2.0, took
     # What was used before is not forgotten.
     eventually(lambda: gateway.used("tokens_per_day") >= 121, "budgets are those from before")
@@ -218,15 +214,15 @@ def test_the_master_is_found_through_sentinels_and_followed(start, engine, senti
 def test_a_master_that_becomes_a_replica_is_left(start, engine, sentinels):
     gateway = start(by_sentinels(engine, sentinels))
     wait_store(gateway)
-    assert sentinels.sentinels[0].cli("SENTINEL", "FAILOVER", "mymaster") == "OK"
+    assert sentinels.sentinels[0].ask("SENTINEL", "FAILOVER", "mymaster") == "OK"
     eventually(
-        lambda: "role:slave" in sentinels.master.cli("INFO", "replication"),
+        lambda: "role:slave" in sentinels.master.ask("INFO", "replication"),
         "the old master is a replica",
         within=30,
     )
     eventually(lambda: gateway.chat().status == 200, "the new one is used")
     eventually(lambda: store_is_up(gateway), "by every worker", within=5)
-    assert sentinels.replica.cli("DBSIZE") != "0"
+    assert sentinels.replica.ask("DBSIZE") != "0"
 
 
 def test_one_sentinel_is_enough_and_none_changes_nothing(start, engine, sentinels):
@@ -300,16 +296,16 @@ def test_a_primary_that_dies_is_followed(start, engine, cluster):
     eventually(lambda: gateway.chat().status == 503, "its part is gone")
     eventually(
         lambda: any(
-            "cluster_state:ok" in server.cli("CLUSTER", "INFO") and cluster.owner(key) is not old
+            "cluster_state:ok" in server.ask("CLUSTER", "INFO") and cluster.owner(key) is not old
             for server in cluster.servers
             if server.process
         ),
         "a replica has taken over",
         within=30,
     )
-    promoted = time.monotonic()
+    promoted = Stopwatch()
     eventually(lambda: gateway.chat().status == 200, "it is followed", within=5)
-    took = time.monotonic() - promoted
+    took = promoted.seconds
     assert took <= 2.0, took
     eventually(lambda: gateway.used("tokens_per_day") >= 22, "budgets are those from before")
 
@@ -318,16 +314,16 @@ def test_a_slot_that_moves_is_followed(start, engine, cluster):
     gateway = start(by_cluster(engine, cluster, on_failure="local"))
     wait_store(gateway)
     key = "{penstock::tenant-0}"
-    slot = cluster.servers[0].cli("CLUSTER", "KEYSLOT", key)
+    slot = cluster.servers[0].ask("CLUSTER", "KEYSLOT", key)
     source = cluster.owner(key)
     target = next(
         server
         for server in cluster.servers
-        if server is not source and "role:master" in server.cli("INFO", "replication")
+        if server is not source and "role:master" in server.ask("INFO", "replication")
     )
-    names = {server: server.cli("CLUSTER", "MYID") for server in (source, target)}
-    target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
-    source.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+    names = {server: server.ask("CLUSTER", "MYID") for server in (source, target)}
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
     # The source sends for what it has not to the target (ASK), which runs nothing of which keys may
     # still be on their way (TRYAGAIN): this tenant, and no other, is decided for by the replica.
     for _ in range(3):
@@ -335,7 +331,7 @@ def test_a_slot_that_moves_is_followed(start, engine, cluster):
     assert store_is_up(gateway), gateway.logs
     admitted(gateway.chat())
     for server in (target, source):
-        server.cli("CLUSTER", "SETSLOT", slot, "NODE", names[target])
+        server.ask("CLUSTER", "SETSLOT", slot, "NODE", names[target])
     # From now on it is the target's (MOVED).
     for _ in range(20):
         admitted(gateway.chat(key="sk-0"))
@@ -344,13 +340,13 @@ def test_a_slot_that_moves_is_followed(start, engine, cluster):
         f"it is settled there again: {gateway.tenant('tenant-0')} {gateway.logs}",
     )
     assert gateway.used("tokens_per_day") == 11
-    assert int(target.cli("CLUSTER", "COUNTKEYSINSLOT", slot)) > 0
+    assert int(target.ask("CLUSTER", "COUNTKEYSINSLOT", slot)) > 0
 
 
 def test_a_cluster_without_one_of_its_parts_from_the_start(start, engine, cluster):
     gone = cluster.owner("{penstock::acme}")
     replica = next(
-        server for server in cluster.servers if gone.cli("CLUSTER", "MYID") in server.cli(
+        server for server in cluster.servers if gone.ask("CLUSTER", "MYID") in server.ask(
             "CLUSTER", "NODES").split("myself,slave")[-1].split("\n")[0]
     )
     replica.kill()

@@ -55,12 +55,12 @@ def check(run: dict, members: dict) -> None:
 
 
 def test_fixture_a(document):
-    found = document("--fixture", "A", "--gateways", 4, "--scrape", "1s", "--rule", "penstock",
-                     "--seed", 7, "--seeds", 1)  # fmt: skip
+    found = document("--fixture", "A", "--variant", "bursts", "--gateways", 2, "--scrape", "1s",
+                     "--rule", "penstock", "--seed", 7, "--seeds", 1)  # fmt: skip
     assert found["fixture"] == "A"
     [run] = [run for run in found["runs"] if run["case"] == "bursts"]
     check(run, {})
-    assert (run["rule"], run["gateways"], run["scrape_ms"], run["seed"]) == ("penstock", 4, 1000, 7)
+    assert (run["rule"], run["gateways"], run["scrape_ms"], run["seed"]) == ("penstock", 2, 1000, 7)
 
 
 @pytest.mark.parametrize(
