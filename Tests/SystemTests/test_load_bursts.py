@@ -4,6 +4,7 @@
 import subprocess
 
 import pytest
+from core_waits import Stopwatch
 from gateway_process import KEY, settings
 from simulated_engines import IS_SOAK, Replay, SimulatedEngines, write_trace
 from waiting import eventually
@@ -57,6 +58,7 @@ def configuration(engines, redis=None) -> dict:
 @pytest.mark.parametrize("count", [1, 2], ids=["one_gateway", "two_gateways"])
 def test_bursts_preempt_nothing(start, penstock, engines, request, tmp_path, count):
     rows = trace_rows(penstock)
+    watch = Stopwatch()
     redis = request.getfixturevalue("redis") if count > 1 else None
     made = configuration(engines, redis)
     gateways = [start(made) for _ in range(count)]
@@ -93,5 +95,8 @@ def test_bursts_preempt_nothing(start, penstock, engines, request, tmp_path, cou
     assert sum(document["tokens_out"] for document in documents) == sum(row[2] for row in rows)
     assert preemptions == 0
     assert max(peaks) <= HIGHEST_PEAK
-    # The engines were full: something was there to be held back from.
+    # The engines were full: something was there to be held back from. Clients that wait for a core
+    # do not come in bursts.
+    if max(peaks) <= 0.7 and watch.waited > watch.passed:
+        pytest.skip(f"the machine is too busy: {watch.waited:.0f} s of waits for a core")
     assert max(peaks) > 0.7
