@@ -55,6 +55,20 @@ deps: toolchain ## install the Debian packages that are missing (the only verb t
 		"$$@" >/dev/null; }; \
 	install $$missing 2>/dev/null || { apt-get update -qq; install $$missing; }
 
+# The operators' page is tested in a browser; all else does without, so it is no part of `deps`.
+.PHONY: browser
+browser: ## install Chromium, for the tests of the operators' page; without root they are skipped
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+		if [ "$$(id -u)" != 0 ]; then \
+			echo "no chromium, so tests of the page are skipped: apt-get install chromium" >&2; \
+			exit 0; \
+		fi; \
+		echo "browser: installing chromium"; \
+		install() { DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+			"$$@" >/dev/null; }; \
+		install chromium 2>/dev/null || { apt-get update -qq; install chromium; } \
+			|| echo "no chromium can be had: tests of the page are skipped" >&2; }
+
 .PHONY: toolchain
 toolchain:
 	@command -v $(SWIFT) >/dev/null || { \
@@ -94,7 +108,8 @@ test-swift: deps ## the tests in Swift; one suite: make test-swift FILTER=WireTe
 		2>&1 | tee .build/test-swift.log | $(BRIEF)
 
 .PHONY: test-python
-test-python: deps .venv/.made .build/promtool ## the tests in Python, against .build/debug/penstock
+test-python: deps browser .venv/.made .build/promtool
+test-python: ## the tests in Python, against .build/debug/penstock
 	@echo "pytest $(PYTHON_TESTS)"
 	@$(PYTEST) $(PYTHON_TESTS) 2>&1 | tee .build/test-python.log
 
@@ -148,6 +163,10 @@ estimates: ## how far token estimates are off, cross-validated; SAMPLES="counted
 	@[ -n "$(SAMPLES)" ] || { echo "SAMPLES= names counted texts: Tests/Estimates/fit.py" >&2; \
 		exit 1; }
 	@python3 Tests/Estimates/fit.py check $(SAMPLES)
+
+.PHONY: screenshots
+screenshots: build browser .venv/.made ## take the pictures of the operators' page: docs/images
+	@$(PYTHON) Tests/SystemTests/take_screenshots.py --penstock "$(PENSTOCK_BIN)" docs/images
 
 .PHONY: simulate
 simulate: release ## the admission core in virtual time; ARGS="--fixture B" chooses what

@@ -68,6 +68,13 @@ let package = Package(
     targets: [
         // System libraries and C shims.
         .target(name: "CPlatform"),
+        // The page for browsers; its texts are embedded by the C compiler.
+        .target(
+            name: "CPage",
+            exclude: [
+                "page.html", "page.css", "words.js", "elements.js", "feed.js", "now.js", "views.js",
+                "details.js", "app.js",
+            ]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", providers: [.apt(["libnghttp2-dev"])]),
@@ -105,7 +112,7 @@ let package = Package(
             "Gateway",
             deciding + [
                 "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
-                "Telemetry", "Ledger", "Tokenization", logging, collections, containers,
+                "Telemetry", "Ledger", "Tokenization", "CPage", logging, collections, containers,
             ]),
         room(
             "Engine",

@@ -15,7 +15,7 @@ extension Control {
     /// What the admin listener knows.
     enum AdminRoute: Equatable {
         case healthz, readyz, metrics, index, tenants, throttles, pools, endpoints, queues
-        case organisations, ledger, config, reload
+        case organisations, ledger, config, reload, events
         case tenant(String)
         case group(OverrideTarget)
         case request(String)
@@ -55,6 +55,8 @@ extension Control {
                 allow: methods == [.post]
                     ? "POST" : methods.contains(.patch) ? "GET, HEAD, PATCH, DELETE" : "GET, HEAD")
         }
+        if let reason = foreignness(of: server, route) { return fail(server, 403, reason) }
+        if route == .index, wantsPage(server) { return showPage(server) }
         guard isOpen(route) || isOperator(server) else {
             return fail(server, 401, "the admin token is needed: Authorization: Bearer")
         }
@@ -69,11 +71,14 @@ extension Control {
             respond(server, 200, "text/plain; version=0.0.4; charset=utf-8")
         case .index:
             text.append(AdminPages.index)
-            respond(server, 200, "text/plain; charset=utf-8")
+            beginFields("text/plain; charset=utf-8")
+            fields.append("Vary: Accept\r\n")
+            finish(server, 200)
         case .config:
             text.append(effective)
             respond(server, 200, "application/json")
         case .reload: reloadNow(server)
+        case .events: follow(server)
         case .drain(let endpoint, let draining): drain(server, endpoint, draining)
         case .tenant(let name) where server.method == .patch || server.method == .delete:
             changeOverride(server, .tenant(name))
@@ -112,6 +117,7 @@ extension Control {
         case "/admin/queues": return (.queues, read)
         case "/admin/ledger": return (.ledger, read)
         case "/admin/config": return (.config, read)
+        case "/admin/events": return (.events, read)
         case "/admin/reload": return (.reload, [.post])
         default: break
         }
@@ -259,29 +265,43 @@ extension Control {
     private static let guardingFields: StaticString = """
         Cache-Control: no-store\r
         X-Content-Type-Options: nosniff\r
-        Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
-        frame-ancestors 'none'\r
         X-Frame-Options: DENY\r
         Referrer-Policy: no-referrer\r
         Cross-Origin-Resource-Policy: same-origin\r
 
         """
+    /// Of every answer but the page.
+    static let strictPolicy = """
+        default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
+        """
+
+    /// What stands in every answer.
+    func beginFields(_ type: StaticString, contentPolicy: String = Control.strictPolicy) {
+        fields.removeAll()
+        fields.append("Content-Type: ")
+        fields.append(type)
+        fields.append("\r\nContent-Security-Policy: ")
+        fields.append(contentPolicy)
+        fields.append("\r\n")
+        fields.append(Self.guardingFields)
+    }
 
     func respond(
         _ server: HTTP1ServerConnection, _ status: Int, _ type: StaticString,
         allow: StaticString? = nil
     ) {
-        fields.removeAll()
-        fields.append("Content-Type: ")
-        fields.append(type)
-        fields.append("\r\n")
-        fields.append(Self.guardingFields)
+        beginFields(type)
         if status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
         if let allow {
             fields.append("Allow: ")
             fields.append(allow)
             fields.append("\r\n")
         }
+        finish(server, status)
+    }
+
+    /// Sends what stands in `fields` and `text`.
+    func finish(_ server: HTTP1ServerConnection, _ status: Int) {
         server.respond(status: status, fields: fields, length: .exact(text.count))
         unsafe server.write(text.readable)
         server.end()

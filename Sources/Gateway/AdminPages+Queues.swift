@@ -44,7 +44,7 @@ extension AdminPages {
         json.endArray()
     }
 
-    private func write(
+    func write(
         _ trafficClass: ClassPolicy, _ queue: Control.QueueState, _ view: QueueView,
         to json: inout JSONWriter
     ) {
@@ -56,6 +56,8 @@ extension AdminPages {
         json.member("tokens", queue.tokens.count)
         json.member("max_requests", trafficClass.queue.maxRequests)
         json.member("max_tokens", trafficClass.queue.maxTokens.count)
+        json.member("throttle_at", trafficClass.throttleAt)
+        json.member("reject_at", trafficClass.rejectAt)
         json.number("oldest_s", oldest)
         json.member("waits_for", view.phase.map(RequestPage.word))
         json.number("next_wait_s", view.nextWait?.seconds)

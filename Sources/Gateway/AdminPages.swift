@@ -27,6 +27,7 @@ struct AdminPages {
         GET  /admin/requests/{request id}?tenant=
         GET  /admin/pools  /admin/endpoints  /admin/queues
         GET  /admin/ledger  /admin/config
+        GET  /admin/events (server-sent)
         POST /admin/reload
         POST /admin/endpoints/{host:port}/drain  /undrain
 
@@ -67,13 +68,13 @@ struct AdminPages {
     // MARK: tenants
 
     private func tenants(to text: inout ByteBuffer) {
-        let totals = control.totals()
+        let sums = TenantSums.byTenant(control.totals(), tenants: policy.tenants.count)
         JSONWriter.write(into: &text) { json in
             json.beginObject()
             json.key("tenants")
             json.beginArray()
             for tenant in policy.tenants where !tenant.removed {
-                write(tenant, totals, to: &json)
+                write(tenant, sums[tenant.id.index], to: &json)
             }
             json.endArray()
             json.endObject()
@@ -84,13 +85,13 @@ struct AdminPages {
         guard let tenant = policy.tenants.first(where: { !$0.removed && $0.name == name }) else {
             return false
         }
-        let totals = control.totals()
-        JSONWriter.write(into: &text) { write(tenant, totals, to: &$0) }
+        let sums = TenantSums.byTenant(control.totals(), tenants: policy.tenants.count)
+        JSONWriter.write(into: &text) { write(tenant, sums[tenant.id.index], to: &$0) }
         return true
     }
 
     private func write(
-        _ tenant: TenantPolicy, _ totals: RequestTotals, to json: inout JSONWriter
+        _ tenant: TenantPolicy, _ sums: TenantSums, to json: inout JSONWriter
     ) {
         json.beginObject()
         json.member("id", tenant.name)
@@ -121,7 +122,7 @@ struct AdminPages {
         }
         json.endArray()
         control.writeOverride(of: tenant.name, to: &json)
-        counts(of: tenant, totals, to: &json)
+        write(sums, to: &json)
         ratios(of: tenant, to: &json)
         json.endObject()
     }
@@ -167,41 +168,27 @@ struct AdminPages {
         json.endObject()
     }
 
-    private func counts(
-        of tenant: TenantPolicy, _ totals: RequestTotals, to json: inout JSONWriter
-    ) {
-        var outcomes = [UInt64](repeating: 0, count: Outcome.allCases.count)
-        var refusals = [UInt64](repeating: 0, count: RefusalReason.allCases.count)
-        var input: UInt64 = 0
-        var output: UInt64 = 0
-        var cost = 0.0
-        for (place, labels) in totals.labels.enumerated() where labels.tenant == tenant.id {
-            let counters = totals.counters[place]
-            for outcome in outcomes.indices { outcomes[outcome] += counters.outcomes[outcome] }
-            for reason in refusals.indices { refusals[reason] += counters.refusals[reason] }
-            input += counters.input
-            output += counters.output
-            cost += counters.cost
-        }
+    /// Requests by outcome, tokens, cost, and what was refused for which reason.
+    func write(_ sums: TenantSums, to json: inout JSONWriter) {
         json.key("requests")
         json.beginObject()
         for outcome in Outcome.allCases {
             json.key(outcome.rawValue)
-            json.int(Int(outcomes[outcome.index]))
+            json.int(Int(sums.outcomes[outcome.index]))
         }
         json.endObject()
         json.key("tokens")
         json.beginObject()
-        json.member("input", Int(input))
-        json.member("output", Int(output))
+        json.member("input", Int(sums.input))
+        json.member("output", Int(sums.output))
         json.endObject()
-        json.member("cost", cost)
+        json.member("cost", sums.cost)
         json.key("throttled")
         json.beginObject()
         for reason in RefusalReason.allCases
-        where reason.isThrottle && refusals[reason.number] > 0 {
+        where reason.isThrottle && sums.refusals[reason.number] > 0 {
             json.key(reason.code)
-            json.int(Int(refusals[reason.number]))
+            json.int(Int(sums.refusals[reason.number]))
         }
         json.endObject()
     }
@@ -224,21 +211,19 @@ struct AdminPages {
                 let seconds = Double(record.at.nanoseconds) / 1e9
                 if let since, seconds < since { break }
                 written += 1
-                write(record, tenant, to: &json)
+                write(record, to: &json)
             }
             json.endArray()
             json.endObject()
         }
     }
 
-    private func write(
-        _ record: ThrottleRecord, _ tenant: String, to json: inout JSONWriter
-    ) {
+    func write(_ record: ThrottleRecord, to json: inout JSONWriter) {
         json.beginObject()
         json.member("time", LogTime.text(record.at))
         json.member("time_s", Double(record.at.nanoseconds) / 1e9)
         json.member("request_id", record.request.text)
-        json.member("tenant", tenant)
+        json.member("tenant", policy.tenants[record.tenant.index].name)
         json.member("class", record.trafficClass.map { policy.classes[$0.index].name })
         json.member("model", record.model.map { policy.models[$0.index].name })
         json.member("reason", record.refusal.reason.code)

@@ -44,6 +44,7 @@ extension Control {
             takeOverrides(question, answer)
         }
         for case .usage(let question, let answer) in answers {
+            if takeState(question, answer) { continue }
             guard let place = pendingPages.firstIndex(where: { $0.question == question }) else {
                 continue
             }
@@ -59,7 +60,7 @@ extension Control {
     }
 
     /// By tenant, all that its requests can be charged to.
-    private func shownAccounts() -> [BudgetAccount] {
+    func shownAccounts() -> [BudgetAccount] {
         policy.tenants.map { tenant in
             BudgetAccount(
                 tenant.removed
@@ -68,7 +69,7 @@ extension Control {
     }
 
     /// Empty when the store does not know.
-    private static func standings(_ answer: UsageAnswer) -> [LimitsSnapshot] {
+    static func standings(_ answer: UsageAnswer) -> [LimitsSnapshot] {
         switch answer {
         case .usage(let standings, _): standings
         case .unavailable: []

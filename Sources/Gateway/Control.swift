@@ -59,6 +59,10 @@ final class Control {
     var sharingOutcomes: [SharingOutcome] = []
     var nextQuestion: UInt64 = 0
     var pendingPages: [(question: RequestID, page: PendingPage)] = []
+    /// Those who follow `/admin/events`.
+    var feed = EventFeed()
+    /// Made when the first browser comes.
+    var browserPage: BrowserPage?
     var fields = ByteBuffer()
     var text = ByteBuffer()
     private let signals: SignalSource
@@ -159,6 +163,7 @@ final class Control {
         decide(.ticked)
         driveSharing()
         driveStore()
+        driveEvents()
         chores()
     }
 

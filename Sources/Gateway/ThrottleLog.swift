@@ -22,6 +22,17 @@ final class ThrottleLog: Sendable {
         var records: [ThrottleRecord] = []
         var next = 0
         var limit: Int
+        /// All that there ever were.
+        var appended: UInt64 = 0
+
+        init(limit: Int) { self.limit = limit }
+
+        /// The newest, at most so many, newest first.
+        func newest(_ most: Int) -> [ThrottleRecord] {
+            (0..<min(most, records.count)).map { age in
+                records[(next - 1 - age + records.count) % records.count]
+            }
+        }
 
         /// Oldest first.
         var ordered: [ThrottleRecord] {
@@ -41,6 +52,7 @@ final class ThrottleLog: Sendable {
                 ring.records[ring.next] = record
             }
             ring.next = (ring.next + 1) % ring.limit
+            ring.appended += 1
         }
     }
 
@@ -51,6 +63,26 @@ final class ThrottleLog: Sendable {
             ring.records = Array(ring.ordered.suffix(limit))
             ring.limit = limit
             ring.next = ring.records.count % limit
+        }
+    }
+
+    /// What came after a mark.
+    struct Fresh {
+        /// Newest first.
+        var records: [ThrottleRecord]
+        /// How many more there were, too many or forgotten.
+        var leftOut: Int
+        /// After which there is no more yet.
+        var mark: UInt64
+    }
+
+    /// Of what came after the first `mark` refusals the newest, at most so many.
+    func after(_ mark: UInt64, atMost most: Int) -> Fresh {
+        ring.withLock { ring in
+            let count = Int(clamping: ring.appended - min(mark, ring.appended))
+            let records = ring.newest(min(count, most))
+            return Fresh(
+                records: records, leftOut: count - records.count, mark: ring.appended)
         }
     }
 

@@ -84,7 +84,7 @@ enum DemoConfiguration {
               \(filling) >/dev/null & sleep 1
               \(refused)
 
-            What was decided, and why:
+            What was decided, and why, live in a browser at http://\(admin)/, or:
               curl http://\(admin)/admin/throttles
 
             """

@@ -47,7 +47,7 @@ enum ImportRule {
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([
             "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
-            "Telemetry", "Ledger", "Tokenization", "Logging",
+            "Telemetry", "Ledger", "Tokenization", "Logging", "CPage",
         ]),
         "Engine": libc.union(serving),
         "Replay": libc.union(serving).union(["CZlib"]),

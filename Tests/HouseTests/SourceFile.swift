@@ -64,7 +64,7 @@ enum SourceTree {
     }()
     private static let kinds: Set<Substring> = [
         "swift", "c", "h", "modulemap", "py", "sh", "lua", "yaml", "yml", "ini", "service", "conf",
-        "txt", "md", "Makefile", "Containerfile", "run",
+        "txt", "md", "js", "Makefile", "Containerfile", "run",
     ]
     private static let foreign: Set<String> = ["Fixtures", "Golden", "__pycache__", "LICENSE"]
 

@@ -3,7 +3,7 @@
 /// What holds for every text of ours, whatever its language.
 enum TextRule {
     private static let code: Set<Substring> = [
-        "swift", "c", "h", "py", "sh", "lua", "yaml", "yml", "ini", "service",
+        "swift", "c", "h", "js", "py", "sh", "lua", "yaml", "yml", "ini", "service",
         "conf", "Makefile", "Containerfile", "run",
     ]
 

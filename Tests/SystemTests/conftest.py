@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from browsing import Tab, chromium_path
 from fake_engine import FakeEngine
 from gateway_process import Gateway
 from redis_process import Redis
@@ -88,3 +89,33 @@ def redis(tmp_path) -> Iterator[Redis]:
     server = Redis(tmp_path)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    """A browser without a window. Of a module: its event loop would be in the way of others'."""
+    path = chromium_path()
+    if path is None:
+        pytest.skip("no Chromium here: `make browser` installs it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium) -> Iterator[Callable[..., Tab]]:
+    """Opens tabs. At the end none of them may have asked anybody else, or broken its policy."""
+    tabs: list[Tab] = []
+
+    def tab(url: str, **options: object) -> Tab:
+        tabs.append(Tab(chromium, url, **options))
+        return tabs[-1]
+
+    yield tab
+    for opened in tabs:
+        opened.close()
