@@ -20,6 +20,7 @@ def engines(penstock):
     engines.stop()
 
 
+@pytest.mark.timeout(900)
 def test_many_streams_at_once_fail_in_nothing_and_leave_nothing(
     start, penstock, engines, tmp_path
 ):
