@@ -113,6 +113,10 @@ test-python: ## the tests in Python, against .build/debug/penstock
 	@echo "pytest $(PYTHON_TESTS)"
 	@$(PYTEST) $(PYTHON_TESTS) 2>&1 | tee .build/test-python.log
 
+.PHONY: test-langchain
+test-langchain: deps .venv/langchain/.made ## LangChain's chat classes (not in CI: many packages)
+	@$(PYTEST) Tests/SystemTests/test_langchain.py
+
 .PHONY: soak
 soak: release .venv/.made ## load at full size, some 25 minutes; N=requests, TRACE=file.csv.gz
 	@PENSTOCK_SOAK=1 PENSTOCK_BIN="$(CURDIR)/.build/release/penstock" N=$(N) TRACE=$(TRACE) \
@@ -212,6 +216,13 @@ clean: ## remove what was built, the Python environment included
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts \
 		--target .venv/oldest --requirement Tests/python/oldest.txt
+	@touch $@
+
+# Apart from the others: it is some forty packages for one file of tests.
+.venv/langchain/.made: Tests/python/langchain.txt .venv/.made
+	@rm -rf .venv/langchain
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+		--target .venv/langchain --requirement $<
 	@touch $@
 
 # Out of Debian's package, which is not installed: that would start a server. Where it cannot be

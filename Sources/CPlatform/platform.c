@@ -135,6 +135,27 @@ int penstock_socket_error(int descriptor, int *outcome) {
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, outcome, &length);
 }
 
+// Of the system's `struct tcp_info`, which the C library's header does not have to its end.
+enum { bytes_acked = 120, bytes_sent = 200, bytes_retransmitted = 208, tcp_info_end = 216 };
+
+int64_t penstock_unacknowledged(int descriptor) {
+    unsigned char info[512];
+    socklen_t length = sizeof info;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, &length) < 0) return -1;
+    if (length < tcp_info_end) {
+        errno = ENOSYS;
+        return -1;
+    }
+    uint64_t acked, sent, again;
+    memcpy(&acked, info + bytes_acked, sizeof acked);
+    memcpy(&sent, info + bytes_sent, sizeof sent);
+    memcpy(&again, info + bytes_retransmitted, sizeof again);
+    // The one who connected had its SYN acknowledged, too.
+    if (acked > 0) acked -= 1;
+    int64_t left = (int64_t)(sent - again - acked);
+    return left < 0 ? 0 : left;
+}
+
 int penstock_unsent(int descriptor, int *bytes) { return ioctl(descriptor, SIOCOUTQ, bytes); }
 
 int penstock_event_descriptor(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }

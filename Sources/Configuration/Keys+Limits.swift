@@ -151,6 +151,14 @@ extension Keys {
         count(
             "upstream.healthy_after", 1...100, engine.healthyAfter, "probes",
             "Good probes in a row that bring it back."),
+        Key(
+            "upstream.retry_ratio", .scalar(.decimal(0...1, unit: "share")),
+            .value(.decimal(engine.retryRatio)), .reloadable,
+            "Requests that an engine did not take and that may go to another, as a share of those "
+                + "of the last ten seconds."),
+        count(
+            "upstream.retry_reserve", 0...10_000, engine.retryReserve, "requests/s",
+            "Such requests that may go to another engine beside that share."),
         time(
             "upstream.resolve_interval", 1_000...3_600_000, engine.resolveInterval,
             "Between two resolutions of an engine's host name."),
@@ -159,7 +167,8 @@ extension Keys {
             "An answer's head; a larger one counts as malformed."),
         size(
             "upstream.max_buffered_answer", 1_024...1 << 30, engine.maxBufferedAnswer,
-            "An answer that is not a stream is held up to this size to read its usage."),
+            "An answer that is not a stream is held back up to this size until it is whole; of a "
+                + "larger one what comes passes through, and its usage is not read."),
         size(
             "upstream.max_event", 1_024...1 << 28, engine.maxEvent,
             "One server-sent event."),

@@ -208,6 +208,12 @@ extension Keys {
             "classes[].timeouts.total", share.timeouts.total,
             "From arrival to the last byte; a stream then ends as one that reached its length."),
         Key(
+            "classes[].timeouts.keepalive",
+            .scalar(.duration(.milliseconds(0) ... .seconds(3_600))),
+            .value(.duration(share.timeouts.keepAlive ?? .zero)), .reloadable,
+            "Between two signs of life that the client of a stream gets while it waits for its "
+                + "first token; 0 sends none, so that a refusal keeps its own status however late."),
+        Key(
             "classes[].targets", .section, .absent, .reloadable,
             "What answers are to keep to. With it the prompts in flight at each engine of the pool "
                 + "are bounded, and requests wait for them at the gateway."),

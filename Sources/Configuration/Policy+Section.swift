@@ -57,6 +57,8 @@ extension UpstreamPolicy {
         maxScrape = checked(section.size("max_scrape"))
         unhealthyAfter = checked(section.integer("unhealthy_after"))
         healthyAfter = checked(section.integer("healthy_after"))
+        retryRatio = checked(section.decimal("retry_ratio"))
+        retryReserve = checked(section.integer("retry_reserve"))
         resolveInterval = checked(section.duration("resolve_interval"))
         maxHead = checked(section.size("max_head"))
         maxBufferedAnswer = checked(section.size("max_buffered_answer"))
@@ -103,6 +105,8 @@ extension TimeoutPolicy {
         self.init()
         firstToken = checked(section.duration("first_token"))
         betweenTokens = checked(section.duration("between_tokens"))
+        let interval = checked(section.duration("keepalive"))
+        keepAlive = interval > .zero ? interval : nil
         total = checked(section.duration("total"))
     }
 }

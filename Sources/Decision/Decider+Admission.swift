@@ -186,6 +186,7 @@ extension Decider {
         endpoints[endpoint.index].turnover += entry.turnover
         entry.seat = seats[endpoint.index].count
         seats[endpoint.index].append(ticket)
+        if entry.bounces == 0 { retries.sent(now: now) }
         entry.forwardedAt = now
         entry.charged = entry.due
         queues[entry.trafficClass.index].dispatch(
@@ -259,7 +260,7 @@ extension Decider {
     }
 
     /// Not a byte of an answer came: another endpoint may have it, three in all, within the time
-    /// that it may wait anyway. It had its turn before all who wait now.
+    /// that it may wait anyway, as far as there is a budget for such. It had its turn before all who wait now.
     mutating func bounce(_ ticket: Ticket, now: Instant, into actions: inout [Action]) {
         guard var entry = entries[ticket], case .forwarded(let endpoint) = entry.stage else {
             return
@@ -282,6 +283,9 @@ extension Decider {
         }
         guard lowestShare(entry, now: now) != nil else {
             return refuse(ticket, noEndpoint(), into: &actions)
+        }
+        guard retries.take(now: now) else {
+            return refuse(ticket, Refusal(.upstreamFailed), into: &actions)
         }
         if let other = choose(entry, now: now), cover(entry, at: other, now: now) {
             return forward(ticket, entry, to: other, now: now, into: &actions)

@@ -62,7 +62,8 @@ extension Decider {
         gaugeAll(now: present)
     }
 
-    func promptTokens(_ arrival: Arrival) -> Tokens {
+    /// What a prompt is taken for by now, all choices.
+    public func promptTokens(_ arrival: Arrival) -> Tokens {
         let shape = arrival.shape
         guard learnsPrompts else { return shape.estimated }
         return max(

@@ -59,6 +59,8 @@ public struct Decider: ~Copyable, Sendable {
     /// When the event that is being handled happened.
     var present = Instant(nanoseconds: 0)
     var random: SplitMix64
+    /// How many requests may go to another engine.
+    var retries: RetryBudget
     /// Requests that wait for room.
     public internal(set) var waiting = 0
     /// The other gateways; nil without a store that is shared.
@@ -76,6 +78,8 @@ public struct Decider: ~Copyable, Sendable {
         outputs = OutputEstimate(limit: 4_096)
         lengths = PromptRatio(limit: 4_096)
         random = SplitMix64(seed: seed)
+        retries = RetryBudget(
+            ratio: policy.upstream.retryRatio, reserve: policy.upstream.retryReserve)
         traces = DecisionTraces(limit: policy.requestHistory)
         grow()
         gaugeAll(now: present)
@@ -109,6 +113,10 @@ public struct Decider: ~Copyable, Sendable {
     public func queue(of trafficClass: ClassID) -> ClassQueue { queues[trafficClass.index] }
     /// How sharing with other gateways stands; nil without a store that is shared.
     public var sharingStatus: SharingStatus? { sharing?.status }
+    /// Requests that an engine did not take and that went to another one, since the start.
+    public var retriesSent: Int { retries.allowed }
+    /// Those that were more than the budget of retries allows.
+    public var retriesDenied: Int { retries.denied }
     /// Requests between arrival and end.
     public var open: Int { entries.count }
     /// Those of them whose prompt's beginning is kept.
@@ -347,6 +355,7 @@ public struct Decider: ~Copyable, Sendable {
         _ new: Policy, now: Instant, into actions: inout [Action]
     ) {
         policy = new
+        retries.configure(ratio: new.upstream.retryRatio, reserve: new.upstream.retryReserve)
         traces.resize(to: new.requestHistory)
         var returned: [EndpointID] = []
         for place in endpoints.indices {

@@ -133,6 +133,34 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         }
     }
 
+    /// The `type` of the Anthropic error body, which its SDKs tell errors apart by.
+    public var anthropicErrorType: String {
+        switch self {
+        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid: "authentication_error"
+        case .modelNotAllowed, .classNotAllowed: "permission_error"
+        case .modelNotFound, .notFound: "not_found_error"
+        case .requestTooLarge, .bodyTooDense: "request_too_large"
+        case .limit: "rate_limit_error"
+        case .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
+            .gatewayOverloaded, .draining:
+            "overloaded_error"
+        case .budgetStoreUnavailable, .ledgerUnavailable, .upstreamFailed: "api_error"
+        case .deadlineExceeded: "timeout_error"
+        default: "invalid_request_error"
+        }
+    }
+
+    /// The `error_type` of the Text Generation Inference server.
+    public var textGenerationErrorType: String {
+        switch self {
+        case .limit, .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
+            .budgetStoreUnavailable, .ledgerUnavailable, .gatewayOverloaded, .draining:
+            "overloaded"
+        case .upstreamFailed, .deadlineExceeded: "generation"
+        default: "validation"
+        }
+    }
+
     /// Refused although nothing is wrong with the request: a throttling decision, which operators
     /// see.
     public var isThrottle: Bool { status == 429 || status == 503 }

@@ -12,6 +12,10 @@ struct AnswerChunk {
     var hasRole = false
     var finishes = false
     var isError = false
+    /// `error` is an object, as SDKs expect it.
+    var errorIsObject = false
+    /// Where else its text stands: `error` itself, or `message` beside it.
+    var errorText: Range<Int>?
     /// The last usage that is an object.
     var usage: Usage?
     /// `usage` members, `null` ones included.
@@ -51,6 +55,14 @@ struct AnswerChunk {
             case .error:
                 let token = try scanner.next(in: text)
                 if !token.isNull { isError = true }
+                errorIsObject = token.isObject
+                if case .string(let message) = token { errorText = message.range }
+                try scanner.skip(token, in: text)
+            case .message:
+                let token = try scanner.next(in: text)
+                if case .string(let message) = token, errorText == nil {
+                    errorText = message.range
+                }
                 try scanner.skip(token, in: text)
             case .object:
                 let token = try scanner.next(in: text)
@@ -143,6 +155,7 @@ private enum AnswerMember {
     case usage
     case error
     case object
+    case message
     case other
 
     static func find(_ key: JSONString, in text: RawSpan) -> AnswerMember {
@@ -151,6 +164,7 @@ private enum AnswerMember {
         if key.equals("choices", in: text) { return .choices }
         if key.equals("usage", in: text) { return .usage }
         if key.equals("object", in: text) { return .object }
+        if key.equals("message", in: text) { return .message }
         if key.equals("error", in: text) { return .error }
         return .other
     }
@@ -185,7 +199,7 @@ enum UsageReader {
         return usage
     }
 
-    private static func detail(
+    static func detail(
         _ wanted: StaticString, _ scanner: inout JSONScanner, _ text: RawSpan
     ) throws(JSONFault) -> Tokens {
         var found = 0
@@ -197,7 +211,7 @@ enum UsageReader {
         return Tokens(found)
     }
 
-    private static func count(_ token: JSONToken, _ text: RawSpan) -> Int? {
+    static func count(_ token: JSONToken, _ text: RawSpan) -> Int? {
         guard case .number(let digits) = token,
             case .whole(let value) = JSONNumber(digits, in: text), value >= 0,
             value <= Inspection.maxBound

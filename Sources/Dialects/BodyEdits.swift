@@ -48,7 +48,9 @@ public func apply(
     var splice = Splice()
     splice.insertMembers(body, inspection, edits, &buffer)
     for place in inspection.places {
-        if place.isNested {
+        if place.isNested, !place.member.isBound {
+            splice.completeObject(place, body, inspection, edits, &buffer)
+        } else if place.isNested {
             splice.lower(place, edits, body, &buffer)
         } else if place.member.isInternal || place.isSuperseded {
             splice.remove(place, body, &buffer)

@@ -31,6 +31,9 @@ public enum BodyFault: Error, Sendable, Equatable {
         case contents = "an object whose content is a string, null or an array of parts"
         case prompts = "a string, or an array of strings, of token ids or of arrays of token ids"
         case ids = "an array of token ids"
+        case mixed = "a string or a token id"
+        case items = "a string or an array of items"
+        case texts = "a string or an array of text blocks"
     }
 
     init(_ fault: JSONFault) {

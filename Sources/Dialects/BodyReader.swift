@@ -113,9 +113,26 @@ extension BodyReader {
     ) throws(BodyFault) {
         switch member {
         case .model: try readModel(token)
-        case .messages where found.dialect != .completions: try readMessages(token, body)
+        case .text where found.dialect == .generate, .inputIDs where found.dialect == .generate,
+            .textInput where found.dialect.content == .textInput,
+            .inputs where found.dialect == .generate || found.dialect.content == .inputs,
+            .prompt where found.dialect == .completion:
+            if let member { try readOwnPrompt(member, token, body) }
+        case .messages
+        where !found.dialect.isNative && found.dialect != .completions
+            && found.dialect != .responses:
+            try readMessages(.messages, token, body)
         case .prompt where found.dialect == .completions: try readPrompts(.prompt, token, body)
         case .input where found.dialect == .embeddings: try readPrompts(.input, token, body)
+        case .input where found.dialect == .responses: try readInput(token, body)
+        case .system where found.dialect.content == .messages && found.dialect != .chatCompletions,
+            .instructions where found.dialect == .responses:
+            if let member { try readInstructions(member, token, body) }
+        case .background where found.dialect == .responses:
+            // Nobody would be there to be charged for what it makes, nor to hear of it.
+            if try boolean(.background, token) { throw .notAllowed(.background) }
+        case .maxOutputTokens where found.dialect == .responses:
+            try readCount(.maxOutputTokens, token, body)
         case .tools: try readTools(.tools, token, body)
         case .functions: try readTools(.functions, token, body)
         case .documents, .suffix: try feed(token, body)
@@ -150,6 +167,7 @@ extension BodyReader {
         case .maxCompletionTokens:
             found.maxCompletionTokens = try whole(member, bounds, token, body)
         case .predicted: found.predicted = try whole(member, bounds, token, body)
+        case .maxOutputTokens: found.maxOutput = try whole(member, bounds, token, body)
         case .choices: found.count = try whole(member, choices, token, body) ?? 1
         case .bestOf: found.bestOf = try whole(member, choices, token, body) ?? 1
         case .parallelChoices: found.parallel = try whole(member, choices, token, body) ?? 1
@@ -194,6 +212,8 @@ extension BodyReader {
     private mutating func readNestedBounds(
         _ member: Member, _ token: JSONToken, _ body: RawSpan
     ) throws(BodyFault) {
+        let isOwn = member == .samplingParameters || member == .parameters
+        if isOwn, found.dialect.isNative { return try readOwnObject(member, token, body) }
         guard token.isObject else { return try skip(token, body) }
         while case .key(let name) = try next(body) {
             let key = scanner.tokenStart
@@ -202,14 +222,67 @@ extension BodyReader {
             let start = scanner.tokenStart
             try skip(token, body)
             guard let inner, inner.isBound, !token.isObject, !token.isArray else { continue }
-            nestedBounds += 1
-            guard nestedBounds <= Inspection.maxNested else { throw .duplicate(member) }
             var place = MemberPlace(
                 member: inner, index: 0, previousEnd: key, key: key, value: start..<scanner.offset,
                 next: scanner.offset)
             place.isNested = true
-            found.places.append(place)
+            try keepNested(place)
         }
+    }
+
+    /// Where engines have their bounds on paths of their own.
+    private mutating func readOwnObject(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        var place = MemberPlace(
+            member: member, index: 0, previousEnd: scanner.offset, key: scanner.tokenStart,
+            value: scanner.tokenStart..<scanner.offset, next: scanner.offset)
+        place.isNested = true
+        if token.isNull { return try keepNested(place) }
+        // SGLang takes an array of them, each for one of several prompts.
+        guard token.isObject else { throw .wrongType(member, expected: .object) }
+        place.value = scanner.offset..<scanner.offset
+        found.maxNew = nil
+        let own = found.places.count
+        try keepNested(place)
+        while case .key(let name) = try next(body) {
+            found.places[own].index += 1
+            let key = scanner.tokenStart
+            let token = try next(body)
+            let start = scanner.tokenStart
+            guard let inner = Member.find(name, in: body) else {
+                try skip(token, body)
+                continue
+            }
+            try readOwnMember(inner, token, body)
+            guard inner.isBound else { continue }
+            var place = MemberPlace(
+                member: inner, index: 0, previousEnd: key, key: key, value: start..<scanner.offset,
+                next: scanner.offset)
+            place.isNested = true
+            try keepNested(place)
+        }
+    }
+
+    private mutating func readOwnMember(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        switch member {
+        case .maxNewTokens:
+            found.maxNew = try whole(member, 1...Inspection.maxBound, token, body)
+        case .minNewTokens:
+            let least = try whole(member, 0...Inspection.maxBound, token, body)
+            found.minTokens = Tokens(least ?? 0)
+        case .choices, .bestOf: try readCount(member, token, body)
+        case .ignoreEOS: found.ignoreEOS = try boolean(.ignoreEOS, token)
+        default: try skip(token, body)
+        }
+    }
+
+    private mutating func keepNested(_ place: MemberPlace) throws(BodyFault) {
+        nestedBounds += 1
+        guard nestedBounds <= Inspection.maxNested else { throw .duplicate(place.member) }
+        found.places.append(place)
     }
 
     private mutating func readExtraArguments(
@@ -223,16 +296,39 @@ extension BodyReader {
     }
 
     private mutating func conclude() throws(BodyFault) {
-        guard has(.model) else { throw .missing(.model) }
-        if found.model.isEmpty { throw .empty(.model) }
-        let chatEmbeddings = found.dialect == .embeddings && has(.messages)
-        guard has(found.dialect.content) || chatEmbeddings else {
+        if !found.dialect.isNative {
+            guard has(.model) else { throw .missing(.model) }
+            if found.model.isEmpty { throw .empty(.model) }
+        }
+        if found.dialect == .generate, has(.inputs) { found.dialect = .textGeneration }
+        if let streams = found.dialect.streams { found.stream = streams }
+        if let object = found.dialect.boundObject { found.hasBoundObject = has(object) }
+        let elsewhere =
+            found.dialect == .embeddings && has(.messages)
+            || found.dialect == .generate && has(.inputIDs)
+        guard has(found.dialect.content) || elsewhere else {
             throw .missing(found.dialect.content)
         }
-        let largest = max(
-            found.maxTokens ?? 0, found.maxCompletionTokens ?? 0, found.predicted ?? 0)
-        found.bound = largest > 0 ? Tokens(largest) : nil
-        found.choicesPerPrompt = max(found.count, found.bestOf, found.parallel)
+        // Anthropic's bound is not optional, and vLLM holds on to that.
+        if found.dialect == .messages, found.maxTokens == nil { throw .missing(.maxTokens) }
+        found.bound = largestBound
+        if found.dialect.hasChoices || found.dialect == .embeddings || found.dialect.isNative {
+            found.choicesPerPrompt = max(found.count, found.bestOf, found.parallel)
+        }
+    }
+
+    /// Of the names that some engine reads on this path.
+    private var largestBound: Tokens? {
+        let largest: Int
+        switch found.dialect {
+        case .responses: largest = max(found.maxOutput ?? 0, found.predicted ?? 0)
+        case .generate, .textGeneration, .textGenerationStream: largest = found.maxNew ?? 0
+        case .triton, .tritonStream: largest = found.maxTokens ?? 0
+        default:
+            largest = max(
+                found.maxTokens ?? 0, found.maxCompletionTokens ?? 0, found.predicted ?? 0)
+        }
+        return largest > 0 ? Tokens(largest) : nil
     }
 }
 

@@ -6,19 +6,45 @@ import Wire
 // What the engine is to read: messages, prompts, tools.
 
 extension BodyReader {
-    mutating func readMessages(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
-        guard token.isArray else { throw .wrongType(.messages, expected: .array) }
+    /// `member` is an array of messages, or of what responses have in their place.
+    mutating func readMessages(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        guard token.isArray else { throw .wrongType(member, expected: .array) }
+        var count = 0
         while true {
             let element = try next(body)
             if element.isArrayEnd { break }
             guard element.isObject else {
-                throw .wrongElement(.messages, index: found.messages, expected: .object)
+                throw .wrongElement(member, index: count, expected: .object)
             }
             try readMessage(body)
+            count += 1
             found.messages += 1
-            try checkElements(.messages, found.messages)
+            try checkElements(member, found.messages)
         }
-        if found.messages == 0 { throw .empty(.messages) }
+        if count == 0 { throw .empty(member) }
+    }
+
+    /// The input of responses: one text, or items in the manner of messages.
+    mutating func readInput(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+        switch token {
+        case .null: throw .missing(.input)
+        case .string(let text):
+            feed(text, body)
+            found.messages += 1
+        case .beginArray: try readMessages(.input, token, body)
+        default: throw .wrongType(.input, expected: .items)
+        }
+    }
+
+    /// What holds for the whole chat and stands beside it: to the template one message more.
+    mutating func readInstructions(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        if token.isNull { return }
+        try readContent(token, body, of: member)
+        found.messages += 1
     }
 
     private func checkElements(_ member: Member, _ count: Int) throws(BodyFault) {
@@ -33,9 +59,9 @@ extension BodyReader {
         while case .key(let name) = try next(body) {
             let token = try next(body)
             if name.equals("content", in: body) {
-                try readContent(token, body)
+                try readContent(token, body, of: found.dialect.content)
             } else if name.equals("role", in: body) || name.equals("tool_call_id", in: body)
-                || name.equals("id", in: body)
+                || name.equals("id", in: body) || isOfItem(name, body)
             {
                 try skip(token, body)
             } else {
@@ -44,7 +70,16 @@ extension BodyReader {
         }
     }
 
-    private mutating func readContent(_ token: JSONToken, _ body: RawSpan) throws(BodyFault) {
+    /// What tells of an item of responses, and is not printed.
+    private func isOfItem(_ name: JSONString, _ body: RawSpan) -> Bool {
+        guard found.dialect == .responses else { return false }
+        return name.equals("type", in: body) || name.equals("call_id", in: body)
+            || name.equals("status", in: body) || name.equals("encrypted_content", in: body)
+    }
+
+    private mutating func readContent(
+        _ token: JSONToken, _ body: RawSpan, of member: Member
+    ) throws(BodyFault) {
         switch token {
         case .null: return
         case .string(let content): feed(content, body)
@@ -54,20 +89,29 @@ extension BodyReader {
                 case .endArray: return
                 case .string(let part): feed(part, body)
                 case .beginObject: try readPart(body)
-                default:
-                    throw .wrongElement(.messages, index: found.messages, expected: .contents)
+                default: throw wrongContent(of: member)
                 }
             }
-        default: throw .wrongElement(.messages, index: found.messages, expected: .contents)
+        default: throw wrongContent(of: member)
         }
+    }
+
+    private func wrongContent(of member: Member) -> BodyFault {
+        member == found.dialect.content
+            ? .wrongElement(member, index: found.messages, expected: .contents)
+            : .wrongType(member, expected: .texts)
     }
 
     private mutating func readPart(_ body: RawSpan) throws(BodyFault) {
         var medium = PartMedium()
         while case .key(let name) = try next(body) {
             let token = try next(body)
-            switch PartMember.find(name, in: body) {
+            switch PartMember.find(name, in: body, of: found.dialect) {
             case .text: try feed(token, body)
+            case .content: try readContent(token, body, of: found.dialect.content)
+            case .kind:
+                if case .string(let kind) = token { medium.note(kind, body) }
+                try skip(token, body)
             case .image:
                 medium.isImage = true
                 try readMedium(token, &medium, body)
@@ -89,16 +133,35 @@ extension BodyReader {
         while case .key(let name) = try next(body) {
             let token = try next(body)
             guard case .string(let text) = token else {
-                try skip(token, body)
+                if name.equals("content", in: body), found.dialect.errors == .anthropic {
+                    medium.isText = true
+                    try readContent(token, body, of: found.dialect.content)
+                } else {
+                    try skip(token, body)
+                }
                 continue
             }
             if name.equals("url", in: body) { medium.url = text }
             if name.equals("data", in: body) { medium.data = text }
             if name.equals("detail", in: body) { medium.isLow = text.equals("low", in: body) }
+            if name.equals("type", in: body), text.equals("text", in: body) {
+                medium.isText = true
+            }
         }
     }
 
-    private mutating func note(_ medium: PartMedium, _ body: RawSpan) {
+    private mutating func note(_ part: PartMedium, _ body: RawSpan) {
+        var medium = part
+        if medium.isDocument, medium.isImage {
+            // Anthropic's documents: plain text, or a file.
+            medium.isImage = false
+            medium.isOther = !medium.isText
+            if medium.isText, let text = medium.data { feed(text, body) }
+        }
+        noteMedia(medium, body)
+    }
+
+    private mutating func noteMedia(_ medium: PartMedium, _ body: RawSpan) {
         let file =
             medium.data.flatMap { InlineFile($0, isBare: true, in: body) }
             ?? medium.url.flatMap { InlineFile($0, isBare: false, in: body) }
@@ -140,6 +203,36 @@ extension BodyReader {
             default: throw .wrongType(member, expected: .prompts)
             }
         default: throw .wrongType(member, expected: .prompts)
+        }
+    }
+
+    /// The prompt of an engine's own path: as elsewhere, or, at llama.cpp, texts and token ids in
+    /// one array.
+    mutating func readOwnPrompt(
+        _ member: Member, _ token: JSONToken, _ body: RawSpan
+    ) throws(BodyFault) {
+        let before = found.prompts
+        guard found.dialect == .completion, token.isArray else {
+            try readPrompts(member, token, body)
+            // SGLang may have both, and takes one of them.
+            if has(.text), has(.inputIDs) { found.prompts = max(found.prompts, before) }
+            return
+        }
+        found.prompts = 1
+        var count = 0
+        while true {
+            switch try next(body) {
+            case .endArray:
+                if count == 0 { throw .empty(member) }
+                return
+            case .string(let text): feed(text, body)
+            case .number: found.promptTokenIDs += 1
+            default: throw .wrongElement(member, index: count, expected: .mixed)
+            }
+            count += 1
+            if count > Inspection.maxElements, found.promptTokenIDs == 0 {
+                throw .tooMany(member, limit: Inspection.maxElements)
+            }
         }
     }
 
@@ -280,6 +373,13 @@ private struct PartMedium {
     var url: JSONString?
     var data: JSONString?
     var isLow = false
+    var isDocument = false
+    /// Its source is a text, or parts that were read.
+    var isText = false
+
+    mutating func note(_ kind: JSONString, _ body: RawSpan) {
+        if kind.equals("document", in: body) { isDocument = true }
+    }
 }
 
 /// What a member of a content part holds.
@@ -287,11 +387,26 @@ private enum PartMember {
     case text
     case image
     case medium
+    /// Parts of this part.
+    case content
+    /// What the part is.
+    case kind
 
-    static func find(_ key: JSONString, in body: RawSpan) -> PartMember? {
+    static func find(
+        _ key: JSONString, in body: RawSpan, of dialect: Dialect
+    ) -> PartMember? {
         for (name, kind) in names where key.equals(name, in: body) { return kind }
+        if dialect.errors == .anthropic {
+            for (name, kind) in anthropicNames where key.equals(name, in: body) { return kind }
+        }
         return nil
     }
+
+    /// Calls of tools and their results, documents: all but texts and images.
+    private static let anthropicNames: [(StaticString, PartMember)] = [
+        ("type", .kind), ("content", .content), ("input", .text), ("name", .text),
+        ("title", .text), ("context", .text),
+    ]
 
     /// The spellings of OpenAI and of vLLM's parts without a type.
     private static let names: [(StaticString, PartMember)] = [

@@ -24,6 +24,8 @@ public enum EngineFamily: UInt8, Sendable, CaseIterable {
     public func usualBound(of dialect: Dialect) -> Tokens? {
         switch (self, dialect) {
         case (.vllm, .completions), (.sglang, .completions), (.tensorRT, .completions): Tokens(16)
+        case (.sglang, .generate): Tokens(128)
+        case (.tgi, .textGeneration), (.tgi, .textGenerationStream): Tokens(100)
         default: nil
         }
     }

@@ -73,6 +73,11 @@ public struct Inspection: Sendable {
     var maxTokens: Int?
     var maxCompletionTokens: Int?
     var predicted: Int?
+    var maxOutput: Int?
+    /// `max_new_tokens` in the last of the objects that may hold it.
+    var maxNew: Int?
+    /// Whether there is such an object.
+    var hasBoundObject = false
     var count = 1
     var bestOf = 1
     var parallel = 1

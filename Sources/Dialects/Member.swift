@@ -13,6 +13,19 @@ public enum Member: UInt8, Sendable, CaseIterable {
     case functions
     case documents
     case suffix
+    /// Anthropic: the system's prompt, beside the messages.
+    case system
+    /// Responses: the same.
+    case instructions
+    /// Responses: answer at once, and generate unseen.
+    case background
+    /// SGLang's own path: the prompt, as text or as token ids.
+    case text
+    case inputIDs
+    /// TGI's own path.
+    case inputs
+    /// Triton's.
+    case textInput
     case stream
     case streamOptions
     case maxTokens
@@ -26,9 +39,9 @@ public enum Member: UInt8, Sendable, CaseIterable {
     /// llama.cpp: `n` by another name.
     case parallelChoices
 
-    // Bounds by names that belong to other paths (responses, SGLang's and TGI's own, Ollama's). No
-    // engine is known to read them on ours, so they promise nothing; but where the bound is set,
-    // they are not to say more.
+    // Bounds by names that belong to other paths (responses, SGLang's and TGI's own, Ollama's). But
+    // for the first, on its own path, no engine is known to read them on ours, so they promise
+    // nothing; but where the bound is set, they are not to say more.
     case maxOutputTokens
     case maxNewTokens
     case numPredict
@@ -80,6 +93,13 @@ public enum Member: UInt8, Sendable, CaseIterable {
         case .functions: return "functions"
         case .documents: return "documents"
         case .suffix: return "suffix"
+        case .system: return "system"
+        case .instructions: return "instructions"
+        case .background: return "background"
+        case .text: return "text"
+        case .inputIDs: return "input_ids"
+        case .inputs: return "inputs"
+        case .textInput: return "text_input"
         case .stream: return "stream"
         case .streamOptions: return "stream_options"
         case .includeUsage: return "stream_options.include_usage"
@@ -156,8 +176,10 @@ public enum Member: UInt8, Sendable, CaseIterable {
     var repetition: Repetition {
         switch self {
         case .model, .messages, .prompt, .input: return .refused
-        case .tools, .functions, .documents, .suffix, .extraArguments, .parameters,
-            .samplingParameters, .options, .generationConfig, .extraBody:
+        case .tools, .functions, .documents, .suffix, .system, .instructions, .background,
+            .text, .inputIDs, .inputs, .textInput, .extraArguments, .parameters,
+            .samplingParameters, .options, .generationConfig,
+            .extraBody:
             return .ignored
         default: return .lastWins
         }

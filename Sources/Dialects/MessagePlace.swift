@@ -80,6 +80,9 @@ struct PromptOutline {
                 if name.equals("tool_call_id", in: body), !token.isNull {
                     message.hasResults = true
                 }
+                if name.equals("type", in: body), case .string(let type) = token {
+                    message.noteItem(type, body)
+                }
                 try scanner.skip(token, in: body)
             }
         }
@@ -123,6 +126,15 @@ struct PromptOutline {
 }
 
 extension MessagePlace {
+    /// Responses have calls and thoughts as items of their own: they go with what is before them.
+    fileprivate mutating func noteItem(_ type: JSONString, _ body: RawSpan) {
+        if type.equals("function_call", in: body) || type.equals("reasoning", in: body)
+            || type.equals("function_call_output", in: body)
+        {
+            hasResults = true
+        }
+    }
+
     fileprivate mutating func note(_ name: JSONString, _ body: RawSpan) {
         if name.equals("system", in: body) || name.equals("developer", in: body) {
             role = .instruction

@@ -17,11 +17,23 @@ struct Splice {
         _ body: RawSpan, _ inspection: borrowing Inspection, _ edits: BodyEdits,
         _ buffer: inout ByteBuffer
     ) {
-        if let bound = Splice.addedBound(inspection, edits) {
+        if let (member, bound) = Splice.addedBound(inspection, edits) {
             copy(upTo: inspection.start, body, &buffer)
-            buffer.append("\"max_tokens\":")
+            buffer.append("\"")
+            buffer.append(member.name)
+            buffer.append("\":")
             buffer.append(decimal: bound.count)
             buffer.append(",")
+        }
+        if let object = inspection.dialect.boundObject, !inspection.hasBoundObject,
+            let bound = edits.atLeastOne
+        {
+            copy(upTo: inspection.start, body, &buffer)
+            buffer.append("\"")
+            buffer.append(object.name)
+            buffer.append("\":{\"max_new_tokens\":")
+            buffer.append(decimal: bound.count)
+            buffer.append("},")
         }
         if let priority = edits.priority {
             copy(upTo: inspection.start, body, &buffer)
@@ -36,18 +48,19 @@ struct Splice {
         }
     }
 
-    /// `max_tokens` is what every engine reads. On chats `max_completion_tokens` is as good; on
-    /// completions vLLM ignores it, and `n_predict` is llama.cpp's alone.
-    private static func addedBound(_ inspection: borrowing Inspection, _ edits: BodyEdits)
-        -> Tokens?
-    {
+    /// The name that every engine reads on this path. On chats `max_completion_tokens` is as good;
+    /// on completions vLLM ignores it, and `n_predict` is llama.cpp's alone.
+    private static func addedBound(
+        _ inspection: borrowing Inspection, _ edits: BodyEdits
+    ) -> (Member, Tokens)? {
+        guard let common = inspection.dialect.bound else { return nil }
         let isChat = inspection.dialect == .chatCompletions
         let isCommon = inspection.places.contains {
             !$0.isNested
-                && ($0.member == .maxTokens || $0.member == .maxCompletionTokens && isChat)
+                && ($0.member == common || $0.member == .maxCompletionTokens && isChat)
         }
-        if isCommon || inspection.dialect == .embeddings { return nil }
-        return edits.atLeastOne ?? inspection.bound
+        if isCommon { return nil }
+        return (edits.atLeastOne ?? inspection.bound).map { (common, $0) }
     }
 
     /// With one of the commas beside it, so that what stays is an object.
@@ -57,6 +70,27 @@ struct Splice {
             replace(place.key..<place.next, body, &buffer)
         } else {
             replace(place.previousEnd..<place.value.upperBound, body, &buffer)
+        }
+    }
+
+    /// The bound into the object of an engine's own path that lacks it.
+    mutating func completeObject(
+        _ place: MemberPlace, _ body: RawSpan, _ inspection: borrowing Inspection,
+        _ edits: BodyEdits, _ buffer: inout ByteBuffer
+    ) {
+        guard place.member == inspection.dialect.boundObject, inspection.maxNew == nil,
+            let bound = edits.atLeastOne
+        else { return }
+        if place.value.isEmpty {
+            copy(upTo: place.value.lowerBound, body, &buffer)
+            buffer.append("\"max_new_tokens\":")
+            buffer.append(decimal: bound.count)
+            if place.index > 0 { buffer.append(",") }
+        } else {
+            replace(place.value, body, &buffer)
+            buffer.append("{\"max_new_tokens\":")
+            buffer.append(decimal: bound.count)
+            buffer.append("}")
         }
     }
 
@@ -72,6 +106,9 @@ struct Splice {
             set(place.value, bound, body, &buffer)
         case .minTokens:
             guard let bound = edits.atLeastOne, inspection.minTokens > bound else { return }
+            set(place.value, bound, body, &buffer)
+        case .maxOutputTokens where inspection.dialect == .responses:
+            guard let bound = edits.atLeastOne else { return }
             set(place.value, bound, body, &buffer)
         case .maxOutputTokens, .maxNewTokens, .numPredict, .minNewTokens:
             lower(place, edits, body, &buffer)

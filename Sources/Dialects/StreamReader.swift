@@ -39,6 +39,9 @@ public struct StreamEvent: Sendable, Equatable {
         case drop
         /// Pass on the data without these bytes; what stays is valid JSON.
         case cut(Range<Int>)
+        /// An error in a form that SDKs do not take for one; its text stands in these bytes of the
+        /// data, between its quotes.
+        case rewriteError(Range<Int>?)
     }
 
     /// What it is.
@@ -60,6 +63,11 @@ public struct StreamReader: Sendable {
     /// It stood beside choices, and may speak of those alone.
     private var isInterim = false
 
+    /// Of engines' own paths, what each choice has made so far; empty while there is but one, which
+    /// is `single`.
+    private var outputs: [Tokens] = []
+    private var single = Tokens.zero
+
     /// Choices that got something, over all events: a stand-in for the output tokens.
     public private(set) var counted = Tokens.zero
     /// The terminator has come.
@@ -68,6 +76,8 @@ public struct StreamReader: Sendable {
     public private(set) var sawError = false
     /// Some choice has said why it ends.
     public private(set) var sawFinish = false
+    /// What of the answer is open, in the dialects whose events have a type.
+    public private(set) var progress = StreamProgress()
 
     /// At the start of a stream.
     public init(_ dialect: Dialect, asked: AskedUsage, scope: UsageScope) {
@@ -94,7 +104,91 @@ public struct StreamReader: Sendable {
     public mutating func read(_ data: RawSpan) -> StreamEvent {
         switch dialect {
         case .chatCompletions, .completions, .embeddings: return readOpenAI(data)
+        case .messages, .responses, .countTokens: return readTyped(data)
+        case .generate, .textGeneration, .textGenerationStream, .completion, .triton,
+            .tritonStream:
+            return readNative(data)
         }
+    }
+
+    private mutating func readNative(_ data: RawSpan) -> StreamEvent {
+        if StreamReader.isDone(data) {
+            sawDone = true
+            return StreamEvent(kind: .done)
+        }
+        var answer = NativeAnswer()
+        do { try answer.read(data) } catch { return StreamEvent(kind: .other) }
+        if answer.isError {
+            sawError = true
+            return StreamEvent(kind: .error)
+        }
+        if answer.finishes { sawFinish = true }
+        // Where an engine counts for itself, that is what is there so far.
+        var pieces = answer.produces ? 1 : 0
+        if let output = answer.output {
+            pieces = max(place(output, of: answer.index).count - counted.count, 0)
+        }
+        counted += Tokens(pieces)
+        if var usage = answer.usage {
+            usage.output = max(counted, usage.output)
+            reported = usage
+        }
+        let kind: StreamEvent.Kind = pieces > 0 ? .content : answer.finishes ? .finish : .other
+        return StreamEvent(kind: kind, pieces: pieces)
+    }
+
+    /// The sum over all choices, of which one has made so much.
+    private mutating func place(_ output: Tokens, of index: Int) -> Tokens {
+        guard index > 0 || !outputs.isEmpty else {
+            single = output
+            return output
+        }
+        guard index < Inspection.maxChoices else { return counted }
+        if outputs.isEmpty { outputs = [single] }
+        while outputs.count <= index { outputs.append(.zero) }
+        outputs[index] = max(outputs[index], output)
+        return outputs.reduce(.zero) { $0 + $1 }
+    }
+
+    private mutating func readTyped(_ data: RawSpan) -> StreamEvent {
+        var event = TypedEvent()
+        // Some end their streams as on OpenAI's other paths.
+        if StreamReader.isDone(data) { return StreamEvent(kind: .done) }
+        do { try event.read(data) } catch { return StreamEvent(kind: .other) }
+        if let usage = event.usage { takeTyped(usage, event.kind) }
+        if event.produces { counted += Tokens(1) }
+        if event.finishes { sawFinish = true }
+        progress.note(event, data)
+        switch event.kind {
+        case .delta:
+            return StreamEvent(
+                kind: event.produces ? .content : .other, pieces: event.produces ? 1 : 0)
+        case .messageDelta: return StreamEvent(kind: .finish)
+        case .messageStop, .responseEnd:
+            sawDone = true
+            return StreamEvent(kind: .done)
+        case .error:
+            sawError = true
+            return StreamEvent(
+                kind: .error,
+                action: event.isForeignError ? .rewriteError(event.errorText) : .pass)
+        case .messageStart: return StreamEvent(kind: .roleOnly)
+        case .blockStart, .blockStop, .other: return StreamEvent(kind: .other)
+        }
+    }
+
+    /// The first event of messages has the prompt, the last one the output so far. llama.cpp
+    /// repeats the prompt there without its cached part, so the first word of it counts.
+    private mutating func takeTyped(_ usage: Usage, _ kind: TypedEvent.Kind) {
+        isInterim = kind == .messageStart
+        guard dialect == .messages, var merged = reported else {
+            reported = usage
+            return
+        }
+        if merged.input == .zero { merged.input = usage.input }
+        merged.cachedInput = min(max(merged.cachedInput, usage.cachedInput), merged.input)
+        merged.output = max(merged.output, usage.output)
+        reported = merged
     }
 
     private mutating func readOpenAI(_ data: RawSpan) -> StreamEvent {
@@ -124,6 +218,7 @@ public struct StreamReader: Sendable {
     }
 
     private func action(_ chunk: AnswerChunk) -> StreamEvent.Action {
+        if chunk.isError, !chunk.errorIsObject { return .rewriteError(chunk.errorText) }
         if chunk.usages == 0 || chunk.isError { return .pass }
         let endsWithUsage = chunk.choices == 0 && chunk.usageIsObject
         if asked.contains(.atEnd) || asked.contains(.continuous) && !endsWithUsage { return .pass }

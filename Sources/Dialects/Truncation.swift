@@ -24,7 +24,8 @@ public func truncate<Meter: TextMeter>(
     meter: Meter, cost: (Meter, Inspection) -> Int, into buffer: inout ByteBuffer
 ) -> Bool {
     let content: Member =
-        inspection.messages > 0 ? .messages : inspection.dialect.content
+        inspection.messages > 0 && inspection.dialect != .responses
+        ? .messages : inspection.dialect.content
     guard excess > 0, var outline = try? PromptOutline(body, content) else { return false }
     var cuts: [Range<Int>]?
     switch truncation {
@@ -32,7 +33,8 @@ public func truncate<Meter: TextMeter>(
         for place in outline.messages.indices {
             guard
                 let price = price(
-                    body.extracting(outline.messages[place].range), meter, cost)
+                    body.extracting(outline.messages[place].range), inspection.dialect, meter,
+                    cost)
             else { return false }
             outline.messages[place].cost = price
         }
@@ -58,10 +60,11 @@ public func truncate<Meter: TextMeter>(
 
 /// Of one message, as it is read within a body.
 private func price<Meter: TextMeter>(
-    _ message: RawSpan, _ meter: Meter, _ cost: (Meter, Inspection) -> Int
+    _ message: RawSpan, _ dialect: Dialect, _ meter: Meter, _ cost: (Meter, Inspection) -> Int
 ) -> Int? {
     var reader = BodyReader(
         scanner: JSONScanner(), text: meter, tools: meter, found: Inspection())
+    reader.found.dialect = dialect
     guard let first = try? reader.next(message), first.isObject,
         (try? reader.readMessage(message)) != nil
     else { return nil }

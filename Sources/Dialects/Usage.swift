@@ -38,7 +38,17 @@ public enum UsageScope: Sendable, Equatable {
 /// for what stands in its choices.
 ///
 /// Where the object speaks of the first choice alone, it is taken for each of them.
-public func usage(inAnswer body: RawSpan, scope: UsageScope) -> Usage? {
+public func usage(inAnswer body: RawSpan, of dialect: Dialect, scope: UsageScope) -> Usage? {
+    if dialect == .messages || dialect == .responses {
+        var answer = TypedEvent()
+        do { try answer.read(body) } catch { return nil }
+        return answer.usage
+    }
+    if dialect.isNative {
+        var answer = NativeAnswer()
+        do { try answer.read(body) } catch { return nil }
+        return answer.usage
+    }
     var chunk = AnswerChunk()
     do { try chunk.read(body, choices: scope != .answer) } catch { return nil }
     guard var usage = chunk.usage else { return nil }

@@ -22,6 +22,7 @@ enum EngineRoute: Equatable {
             ("/v1/chat/completions", .generate(.chat)),
             ("/v1/completions", .generate(.completions)),
             ("/v1/embeddings", .generate(.embeddings)),
+            ("/v1/messages", .generate(.messages)), ("/v1/responses", .generate(.responses)),
         ]
         let gets: [(StaticString, EngineRoute)] = [
             ("/health", .health), ("/metrics", .metrics), ("/v1/models", .models),

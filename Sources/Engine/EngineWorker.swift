@@ -197,7 +197,7 @@ final class EngineWorker {
                 request, server: server.key,
                 created: Int(loop.wall.nanoseconds / 1_000_000_000), now: loop.now)
         } catch {
-            return refuse(server, error)
+            return refuse(server, error, as: kind)
         }
         server.tag = key
         server.dropRequest()
@@ -222,9 +222,12 @@ final class EngineWorker {
         return following == UInt8(ascii: ";") || following == 0x20
     }
 
-    private func refuse(_ server: HTTP1ServerConnection, _ fault: RequestFault) {
+    private func refuse(
+        _ server: HTTP1ServerConnection, _ fault: RequestFault,
+        as kind: GenerationRequest.Kind = .chat
+    ) {
         text.removeAll()
-        fault.write(to: &text)
+        fault.write(to: &text, as: kind)
         fields.removeAll()
         if case .wrongMethod(let allowed) = fault {
             fields.append("Allow: ")
@@ -281,12 +284,10 @@ final class EngineWorker {
     private func stream(
         _ generation: Generation, _ key: SlabKey, _ server: HTTP1ServerConnection
     ) {
-        if !generation.hasToldRole, generation.kind == .chat {
-            for choice in generation.choices.indices {
-                text.removeAll()
-                StreamShape.appendRole(generation, choice: choice, to: &text)
-                unsafe server.write(text.readable)
-            }
+        if !generation.hasToldRole {
+            text.removeAll()
+            begin(generation)
+            unsafe server.write(text.readable)
         }
         generation.hasToldRole = true
         for place in generation.choices.indices {
@@ -295,7 +296,7 @@ final class EngineWorker {
             {
                 let choice = generation.choices[place]
                 text.removeAll()
-                StreamShape.appendToken(generation, choice, number: choice.told, to: &text)
+                append(generation, choice)
                 unsafe server.write(text.readable)
                 generation.choices[place].told += 1
             }
@@ -304,16 +305,43 @@ final class EngineWorker {
         server.flush()
     }
 
+    /// What a stream begins with, together with its first token.
+    private func begin(_ generation: Generation) {
+        switch generation.kind {
+        case .chat:
+            for choice in generation.choices.indices {
+                StreamShape.appendRole(generation, choice: choice, to: &text)
+            }
+        case .messages:
+            MessagesShape.begin(generation, model: engine.setup.model, to: &text)
+        case .responses:
+            ResponsesShape.begin(generation, model: engine.setup.model, to: &text)
+        case .completions, .embeddings: return
+        }
+    }
+
+    /// The next token of a choice.
+    private func append(_ generation: Generation, _ choice: Choice) {
+        switch generation.kind {
+        case .chat, .completions, .embeddings:
+            StreamShape.appendToken(generation, choice, number: choice.told, to: &text)
+        case .messages: MessagesShape.appendToken(choice, number: choice.told, to: &text)
+        case .responses:
+            ResponsesShape.appendToken(generation, choice, number: choice.told, to: &text)
+        }
+    }
+
     private func endStream(
         _ generation: Generation, _ key: SlabKey, _ server: HTTP1ServerConnection
     ) {
         text.removeAll()
-        if generation.usage != .none {
-            StreamShape.appendUsage(generation, to: &text)
-            unsafe server.write(text.readable)
-            text.removeAll()
+        switch generation.kind {
+        case .chat, .completions, .embeddings:
+            if generation.usage != .none { StreamShape.appendUsage(generation, to: &text) }
+            text.append(StreamShape.done)
+        case .messages: MessagesShape.end(generation, to: &text)
+        case .responses: ResponsesShape.end(generation, model: engine.setup.model, to: &text)
         }
-        text.append(StreamShape.done)
         unsafe server.write(text.readable)
         server.end()
         server.tag = nil

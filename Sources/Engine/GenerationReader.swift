@@ -10,6 +10,8 @@ struct GenerationReader {
     private var scanner = JSONScanner()
     private var found: GenerationRequest
     private var hasPrompt = false
+    /// Of a chat: its texts are one prompt, wherever they stand.
+    private var chat: WordTokenizer?
     /// Prompts longer than this need no more hashes: they will be refused.
     private let maxHashes: Int
     /// OpenAI's limit for embeddings.
@@ -30,9 +32,9 @@ struct GenerationReader {
 
     private var promptMember: StaticText {
         switch found.kind {
-        case .chat: "messages"
+        case .chat, .messages: "messages"
         case .completions: "prompt"
-        case .embeddings: "input"
+        case .embeddings, .responses: "input"
         }
     }
 
@@ -42,6 +44,8 @@ struct GenerationReader {
         while case .key(let name) = try next(body) { try readMember(name, body) }
         guard try next(body) == .end else { throw .notJSON(at: scanner.offset) }
         guard hasPrompt else { throw .missing(promptMember) }
+        if found.kind == .messages, found.maxTokens == nil { throw .missing("max_tokens") }
+        if let chat { found.prompts = [prompt(chat)] }
     }
 
     private mutating func readMember(_ name: JSONString, _ body: RawSpan) throws(RequestFault) {
@@ -49,11 +53,24 @@ struct GenerationReader {
         if name.equals(promptMember.literal, in: body) {
             found.prompts = []
             hasPrompt = true
-            return found.kind == .chat
-                ? try readMessages(token, body) : try readPrompts(token, body)
+            switch (found.kind, token) {
+            case (.chat, _), (.messages, _), (.responses, .beginArray):
+                return try readMessages(token, body)
+            case (.responses, .string):
+                return try readText(token, body)
+            default: return try readPrompts(token, body)
+            }
         }
         switch Member.find(name, in: body) {
         case .model: found.model = try string("model", token, body)
+        case .system where found.kind == .messages,
+            .instructions where found.kind == .responses:
+            try readText(token, body)
+        case .system, .instructions: try skip(token, body)
+        case .maxOutputTokens where found.kind == .responses:
+            found.maxTokens = try whole("max_output_tokens", token, body)
+        case .maxTokens where found.kind == .responses: try skip(token, body)
+        case .maxOutputTokens: try skip(token, body)
         case .maxTokens: found.maxTokens = try whole("max_tokens", token, body)
         case .maxCompletionTokens:
             found.maxCompletionTokens = try whole("max_completion_tokens", token, body)
@@ -102,7 +119,7 @@ struct GenerationReader {
         guard token == .beginArray else {
             throw .wrongType("messages", .list, input: input(token, body))
         }
-        var tokenizer = WordTokenizer(maxHashes: maxHashes)
+        var tokenizer = chat ?? WordTokenizer(maxHashes: maxHashes)
         while true {
             let element = try next(body)
             if element == .endArray { break }
@@ -118,7 +135,14 @@ struct GenerationReader {
                 }
             }
         }
-        found.prompts = [prompt(tokenizer)]
+        chat = tokenizer
+    }
+
+    /// A text of a chat that stands outside of its messages.
+    private mutating func readText(_ token: JSONToken, _ body: RawSpan) throws(RequestFault) {
+        var tokenizer = chat ?? WordTokenizer(maxHashes: maxHashes)
+        try readContent(token, body, &tokenizer)
+        chat = tokenizer
     }
 
     /// A text, nothing, or an array of parts of which the texts count.
@@ -216,6 +240,7 @@ extension GenerationReader {
         case model, maxTokens, maxCompletionTokens, minTokens, choices, seed, stream
         case ownLength
         case ignoresEnd, streamOptions, vectorFormat
+        case system, instructions, maxOutputTokens
 
         static func find(_ name: JSONString, in body: RawSpan) -> Member? {
             let all: [(StaticString, Member)] = [
@@ -224,6 +249,8 @@ extension GenerationReader {
                 ("n", .choices), ("seed", .seed), ("stream", .stream),
                 ("ignore_eos", .ignoresEnd), ("stream_options", .streamOptions),
                 ("encoding_format", .vectorFormat), ("simulated_output", .ownLength),
+                ("system", .system), ("instructions", .instructions),
+                ("max_output_tokens", .maxOutputTokens),
             ]
             return all.first { name.equals($0.0, in: body) }?.1
         }

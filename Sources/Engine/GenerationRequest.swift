@@ -9,6 +9,9 @@ struct GenerationRequest {
         case chat
         case completions
         case embeddings
+        /// Anthropic's messages.
+        case messages
+        case responses
     }
 
     /// One text to go on from, or to embed.
@@ -37,6 +40,7 @@ struct GenerationRequest {
     var prompts: [Prompt] = []
     /// Choices for each prompt.
     var choices = 1
+    /// Of responses it is `max_output_tokens`.
     var maxTokens: Int?
     /// Only in chats, where it wins.
     var maxCompletionTokens: Int?

@@ -59,10 +59,21 @@ enum RequestFault: Error, Equatable {
     }
 
     /// Appends the body of the answer.
-    func write(to buffer: inout ByteBuffer) {
+    func write(to buffer: inout ByteBuffer, as kind: GenerationRequest.Kind = .chat) {
         switch self {
         case .notFound: buffer.append("{\"detail\":\"Not Found\"}")
         case .wrongMethod: buffer.append("{\"detail\":\"Method Not Allowed\"}")
+        case _ where kind == .messages:
+            JSONWriter.write(into: &buffer) { json in
+                json.beginObject()
+                json.member("type", "error" as StaticString)
+                json.key("error")
+                json.beginObject()
+                json.member("type", type)
+                json.member("message", message)
+                json.endObject()
+                json.endObject()
+            }
         default:
             JSONWriter.write(into: &buffer) { json in
                 json.beginObject()

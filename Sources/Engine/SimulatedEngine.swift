@@ -150,7 +150,8 @@ struct SimulatedEngine {
     private mutating func newID(_ kind: GenerationRequest.Kind) -> String {
         let prefix: String
         switch kind {
-        case .chat: prefix = "chatcmpl-"
+        case .chat, .messages: prefix = "chatcmpl-"
+        case .responses: prefix = "resp_"
         case .completions: prefix = "cmpl-"
         case .embeddings: prefix = "embd-"
         }

@@ -29,7 +29,7 @@ enum StreamShape {
         buffer.append("{\"index\":")
         buffer.append(decimal: choice.index)
         switch generation.kind {
-        case .chat:
+        case .chat, .messages, .responses:
             buffer.append(",\"delta\":{\"content\":\"")
             choice.text.append(token: number, to: &buffer)
             buffer.append("\"},\"logprobs\":null,\"finish_reason\":")

@@ -10,6 +10,11 @@ enum WholeShape {
     static let dimension = 64
 
     static func append(_ generation: Generation, model: String, to buffer: inout ByteBuffer) {
+        switch generation.kind {
+        case .messages: return MessagesShape.append(generation, model: model, to: &buffer)
+        case .responses: return ResponsesShape.append(generation, model: model, to: &buffer)
+        case .chat, .completions, .embeddings: break
+        }
         var text = ByteBuffer()
         JSONWriter.write(into: &buffer) { json in
             json.beginObject()
@@ -32,7 +37,7 @@ enum WholeShape {
 
     private static func object(_ kind: GenerationRequest.Kind) -> StaticString {
         switch kind {
-        case .chat: "chat.completion"
+        case .chat, .messages, .responses: "chat.completion"
         case .completions: "text_completion"
         case .embeddings: "list"
         }

@@ -114,6 +114,14 @@ public struct Socket: ~Copyable {
         System.expect(System.once { penstock_set_send_buffer(raw, bytes) })
     }
 
+    /// Bytes that the peer has never acknowledged, also of a connection that is broken by now; nil
+    /// where that cannot be known: no TCP, a kernel before 4.19.
+    public borrowing func unacknowledgedBytes() -> Int? {
+        let raw = handle.raw
+        let left = penstock_unacknowledged(raw)
+        return left < 0 ? nil : Int(left)
+    }
+
     /// Bytes sent that the peer has not acknowledged; nil when there is no connection (SIOCOUTQ).
     public borrowing func unsentBytes() -> Int? {
         let raw = handle.raw

@@ -16,7 +16,7 @@ extension Worker {
         guard let server = exchange.server else { return }
         fields.removeAll()
         fields.append("Content-Type: application/json\r\n")
-        requestFields(exchange.name)
+        requestFields(exchange.name, exchange.dialect.errors)
         respond(server, status: status)
         exchange.arrival = nil
         close(exchange, .completed)
@@ -49,14 +49,17 @@ extension Worker {
     ) {
         guard let server = exchange.server, exchange.state != .over else { return }
         guard exchange.state != .answering else { return cut(exchange, .engineFailed) }
-        fields.removeAll()
-        refusalFields(refusal)
-        requestFields(exchange.name)
-        if let snapshot = exchange.snapshot {
-            RateLimitFields.write(snapshot, refused: refusal, to: &fields)
+        wrapError(refusal, parameter: parameter, exchange.dialect.errors, exchange.name)
+        if exchange.isOpened {
+            tellInStream(exchange)
+            server.end()
+        } else {
+            fields.removeAll()
+            refusalFields(refusal)
+            requestFields(exchange.name, exchange.dialect.errors)
+            limitFields(exchange, refusal)
+            respond(server, status: status ?? refusal.reason.status)
         }
-        wrapError(refusal, parameter: parameter)
-        respond(server, status: status ?? refusal.reason.status)
         note(exchange, refusal)
         let outcome: Outcome =
             switch refusal.reason {
@@ -80,10 +83,11 @@ extension Worker {
             fields.append("\r\n")
         }
         refusalFields(refusal)
-        requestFields(name)
+        let errors = unsafe Route.errors(of: server.target.bytes)
+        requestFields(name, errors)
         text.removeAll()
         Explanation.write(refusal, to: &text)
-        wrapError(refusal, parameter: nil)
+        wrapError(refusal, parameter: nil, errors, name)
         respond(server, status: refusal.reason.status)
         server.flush()
         guard let tenant else { return }
@@ -105,15 +109,25 @@ extension Worker {
         }
         fields.removeAll()
         let refusal = Refusal(fault)
-        requestFields(RequestName(random: &random))
+        let name = RequestName(random: &random)
+        let errors = errors(of: server, fault)
+        requestFields(name, errors)
         fields.append("X-Penstock-Decision: ")
         fields.append(refusal.reason.code)
         fields.append("\r\nContent-Type: application/json\r\n")
         text.removeAll()
         Explanation.write(fault, to: &text)
-        wrapError(refusal, parameter: nil)
+        wrapError(refusal, parameter: nil, errors, name)
         respond(server, status: fault.status)
         server.flush()
+    }
+
+    /// Where the head could be read, its path says in which form its client expects an error.
+    private func errors(of server: ServerStream, _ fault: ServerFault) -> ErrorShape {
+        switch fault {
+        case .head, .headTimeout: .openAI
+        case .chunk, .bodyTooLarge, .bodyTimeout: unsafe Route.errors(of: server.target.bytes)
+        }
     }
 
     // MARK: pieces
@@ -125,13 +139,12 @@ extension Worker {
     }
 
     /// Turns the message in `text` into the error body.
-    private func wrapError(_ refusal: Refusal, parameter: String?) {
+    private func wrapError(
+        _ refusal: Refusal, parameter: String?, _ errors: ErrorShape, _ name: RequestName
+    ) {
         let message = unsafe String(decoding: unsafe text.readable, as: UTF8.self)
         text.removeAll()
-        ErrorShape.openAI.write(
-            ErrorDetail(
-                message: message, type: refusal.reason.errorType, param: parameter,
-                code: refusal.reason.code), into: &text)
+        errors.write(refusal.detail(message, parameter, errors, name), into: &text)
     }
 
     private func refusalFields(_ refusal: Refusal) {
@@ -140,7 +153,14 @@ extension Worker {
         fields.append("\r\n")
         // RFC 9110 section 15.5.16.
         if refusal.reason == .unsupportedEncoding { fields.append("Accept-Encoding: gzip\r\n") }
-        if refusal.reason.status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
+        switch refusal.reason {
+        // RFC 6750 section 3.1.
+        case .invalidToken, .tokenExpired:
+            fields.append("WWW-Authenticate: Bearer error=\"invalid_token\"\r\n")
+        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid:
+            fields.append("WWW-Authenticate: Bearer\r\n")
+        default: break
+        }
         if let wait = refusal.retryAfter {
             let milliseconds = max(1, wait.millisecondsRoundedUp)
             fields.append("Retry-After: ")
@@ -152,15 +172,28 @@ extension Worker {
         if refusal.isFinal { fields.append("x-should-retry: false\r\n") }
     }
 
-    private func requestFields(_ name: RequestName) {
+    private func requestFields(_ name: RequestName, _ errors: ErrorShape) {
         fields.append("X-Request-Id: ")
         name.append(to: &fields)
+        // The name that Anthropic's SDKs look for.
+        if errors == .anthropic {
+            fields.append("\r\nrequest-id: ")
+            name.append(to: &fields)
+        }
         fields.append("\r\n")
+    }
+
+    private func limitFields(_ exchange: Exchange, _ refusal: Refusal?) {
+        guard let snapshot = exchange.snapshot else { return }
+        RateLimitFields.write(snapshot, refused: refusal, to: &fields)
+        if exchange.dialect.errors == .anthropic {
+            AnthropicLimitFields.write(snapshot, refused: refusal, now: loop.wall, to: &fields)
+        }
     }
 
     /// What an admitted answer says of its admission.
     func decisionFields(_ exchange: Exchange) {
-        requestFields(exchange.name)
+        requestFields(exchange.name, exchange.dialect.errors)
         fields.append("X-Penstock-Decision: ")
         fields.append(
             exchange.wasDeferred
@@ -180,9 +213,7 @@ extension Worker {
             fields.append(decimal: bound.count)
             fields.append("\r\n")
         }
-        if let snapshot = exchange.snapshot {
-            RateLimitFields.write(snapshot, refused: nil, to: &fields)
-        }
+        limitFields(exchange, nil)
     }
 
     /// Keeps a throttling decision for the operator.
@@ -199,11 +230,7 @@ extension Worker {
     private static func parameter(of refusal: Refusal, _ dialect: Dialect) -> String? {
         switch refusal.reason {
         case .contextLengthExceeded, .requestExceedsLimit:
-            switch dialect {
-            case .chatCompletions: "messages"
-            case .completions: "prompt"
-            case .embeddings: "input"
-            }
+            dialect.content.name.description
         case .modelNotFound, .modelNotAllowed: "model"
         default: nil
         }
@@ -223,6 +250,24 @@ extension ServerFault {
 }
 
 extension Refusal {
+    /// What its error body says, in the words of a family of dialects.
+    func detail(
+        _ message: String, _ parameter: String?, _ errors: ErrorShape, _ name: RequestName
+    ) -> ErrorDetail {
+        switch errors {
+        case .openAI:
+            ErrorDetail(
+                message: message, type: reason.errorType, param: parameter, code: reason.code)
+        case .anthropic:
+            ErrorDetail(
+                message: message, type: reason.anthropicErrorType, code: reason.code,
+                requestID: name.text)
+        case .textGeneration, .triton:
+            ErrorDetail(
+                message: message, type: reason.textGenerationErrorType, code: reason.code)
+        }
+    }
+
     init(_ fault: ServerFault) {
         switch fault {
         case .bodyTooLarge(let limit): self.init(.requestTooLarge, limit: Double(limit))

@@ -10,6 +10,8 @@ import Wire
 struct BodyReading: Sendable {
     let policy: Policy
     let dialect: Dialect
+    /// The model, where the body does not say.
+    let named: ModelID?
     /// So many blocks of the prompt get a name.
     let blocks: Int
 
@@ -30,6 +32,7 @@ struct BodyReading: Sendable {
     /// Whose tokens are to be counted: asked of the body beforehand only where models differ.
     private func family(_ body: RawSpan) -> TokenizerFamily {
         if let family = policy.onlyFamily { return family }
+        if let named { return policy.models[named.index].family }
         guard let name = Dialects.modelName(in: body), let model = policy.model(name, in: body)
         else { return .llama3 }
         return policy.models[model.index].family

@@ -155,9 +155,9 @@ private final class CountingThread {
             return .failure(error)
         }
         let policy = job.reading.policy
-        let tokenizer = unsafe policy.model(found.model, in: job.body.span.bytes).flatMap {
-            policy.models[$0.index].tokenizer
-        }
+        let model = unsafe job.reading.named
+            ?? policy.model(found.model, in: job.body.span.bytes)
+        let tokenizer = model.flatMap { policy.models[$0.index].tokenizer }
         return .success(ReadBody(found, texts, tools, tokenizer.flatMap { count(job, $0) }))
     }
 }

@@ -98,7 +98,14 @@ final class Exchange {
     var counted = Tokens.zero
     var reported = Tokens.zero
 
+    /// Of the earlier of the next two.
     var deadline = LazyDeadline()
+    /// When something must have happened.
+    var dueAt = Instant.distantFuture
+    /// When its client gets a sign of life, if nothing has happened.
+    var nextSign = Instant.distantFuture
+    /// Its client has the head of a stream that no engine has begun.
+    var isOpened = false
     var arrivedAt: Instant
     var readAt: Instant
     var forwardedAt: Instant?

@@ -154,6 +154,12 @@ extension MetricsPage {
             "penstock_config_reloads_total", .counter, help: "Reloads of the configuration.")
         page.sample(control.reloads.succeeded, PrometheusLabels([("outcome", "succeeded")]))
         page.sample(control.reloads.failed, PrometheusLabels([("outcome", "failed")]))
+        let retries = control.shared.decider.withLock { ($0.retriesSent, $0.retriesDenied) }
+        page.family(
+            "penstock_retries_total", .counter,
+            help: "Requests that an engine did not take, sent to another one or not.")
+        page.sample(retries.0, PrometheusLabels([("outcome", "sent")]))
+        page.sample(retries.1, PrometheusLabels([("outcome", "over_budget")]))
         page.family("penstock_connections", .gauge, help: "Client connections that are open.")
         page.sample(control.shared.openConnections.load(ordering: .relaxed))
         page.family("penstock_queue_requests", .gauge, help: "Requests that wait, by class.")

@@ -16,7 +16,7 @@ extension Worker {
         guard let model = exchange.model,
             let tokenizer = exchange.policy.models[model.index].tokenizer
         else { return budget(exchange) }
-        let reading = reading(exchange, dialect)
+        let reading = reading(exchange, dialect, server)
         let body = unsafe exchange.prompt(exchange.content(server))
         if body.count <= shared.counting.policy.inline.count {
             let count = unsafe ExactCount.of(
@@ -57,7 +57,7 @@ extension Worker {
         let body = unsafe exchange.content(server)
         guard body.count > shared.counting.policy.readInline.count else { return false }
         let job = unsafe CountingThreads.Job(
-            request: exchange.id, body: Array(body), reading: reading(exchange, dialect),
+            request: exchange.id, body: Array(body), reading: reading(exchange, dialect, server),
             work: .read, reply: shared.mailboxes[index])
         guard shared.counting.take(job) else { return false }
         exchange.state = .counting

@@ -149,7 +149,7 @@ extension Worker {
         case .answering:
             if exchange.server?.isCongested ?? false {
                 // The client is the slow one: its own write timeout decides.
-                exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+                setDeadline(exchange, exchange.totalDeadline)
                 return
             }
             exchange.isEngineFault = !isTotal
@@ -165,8 +165,8 @@ extension Worker {
         EarlyEnd(
             dialect: exchange.dialect, id: exchange.name.text,
             model: modelName(exchange),
-            created: Int(loop.wall.nanoseconds / 1_000_000_000),
-            usage: exchange.inspection.includeUsage ? reader.usage ?? used : nil
+            created: Int(loop.wall.nanoseconds / 1_000_000_000), usage: reader.usage ?? used,
+            isUsageAsked: exchange.inspection.includeUsage, progress: reader.progress
         ).write(to: &text)
         unsafe server.write(text.readable)
         server.end()

@@ -30,16 +30,17 @@ extension Worker {
         exchange.client = client
         client.tag = exchange.id.key
         exchange.forwardedAt = loop.now
-        exchange.deadline.set(
-            min(exchange.totalDeadline, loop.now + exchange.timeouts.firstToken),
-            token(exchange), loop)
+        setDeadline(
+            exchange, min(exchange.totalDeadline, loop.now + exchange.timeouts.firstToken))
         fields.removeAll()
         let known = self.policy(of: exchange, knowing: endpoint)
         ForwardFields.write(
             server, exchange, key: known.pools[known.endpoints[endpoint.index].pool.index].key,
             to: &fields)
+        text.removeAll()
+        writePath(exchange)
         unsafe client.request(
-            method: .post, target: path(exchange.dialect),
+            method: .post, target: text.readable,
             authority: known.endpoints[endpoint.index].authority, fields: fields,
             body: edit(exchange, server, known.pools[known.endpoints[endpoint.index].pool.index]))
         // The loop's clock stands still during a turn, and most of the overhead lies within one.
@@ -61,8 +62,9 @@ extension Worker {
         var edits = BodyEdits()
         let name = modelName(exchange)
         let asked = exchange.inspection.model
-        var isAlias = asked.isEscaped || asked.range.count != name.utf8.count
-        if !isAlias {
+        let isInBody = exchange.dialect.namesModelIn == .body
+        var isAlias = isInBody && (asked.isEscaped || asked.range.count != name.utf8.count)
+        if isInBody, !isAlias {
             let spelled = unsafe UnsafeRawBufferPointer(rebasing: body[asked.range])
             isAlias = unsafe !spelled.elementsEqual(name.utf8)
         }
@@ -70,8 +72,8 @@ extension Worker {
         edits.bound = exchange.bound
         edits.askUsage =
             exchange.inspection.stream && !exchange.inspection.includeUsage
-            && exchange.dialect != .embeddings
-        if pool.takesPriority, exchange.dialect != .embeddings {
+            && exchange.dialect.asksForUsage
+        if pool.takesPriority, exchange.dialect.generates {
             let level = exchange.policy.classes[exchange.trafficClass.index].priority
             edits.priority = pool.engine.family.priority(level)
         }
@@ -91,7 +93,7 @@ extension Worker {
         exchange.endpoint = nil
         guard let ticket = exchange.ticket else { return }
         exchange.state = .waiting
-        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+        setDeadline(exchange, exchange.totalDeadline)
         decide(.bounced(ticket))
     }
 
@@ -192,14 +194,16 @@ extension Worker {
         }
         text.removeAll()
         AnswerFields.write(client, to: &text)
+        // A stream that has begun cannot become anything else.
+        if exchange.isOpened, exchange.body == .opaque { exchange.body = .whole }
         exchange.status = client.status
         exchange.answerLength = client.announcedLength
-        guard exchange.body == .events else { return unsafe respond(exchange, text.readable) }
+        guard exchange.body != .opaque else { return unsafe respond(exchange, text.readable) }
         exchange.keepFields(text)
     }
 
     /// Passes on the head that was kept, unless that was done.
-    private func respond(_ exchange: Exchange) {
+    func respond(_ exchange: Exchange) {
         guard exchange.state == .sending else { return }
         unsafe respond(exchange, exchange.keptFields)
         exchange.dropFields()
@@ -210,6 +214,7 @@ extension Worker {
         guard exchange.state == .sending, let server = exchange.server else { return }
         exchange.state = .answering
         releaseBody(exchange)
+        if exchange.isOpened { return }
         fields.removeAll()
         unsafe fields.append(answerFields)
         decisionFields(exchange)
@@ -224,142 +229,59 @@ extension Worker {
         case .events: unsafe takeEvents(exchange, bytes)
         case .whole:
             noteToken(exchange)
-            if bytes.count == exchange.answerLength {
-                // All of it at once: nothing need be kept.
-                exchange.usage = unsafe usage(inAnswer: bytes.bytes, scope: usageScope(exchange))
-            } else if exchange.heldCount + bytes.count <= policy.upstream.maxBufferedAnswer.count {
-                unsafe exchange.hold(bytes)
-            }
-            unsafe exchange.server?.write(bytes)
+            unsafe takeWhole(exchange, bytes)
         case .opaque, .undecided:
             unsafe exchange.server?.write(bytes)
         }
     }
 
-    // MARK: events
-
-    private func takeEvents(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) {
-        if exchange.heldCount == 0 {
-            let used = unsafe passEvents(exchange, bytes)
-            if used < bytes.count {
-                unsafe exchange.hold(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+    /// A part of an answer that is no stream. It is held back until all of it is here: of an answer
+    /// that broke off clients would ask for a second one, and pay twice.
+    private func takeWhole(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) {
+        if exchange.isOpened {
+            guard exchange.heldCount + bytes.count <= policy.upstream.maxEvent.count else {
+                return cut(exchange, .engineFailed)
             }
-        } else {
-            unsafe exchange.hold(bytes)
-            let used = unsafe passEvents(exchange, exchange.held)
-            exchange.dropHeld(used)
+            return unsafe exchange.hold(bytes)
         }
-        if exchange.heldCount > policy.upstream.maxEvent.count {
-            // An event without an end is no stream any more.
-            cut(exchange, .engineFailed)
+        if bytes.count == exchange.answerLength {
+            // All of it at once: nothing need be kept.
+            exchange.usage = unsafe usage(
+                inAnswer: bytes.bytes, of: exchange.dialect, scope: usageScope(exchange))
+        } else if exchange.state == .sending,
+            exchange.heldCount + bytes.count <= policy.upstream.maxBufferedAnswer.count
+        {
+            return unsafe exchange.hold(bytes)
         }
+        passHeld(exchange)
+        unsafe exchange.server?.write(bytes)
     }
 
-    /// Passes on every complete event in `bytes`, neighbours in one piece; says how many bytes that
-    /// were.
-    private func passEvents(_ exchange: Exchange, _ bytes: UnsafeRawBufferPointer) -> Int {
-        var start = 0
-        var passed = 0
-        while let end = unsafe exchange.splitter.nextBlockEnd(bytes.bytes, from: start) {
-            let block = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-            switch unsafe judge(exchange, block) {
-            case .pass: break
-            case .drop:
-                unsafe write(exchange, bytes, passed..<start)
-                passed = end
-            case .cut(let range):
-                unsafe write(exchange, bytes, passed..<start + range.lowerBound)
-                passed = start + range.upperBound
-            }
-            start = end
-        }
-        unsafe write(exchange, bytes, passed..<start)
-        if start > 0 { report(exchange) }
-        return start
-    }
-
-    private enum Verdict {
-        case pass
-        case drop
-        /// This part of the block is left out.
-        case cut(Range<Int>)
-    }
-
-    private func judge(_ exchange: Exchange, _ block: UnsafeRawBufferPointer) -> Verdict {
-        let view = unsafe SSEBlock(
-            block.bytes, 0..<block.count, exchange.sawBlock ? .later : .first)
-        exchange.sawBlock = true
-        guard case .data = view.kind else {
-            // Comments keep a stream alive; fields without data make clients stumble.
-            return view.kind == .comment || view.kind == .empty ? .pass : .drop
-        }
-        guard var reader = exchange.reader.take() else { return .pass }
-        defer { exchange.reader = reader }
-        let event: StreamEvent
-        if view.dataLines == 1 {
-            let data = view.data.range
-            // SDKs hand an empty text to their JSON parser, and fail.
-            guard !data.isEmpty else { return .drop }
-            event = unsafe reader.read(UnsafeRawBufferPointer(rebasing: block[data]).bytes)
-        } else {
-            text.removeAll()
-            unsafe view.appendData(block.bytes, to: &text)
-            guard unsafe text.readable.contains(where: { $0 != 0x0A }) else { return .drop }
-            event = unsafe reader.read(text.readable.bytes)
-        }
-        note(exchange, event)
-        switch event.action {
-        case .pass: return .pass
-        case .drop: return .drop
-        case .cut(let part): return .cut(unsafe view.place(ofData: part, in: block.bytes))
-        }
-    }
-
-    private func note(_ exchange: Exchange, _ event: StreamEvent) {
-        guard event.pieces > 0 else { return }
-        exchange.counted += Tokens(event.pieces)
-        noteToken(exchange)
+    /// The head, and what was held of the body.
+    private func passHeld(_ exchange: Exchange) {
+        guard exchange.state == .sending else { return }
+        respond(exchange)
+        if exchange.heldCount > 0 { unsafe exchange.server?.write(exchange.held) }
+        exchange.releaseHeld()
     }
 
     /// llama.cpp's usage speaks of one choice, all others' of the whole answer.
     private func usageScope(_ exchange: Exchange) -> UsageScope {
-        guard let endpoint = exchange.endpoint else { return .answer }
+        guard exchange.dialect.hasChoices, let endpoint = exchange.endpoint else {
+            return .answer
+        }
         let known = policy(of: exchange, knowing: endpoint)
         let pool = known.endpoints[endpoint.index].pool
         return known.pools[pool.index].engine.family.usageScope(
             choicesPerPrompt: exchange.inspection.choicesPerPrompt)
     }
 
-    private func path(_ dialect: Dialect) -> UnsafeRawBufferPointer {
-        let path = dialect.path
-        return unsafe UnsafeRawBufferPointer(
-            start: path.utf8Start, count: path.utf8CodeUnitCount)
-    }
-
-    private func write(
-        _ exchange: Exchange, _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>
-    ) {
-        guard !range.isEmpty else { return }
-        respond(exchange)
-        unsafe exchange.server?.write(UnsafeRawBufferPointer(rebasing: bytes[range]))
-    }
-
-    /// A token has come: the clocks of the stream start anew.
-    private func noteToken(_ exchange: Exchange) {
-        if exchange.firstTokenAt == nil { exchange.firstTokenAt = loop.now }
-        exchange.lastTokenAt = loop.now
-        let between = exchange.timeouts.betweenTokens
-        exchange.deadline.set(
-            min(exchange.totalDeadline, loop.now + between), token(exchange), loop)
-    }
-
-    /// Lets the ledger follow a stream: its first token at once, then a few times a second.
-    private func report(_ exchange: Exchange) {
-        guard let ticket = exchange.ticket, exchange.counted > exchange.reported else { return }
-        if let last = exchange.lastReportAt, loop.now - last < .milliseconds(100) { return }
-        exchange.lastReportAt = loop.now
-        exchange.reported = exchange.counted
-        shared.decide(.streamed(ticket, output: exchange.counted), now: loop.now, into: &actions)
+    /// The path at the engine, into `text`: where it names the model, by the engine's name for it.
+    private func writePath(_ exchange: Exchange) {
+        text.append(exchange.dialect.path)
+        guard exchange.dialect.namesModelIn == .path else { return }
+        Route.append(pathSegment: modelName(exchange), to: &text)
+        text.append(exchange.dialect == .tritonStream ? "/generate_stream" : "/generate")
     }
 
     // MARK: ends
@@ -370,11 +292,20 @@ extension Worker {
         if exchange.body == .events {
             endLastEvent(exchange)
             exchange.usage = exchange.reader?.usage
-        } else if exchange.body == .whole, exchange.heldCount > 0 {
-            exchange.usage = unsafe usage(
-                inAnswer: exchange.held.bytes, scope: usageScope(exchange))
+            respond(exchange)
+        } else if exchange.body == .whole {
+            if exchange.heldCount > 0 {
+                exchange.usage = unsafe usage(
+                    inAnswer: exchange.held.bytes, of: exchange.dialect,
+                    scope: usageScope(exchange))
+            }
+            if exchange.isOpened { return finishOpened(exchange) }
+            // Now its length is known, also where the engine did not say.
+            if exchange.state == .sending, exchange.trailers.isEmpty {
+                exchange.answerLength = exchange.heldCount
+            }
+            passHeld(exchange)
         }
-        respond(exchange)
         server.end(trailers: exchange.trailers)
         // Settled before the client can know that it is over: its next request finds the room.
         close(exchange, exchange.status == 200 ? .completed : .engineFailed)
@@ -401,8 +332,9 @@ extension Worker {
             switch fault {
             case .connect, .connectTimeout, .tls: return bounce(exchange)
             case .closedEarly, .reset:
-                // The engine closed a kept connection while the request was under way to it.
-                if client.wasReused, client.isUnanswered, !exchange.wasResent {
+                // The engine closed a kept connection while the request was under way to it. What
+                // has arrived there may have been begun, and is not asked for a second time.
+                if client.wasReused, client.isUnread, !exchange.wasResent {
                     exchange.wasResent = true
                     return send(exchange, fresh: true)
                 }

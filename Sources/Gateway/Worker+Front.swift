@@ -279,7 +279,7 @@ extension Worker {
         exchange.model = model
         exchange.account = accounts.account(
             of: exchange.tenant, model: model, key: exchange.key)
-        let arrival = arrival(exchange, model, until: patience(server))
+        let arrival = arrival(exchange, model, until: patience(server, exchange))
         exchange.arrival = arrival
         if unsafe shorten(exchange, arrival, exchange.content(server)) {
             exchange.arrival = self.arrival(exchange, model, until: arrival.deadline)
@@ -293,11 +293,28 @@ extension Worker {
     /// The prompt's tokens are known, or estimated: the decider is told.
     func budget(_ exchange: Exchange) {
         guard var arrival = exchange.arrival else { return }
+        if exchange.dialect == .countTokens { return tell(exchange, arrival.input) }
         exchange.state = .budgeting
         beginTrace(exchange)
         arrival.trace = exchange.trace
+        awaitSigns(exchange)
         startClock(exchange)
         decide(.arrived(exchange.id, arrival))
+    }
+
+    /// What the client wanted to know is known: it costs nothing, and no engine is asked.
+    private func tell(_ exchange: Exchange, _ input: Tokens) {
+        let server = exchange.server
+        text.removeAll()
+        JSONWriter.write(into: &text) { json in
+            json.beginObject()
+            json.member("input_tokens", input.count)
+            json.endObject()
+        }
+        let isLate = exchange.state == .counting
+        answer(exchange, status: 200)
+        // As `refuseLate`: its connection goes on with what the client sent behind it.
+        if isLate, let server, let connection = servers[server.key] { pump(connection) }
     }
 
     /// When all of it must be over: by its class, or by the client.
@@ -305,7 +322,7 @@ extension Worker {
         exchange.totalDeadline = min(
             exchange.arrivedAt + exchange.timeouts.total,
             exchange.arrival?.deadline ?? .distantFuture)
-        exchange.deadline.set(exchange.totalDeadline, token(exchange), loop)
+        setDeadline(exchange, exchange.totalDeadline)
     }
 
     /// So many blocks of a prompt have to be named: none where there is no choice of an endpoint.
@@ -333,8 +350,10 @@ extension Worker {
 
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
     private func model(of exchange: Exchange, _ server: ServerStream) -> ModelID? {
-        let found = unsafe exchange.policy.model(
-            exchange.inspection.model, in: exchange.content(server).bytes)
+        exchange.dialect = exchange.inspection.dialect
+        let found = unsafe named(exchange, server)
+            ?? exchange.policy.model(
+                exchange.inspection.model, in: exchange.content(server).bytes)
         guard let model = found else {
             refuse(exchange, Refusal(.modelNotFound))
             return nil
@@ -353,14 +372,34 @@ extension Worker {
         return model
     }
 
+    /// The model of a request whose body does not say: that of its path, or the one that its pool
+    /// serves.
+    func named(_ exchange: Exchange, _ server: ServerStream) -> ModelID? {
+        switch exchange.dialect.namesModelIn {
+        case .body: return nil
+        case .path:
+            guard let range = unsafe Route.pathModel(of: server.target.bytes),
+                let name = unsafe Route.modelName(range, in: server.target.bytes)
+            else { return nil }
+            return unsafe exchange.policy.model(name.utf8Span.span.bytes)
+        case .pool:
+            let pool = exchange.policy.classes[exchange.trafficClass.index].pool
+            let allowed = exchange.policy.tenants[exchange.tenant.index].models
+            let served = exchange.policy.pools[pool.index].models
+            return served.first { allowed.contains($0) } ?? served.first
+        }
+    }
+
     /// When the client will have hung up: its stated budget, or its read timeout, whichever is
     /// shorter.
-    private func patience(_ server: ServerStream) -> Instant {
+    private func patience(_ server: ServerStream, _ exchange: Exchange) -> Instant {
         var deadline = Instant.distantFuture
         if let milliseconds = unsafe server.value(.xPenstockDeadlineMS)?.positiveNumber {
             deadline = loop.now + .milliseconds(milliseconds)
         }
-        if let seconds = unsafe server.value(.xStainlessReadTimeout)?.positiveNumber {
+        if let seconds = unsafe server.value(.xStainlessReadTimeout)?.positiveNumber,
+            !keepsAlive(exchange, within: .seconds(seconds))
+        {
             // A margin before the client gives up, so that the answer still reaches it.
             let span = Duration.seconds(seconds)
             deadline = min(

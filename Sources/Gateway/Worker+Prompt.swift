@@ -6,6 +6,7 @@ import Estimation
 import Policy
 import Routing
 import Synchronization
+import Transport
 import Units
 import Wire
 
@@ -15,12 +16,16 @@ extension Worker {
     func readPrompt(
         _ exchange: Exchange, _ dialect: Dialect, _ body: UnsafeRawBufferPointer
     ) throws(BodyFault) {
-        try unsafe reading(exchange, dialect).read(
+        try unsafe reading(exchange, dialect, exchange.server).read(
             body.bytes, texts: &textMeter, tools: &toolMeter, into: &exchange.inspection)
     }
 
-    func reading(_ exchange: Exchange, _ dialect: Dialect) -> BodyReading {
-        BodyReading(policy: exchange.policy, dialect: dialect, blocks: prefixBlocks(exchange))
+    func reading(
+        _ exchange: Exchange, _ dialect: Dialect, _ server: ServerStream?
+    ) -> BodyReading {
+        BodyReading(
+            policy: exchange.policy, dialect: dialect,
+            named: server.flatMap { named(exchange, $0) }, blocks: prefixBlocks(exchange))
     }
 
     /// Of what was read last.
@@ -31,7 +36,7 @@ extension Worker {
             tenant: exchange.tenant, model: model, trafficClass: exchange.trafficClass,
             input: estimate.tokens, bound: exchange.inspection.bound ?? usualBound(exchange),
             choices: exchange.inspection.choices, isForced: isForced(exchange),
-            isOutputless: exchange.dialect == .embeddings, isStreamed: exchange.inspection.stream,
+            isOutputless: !exchange.dialect.generates, isStreamed: exchange.inspection.stream,
             prefix: textMeter.prefix(behind: toolMeter), deadline: deadline)
         arrival.fixed = estimate.fixed
         arrival.isChat = exchange.inspection.messages > 0
@@ -49,6 +54,7 @@ extension Worker {
     func shorten(
         _ exchange: Exchange, _ arrival: Arrival, _ body: UnsafeRawBufferPointer
     ) -> Bool {
+        guard exchange.dialect != .countTokens else { return false }
         let limits = exchange.policy.tenants[exchange.tenant.index].limits
         let truncation: Truncation
         switch limits.overlongPrompt {

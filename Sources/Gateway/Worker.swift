@@ -222,7 +222,7 @@ final class Worker {
             pump(client)
         case Kind.exchange:
             guard let exchange = exchanges[token.key] else { return }
-            if exchange.deadline.fired(token, loop) { expire(exchange) }
+            if exchange.deadline.fired(token, loop) { due(exchange) }
         case Kind.sweep: sweep()
         case Kind.greeting: greetingDue(token.key)
         case Kind.proxy: proxyDue(token.key)

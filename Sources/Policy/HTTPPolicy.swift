@@ -64,6 +64,10 @@ public struct UpstreamPolicy: Sendable, Equatable {
     public var unhealthyAfter = 2
     /// Good probes in a row that bring it back.
     public var healthyAfter = 1
+    /// Requests that may be sent to another engine, as a share of those that were sent.
+    public var retryRatio = 0.1
+    /// The same beside that share, a second.
+    public var retryReserve = 10
     /// Between resolutions of a host name.
     public var resolveInterval = Duration.seconds(10)
     /// An answer's head; over it the engine's answer counts as malformed.

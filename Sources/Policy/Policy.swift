@@ -254,6 +254,8 @@ public struct TimeoutPolicy: Sendable, Equatable {
     public var betweenTokens = Duration.seconds(30)
     /// From arrival to the last byte.
     public var total = Duration.seconds(600)
+    /// Between two signs of life that a stream's client gets before the first token; nil: none.
+    public var keepAlive: Duration? = .seconds(15)
 
     public init() {}
 }

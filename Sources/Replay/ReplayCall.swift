@@ -111,7 +111,8 @@ final class ReplayCall {
             guard state.phase == .events, reader.sawDone, !reader.sawError else { return nil }
             return reader.usage ?? Usage(input: .zero, output: reader.counted)
         case .whole:
-            return unsafe usage(inAnswer: held.readable.bytes, scope: .answer)
+            return unsafe usage(
+                inAnswer: held.readable.bytes, of: .chatCompletions, scope: .answer)
         }
     }
 }

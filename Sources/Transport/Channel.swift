@@ -113,6 +113,9 @@ public struct Channel: ~Copyable {
     /// As `Socket.unsentBytes`.
     public borrowing func unsentBytes() -> Int? { socket.unsentBytes() }
 
+    /// Bytes on the wire that the peer has never acknowledged; nil where that cannot be known.
+    public borrowing func unacknowledgedBytes() -> Int? { socket.unacknowledgedBytes() }
+
     /// Words in clear to a peer that does not speak TLS.
     borrowing func sendInClear(_ bytes: UnsafeRawBufferPointer) -> Transfer {
         unsafe socket.send(bytes)

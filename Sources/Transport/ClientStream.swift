@@ -100,6 +100,9 @@ public class ClientStream {
     public var wasReused: Bool { abstract() }
     /// Not one byte of an answer to the present request has come.
     public var isUnanswered: Bool { abstract() }
+    /// The engine cannot have read the present request, nor a part of it: nothing was sent, or its
+    /// kernel has acknowledged nothing. Told with a fault; false where it cannot be known.
+    public var isUnread: Bool { abstract() }
     /// Ends the connection at once; the engine learns of it.
     public func close() { abstract() }
 }

@@ -32,6 +32,8 @@ public final class HTTP1ClientConnection: ClientStream {
         /// Stands in the loop's row of those that write at the turn's end: of the present request
         /// nothing is sent.
         var isUnwritten = false
+        /// It broke, and nothing of the present request was acknowledged.
+        var isUnread = false
         /// An earlier request was answered whole.
         var wasReused = false
         /// The engine sends no more, or nothing but what is with the kernel.
@@ -62,6 +64,8 @@ public final class HTTP1ClientConnection: ClientStream {
     private var method = Method.get
     /// What the kernel has not taken of the present request.
     private var output = ByteBuffer()
+    /// Bytes of the present request that the kernel has taken.
+    private var sent = 0
     private var deadline = LazyDeadline()
     private var state = Flags()
 
@@ -95,6 +99,7 @@ public final class HTTP1ClientConnection: ClientStream {
         invariant(!state.isAsked, "one request at a time")
         state.isAsked = true
         state.isAnswered = false
+        sent = 0
         self.method = method
         intake.begin()
         guard phase != .closed else { return }
@@ -145,9 +150,11 @@ public final class HTTP1ClientConnection: ClientStream {
         let headCount = output.count
         switch unsafe channel?.send(output.readable, body) ?? .closed {
         case .bytes(let count) where count < headCount:
+            sent += count
             output.consume(count)
             unsafe output.append(body)
         case .bytes(let count):
+            sent += count
             output.removeAll()
             let left = unsafe UnsafeRawBufferPointer(rebasing: body[(count - headCount)...])
             unsafe output.append(left)
@@ -183,6 +190,7 @@ public final class HTTP1ClientConnection: ClientStream {
         guard !output.isEmpty, phase != .closed, phase != .connecting else { return }
         switch unsafe channel?.send(output.readable) ?? .closed {
         case .bytes(let count):
+            sent += count
             output.consume(count)
             if output.isEmpty { loop.takeBack(&output) }
         case .wouldBlock:
@@ -389,6 +397,7 @@ public final class HTTP1ClientConnection: ClientStream {
     public override var hasSpokenUnasked: Bool { state.hasSpokenUnasked }
     public override var wasReused: Bool { state.wasReused }
     public override var isUnanswered: Bool { !state.isAnswered }
+    public override var isUnread: Bool { state.isUnread }
 
     public override func pauseReading() {
         invariant(intake.isEmpty, "reading pauses after `next` gave none")
@@ -435,6 +444,9 @@ public final class HTTP1ClientConnection: ClientStream {
     }
 
     private func fail(_ fault: ClientFault) -> ClientEvent {
+        if state.isAsked, !state.isAnswered {
+            state.isUnread = sent == 0 || channel?.unacknowledgedBytes().map { $0 >= sent } ?? false
+        }
         close()
         return unsafe .fault(fault)
     }

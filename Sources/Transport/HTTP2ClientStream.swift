@@ -120,6 +120,8 @@ public final class HTTP2ClientStream: ClientStream {
     public override var isReusable: Bool { false }
     public override var hasSpokenUnasked: Bool { false }
     public override var wasReused: Bool { wasUsed }
+    /// What was not begun is refused by name (RFC 9113 section 8.7); of the rest nothing is known.
+    public override var isUnread: Bool { false }
     public override var isUnanswered: Bool { !(state?.hasHead ?? false) }
 
     public override func close() {

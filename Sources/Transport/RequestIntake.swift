@@ -165,7 +165,10 @@ struct RequestIntake: ~Copyable {
         case .chunked:
             let ended: Bool
             do throws(ChunkFault) { ended = try decode() } catch { throw .chunk(error) }
-            if bodyLength > limits.maxBody { throw .bodyTooLarge(limit: limits.maxBody) }
+            // A chunk that would be too much is refused by its announcement.
+            if bodyLength > limits.maxBody || decoder.announced > limits.maxBody - bodyLength {
+                throw .bodyTooLarge(limit: limits.maxBody)
+            }
             return ended
         }
     }

@@ -48,6 +48,12 @@ public struct ChunkedDecoder: Sendable {
         scanner = FieldScanner(.ascii, maxFields: maxFields)
     }
 
+    /// Bytes that the present chunk has announced and that have not come; 0 outside of one's data.
+    public var announced: Int {
+        if case .data = place { return remaining }
+        return 0
+    }
+
     /// The trailer section as it was received, checked field lines each with its CR LF, without the
     /// empty line; empty where there was none and until the end.
     public var trailers: [UInt8] {

@@ -260,7 +260,7 @@ struct BodyEditsTests {
 }
 
 extension String {
-    fileprivate func replacingFirst(_ part: String, with other: String) -> String {
+    func replacingFirst(_ part: String, with other: String) -> String {
         guard let range = firstRange(of: part) else { return self }
         return replacingCharacters(in: range, with: other)
     }

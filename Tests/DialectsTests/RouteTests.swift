@@ -37,7 +37,7 @@ struct RouteTests {
         "/v1/chat/completions%zz", "/v1/chat/completions#x", "/V1/chat/completions",
         "/v1/chat/completions;x", "/v1/chat\\completions", "v1/chat/completions",
         "/v1/chat/completions%3Fx", "/chat/completions", "/invocations", "/metrics", "/tokenize",
-        "/v1/chat/completions/batch", "/v1/responses", "/v1/%63hat%25/completions", "/v1/models/",
+        "/v1/chat/completions/batch", "/v1/%63hat%25/completions", "/v1/models/",
         "/v1/%6dodels%2Fx",
     ])
     func otherPathsDoNotExist(target: String) {

@@ -21,7 +21,7 @@ extension StreamReader {
 private func shown(_ data: [UInt8], _ event: StreamEvent) -> [UInt8]? {
     switch event.action {
     case .pass: return data
-    case .drop: return nil
+    case .drop, .rewriteError: return nil
     case .cut(let range): return Array(data[..<range.lowerBound] + data[range.upperBound...])
     }
 }

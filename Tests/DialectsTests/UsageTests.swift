@@ -6,25 +6,27 @@ import Testing
 import Units
 
 private func found(_ text: String, _ scope: UsageScope = .answer) -> Usage? {
-    Array(text.utf8).withRaw { usage(inAnswer: $0, scope: scope) }
+    Array(text.utf8).withRaw { usage(inAnswer: $0, of: .chatCompletions, scope: scope) }
 }
 
 struct UsageTests {
     @Test func anAnswerOfVLLMSaysWhatItTook() {
         let answer = Fixture("vllm/chat_nonstream_cached2").body
-        let taken = answer.withRaw { usage(inAnswer: $0, scope: .answer) }
+        let taken = answer.withRaw { usage(inAnswer: $0, of: .chatCompletions, scope: .answer) }
         #expect(taken == Usage(input: Tokens(328), cachedInput: Tokens(256), output: Tokens(12)))
     }
 
     @Test func severalPromptsAndChoicesOfVLLMAreOneUsage() {
         let answer = Fixture("vllm/completions_prompt_array_n2").body
-        let taken = answer.withRaw { usage(inAnswer: $0, scope: .answer) }
+        let taken = answer.withRaw { usage(inAnswer: $0, of: .chatCompletions, scope: .answer) }
         #expect(taken == Usage(input: Tokens(8), output: Tokens(32)))
     }
 
     @Test func theUsageOfLlamaCppIsTakenForEachChoice() {
         let answer = Fixture("llamacpp/chat_n2").body
-        let taken = answer.withRaw { usage(inAnswer: $0, scope: .choice(perPrompt: 2)) }
+        let taken = answer.withRaw {
+            usage(inAnswer: $0, of: .chatCompletions, scope: .choice(perPrompt: 2))
+        }
         #expect(taken == Usage(input: Tokens(36), cachedInput: Tokens(35), output: Tokens(24)))
     }
 

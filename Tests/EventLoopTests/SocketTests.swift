@@ -110,6 +110,35 @@ import Units
         #expect(faults.last == .brokenPipe)
     }
 
+    /// Whether a peer may have read what was sent is known behind its back, also when it is gone.
+    @Test(arguments: [false, true])
+    func whatNobodyAcknowledgedNobodyHasRead(arrives: Bool) throws {
+        let listener = try Listener.bind(
+            try #require(SocketAddress(ip: "127.0.0.1", port: 0)), backlog: 4)
+        let client = try Socket.connect(to: listener.address)
+        #expect(client.unacknowledgedBytes() == 0)
+        do {
+            let server = try listener.next()
+            #expect(client.send(text: "first") == .bytes(5))
+            #expect(try server.receive(text: 5) == "first")
+            if arrives {
+                #expect(client.send(text: "second") == .bytes(6))
+                _ = try ready(server.descriptor, .read)
+            }
+        }
+        _ = try ready(client.descriptor, .read)
+        if !arrives { #expect(client.send(text: "second") == .bytes(6)) }
+        while case .bytes = client.receive().transfer {}
+        #expect(client.unacknowledgedBytes() == (arrives ? 0 : 6))
+    }
+
+    @Test func onlyTCPTellsWhatIsUnacknowledged() throws {
+        let folder = Folder()
+        defer { folder.remove() }
+        let pair = try Pair(Family.unix.address(in: folder))
+        #expect(pair.client.unacknowledgedBytes() == nil)
+    }
+
     @Test func aResetIsAFaultOnReceive() throws {
         let listener = try Listener.bind(
             try #require(SocketAddress(ip: "127.0.0.1", port: 0)), backlog: 4)

@@ -251,7 +251,7 @@ def chunk_forms() -> Iterator[Case]:
     }.items():
         yield case(name, form + data, 413)
     # A chunk is refused when it brings a byte too many, not when it is announced.
-    yield case("size that wraps at 32 bits", b"1" + size.rjust(8, b"0") + data, 408)
+    yield case("size that wraps at 32 bits", b"1" + size.rjust(8, b"0") + data, 413)
     for name, form in {
         "size with zeros": b"000" + size,
         "size of 16 digits": size.rjust(16, b"0"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every answer of one kind must have."""
 
+import datetime
 import math
 import re
 
@@ -44,6 +45,29 @@ for window in ("second", "minute", "hour", "day", "week", "month"):
         unit = "requests" if quantity == "requests" else "tokens"
         TYPES[f"{quantity}_per_{window}_exceeded"] = unit if is_short else "insufficient_quota"
 
+# In Anthropic's words: what is not here is the same in both, or is about a limit.
+ANTHROPIC_TYPES = {
+    "invalid_api_key": "authentication_error",
+    "model_not_found": "not_found_error",
+    "not_found": "not_found_error",
+    "request_too_large": "request_too_large",
+    "request_too_dense": "request_too_large",
+    "upstream_failed": "api_error",
+    "budget_store_unavailable": "api_error",
+    "ledger_unavailable": "api_error",
+}
+RENAMED = {
+    "service_unavailable_error": "overloaded_error",
+    "tokens": "rate_limit_error",
+    "requests": "rate_limit_error",
+    "insufficient_quota": "rate_limit_error",
+}
+
+
+def anthropic_type(code: str) -> str:
+    """The type of a refusal in the Anthropic error body."""
+    return ANTHROPIC_TYPES.get(code) or RENAMED.get(TYPES[code], TYPES[code])
+
 
 def refused(answer: Answer, status: int, code: str, param: str | None = None) -> dict:
     """The error of a refusal that has the status, code, type and fields that belong to it."""
@@ -52,6 +76,29 @@ def refused(answer: Answer, status: int, code: str, param: str | None = None) ->
     assert error["code"] == code, error
     assert error["type"] == TYPES[code], error
     assert error["param"] == param, error
+    _check_refusal(answer, code, error)
+    return error
+
+
+def refused_as_anthropic(answer: Answer, status: int, code: str) -> dict:
+    """The same of a refusal in Anthropic's form."""
+    assert answer.status == status, answer
+    assert answer.fields["content-type"] == "application/json", answer
+    document = answer.json
+    assert list(document) == ["type", "error", "request_id"], document
+    assert document["type"] == "error"
+    error = document["error"]
+    assert error["type"] == anthropic_type(code), error
+    assert error["details"] == {"error_code": code}, error
+    assert answer.fields["request-id"] == answer.fields["x-request-id"]
+    assert document["request_id"] == answer.fields["request-id"]
+    _check_refusal(answer, code, error)
+    return error
+
+
+def _check_refusal(answer: Answer, code: str, error: dict) -> None:
+    """What is the same in every dialect."""
+    status = answer.status
     assert answer.fields["x-penstock-decision"] == code
     assert re.fullmatch(r"[!-~]{1,128}", answer.fields["x-request-id"])
     assert int(answer.fields["content-length"]) == len(answer.body)
@@ -67,7 +114,6 @@ def refused(answer: Answer, status: int, code: str, param: str | None = None) ->
         assert "retry-after" not in answer.fields and "retry-after-ms" not in answer.fields
     if status == 401:
         assert answer.fields["www-authenticate"].startswith("Bearer")
-    return error
 
 
 def wait_of(answer: Answer) -> float:
@@ -111,6 +157,24 @@ def limits(answer: Answer) -> dict[str, tuple[int, int, float]]:
         assert f";q={limit}" in policy
         assert f";r={remaining};t=" in standing
         assert unit != "tokens" or 'qu="tokens"' in policy
+    return found
+
+
+def anthropic_limits(answer: Answer) -> dict[str, tuple[int, int, float]]:
+    """The same in Anthropic's fields, whose time is a date: RFC 3339 in whole seconds."""
+    now = datetime.datetime.now(datetime.UTC)
+    found = {}
+    for unit in ("requests", "tokens", "input-tokens", "output-tokens"):
+        name = f"anthropic-ratelimit-{unit}"
+        if f"{name}-limit" not in answer.fields:
+            continue
+        limit = int(answer.fields[f"{name}-limit"])
+        remaining = int(answer.fields[f"{name}-remaining"])
+        reset = answer.fields[f"{name}-reset"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", reset), reset
+        assert 0 <= remaining <= limit
+        left = (datetime.datetime.fromisoformat(reset) - now).total_seconds()
+        found[unit] = (limit, remaining, left)
     return found
 
 

@@ -9,6 +9,7 @@ from browsing import Tab, chromium_path
 from fake_engine import FakeEngine
 from gateway_process import Gateway
 from redis_process import Redis
+from sdk_process import OLDEST, SDK
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -81,6 +82,21 @@ def start(penstock, tmp_path, new_engine) -> Iterator[Callable[[dict], Gateway]]
     finally:
         for gateway in gateways:
             gateway.kill()
+
+
+@pytest.fixture(scope="session")
+def sdk_of() -> Iterator[Callable[[str], SDK]]:
+    """The SDKs' processes: `current` or `oldest`. To begin takes them seconds."""
+    made: dict[str, SDK] = {}
+
+    def of(age: str) -> SDK:
+        if age not in made:
+            made[age] = SDK(OLDEST if age == "oldest" else None)
+        return made[age]
+
+    yield of
+    for sdk in made.values():
+        sdk.close()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-MODEL = "llama-test"
+# Tests take all of them from here.
+from answer_forms import MODEL, chunk_of, form_of, usage_of  # noqa: F401
 
 
 @dataclass
@@ -143,33 +144,6 @@ class Gate:
 # Behaviours.
 
 
-def usage_of(prompt: int, completion: int, cached: int | None = None) -> dict:
-    usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    if cached is not None:
-        usage["prompt_tokens_details"] = {"cached_tokens": cached}
-    return usage
-
-
-def chunk_of(call: Call, text: str | None, finish: str | None = None) -> dict:
-    is_chat = call.path == "/v1/chat/completions"
-    choice: dict = {"index": 0, "finish_reason": finish, "logprobs": None}
-    if is_chat:
-        choice["delta"] = {"content": text} if text is not None else {}
-    else:
-        choice["text"] = text or ""
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk" if is_chat else "text_completion",
-        "created": 1_700_000_000,
-        "model": MODEL,
-        "choices": [choice],
-    }
-
-
 def reply(
     tokens: int = 4,
     prompt: int = 7,
@@ -192,53 +166,28 @@ def reply(
         asked = call.json
         if call.path == "/v1/embeddings":
             return _embed(call, prompt)
+        form = form_of(call, told)
         if not asked.get("stream"):
             if gate and not await gate.passed(call):
                 return None
             if gap:
                 await asyncio.sleep(gap * tokens)
-            return _complete(call, text * tokens, told)
-        options = asked.get("stream_options") or {}
+            return call.whole(200, form.whole(text * tokens))
         call.head(kind="text/event-stream; charset=utf-8", fields={"Cache-Control": "no-cache"})
+        form.begin()
         for number in range(tokens):
-            call.event(_with_usage(chunk_of(call, text), options, None))
+            form.piece(text)
             if number == 0 and gate and not await gate.passed(call):
                 return None
             if gap:
                 await asyncio.sleep(gap)
             if call.gone.is_set():
                 return None
-        call.event(_with_usage(chunk_of(call, None, "stop"), options, None))
-        if options.get("include_usage") and told:
-            call.event({**chunk_of(call, None), "choices": [], "usage": told})
-        call.event("[DONE]")
+        form.end()
         call.end()
         return None
 
     return behave
-
-
-def _with_usage(chunk: dict, options: dict, usage: dict | None) -> dict:
-    return {**chunk, "usage": usage} if options.get("include_usage") else chunk
-
-
-def _complete(call: Call, text: str, usage: dict | None) -> None:
-    is_chat = call.path == "/v1/chat/completions"
-    choice: dict = {"index": 0, "finish_reason": "stop", "logprobs": None}
-    if is_chat:
-        choice["message"] = {"role": "assistant", "content": text}
-    else:
-        choice["text"] = text
-    document = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion" if is_chat else "text_completion",
-        "created": 1_700_000_000,
-        "model": MODEL,
-        "choices": [choice],
-    }
-    if usage is not None:
-        document["usage"] = usage
-    call.whole(200, document)
 
 
 def _embed(call: Call, prompt: int) -> None:

@@ -3,7 +3,7 @@
 
 import asyncio
 
-from fake_engine import Behaviour, Call, chunk_of
+from fake_engine import Behaviour, Call, form_of, usage_of
 
 
 def die_before_head() -> Behaviour:
@@ -20,8 +20,10 @@ def die_mid_stream(after: int = 2, reset: bool = False, delay: float = 0.0) -> B
 
     async def behave(call: Call) -> None:
         call.head(kind="text/event-stream")
+        form = form_of(call, usage_of(7, after))
+        form.begin()
         for _ in range(after):
-            call.event(chunk_of(call, "word "))
+            form.piece("word ")
         await asyncio.sleep(delay)
         call.reset() if reset else call.close()
 

@@ -117,7 +117,7 @@ struct EngineFaultTests {
         engine.rig.pump(engine.client)
         engine.rig.settle()
         #expect(Array(engine.heard[before...]) == [.fault(.closedEarly)])
-        #expect(engine.client.wasReused && engine.client.isUnanswered)
+        #expect(engine.client.wasReused && engine.client.isUnanswered && engine.client.isUnread)
         #expect(engine.engine.bytes.isEmpty)
     }
 
@@ -139,7 +139,7 @@ struct EngineFaultTests {
         engine.rig.write()
         engine.rig.settle()
         #expect(Array(engine.heard[before...]) == [.fault(.closedEarly)])
-        #expect(engine.client.isUnanswered)
+        #expect(engine.client.isUnanswered && engine.client.isUnread)
         #expect(engine.engine.bytes.isEmpty)
     }
 
@@ -157,7 +157,7 @@ struct EngineFaultTests {
         engine.rig.pump(engine.client)
         engine.rig.settle()
         #expect(Array(engine.heard[before...]) == [.fault(.closedEarly)])
-        #expect(engine.client.wasReused && engine.client.isUnanswered)
+        #expect(engine.client.wasReused && engine.client.isUnanswered && engine.client.isUnread)
         #expect(engine.engine.bytes.isEmpty)
     }
 
@@ -175,6 +175,8 @@ struct EngineFaultTests {
         #expect(done)
         #expect(engine.heard.last == .fault(isReset ? .reset : .closedEarly))
         #expect(engine.client.isUnanswered && engine.client.wasReused)
+        // It is with the engine's kernel: the engine may have read it.
+        #expect(!engine.client.isUnread)
     }
 
     // MARK: cut answers

@@ -53,6 +53,8 @@ ssize_t penstock_send_two(
     int descriptor, const void *first, size_t first_count, const void *second,
     size_t second_count);
 int penstock_set_no_delay(int descriptor);
+/// Bytes sent over a TCP connection that its peer has never acknowledged, also when it is broken.
+int64_t penstock_unacknowledged(int descriptor);
 /// TCP_NOTSENT_LOWAT: a socket is writable while fewer bytes wait to be sent for the first time.
 int penstock_set_unsent_limit(int descriptor, int bytes);
 int penstock_set_reuse_address(int descriptor);
