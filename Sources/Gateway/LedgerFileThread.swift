@@ -57,6 +57,8 @@ final class LedgerFileThread {
     private let policy: LedgerFilePolicy
     private let log: LogSink
     private let poller: Poller
+    /// Has nothing to wait for but the time.
+    private let gathering: Poller
     private var file: LedgerFile
     private var backlog: LedgerBacklog
     private var text = ByteBuffer()
@@ -75,6 +77,7 @@ final class LedgerFileThread {
         self.file = file
         backlog = LedgerBacklog(gateway: gateway)
         poller = try Poller(batch: 1)
+        gathering = try Poller(batch: 1)
         try poller.add(lane.box.descriptor, .read, Token(kind: 0, key: SlabKey(raw: 0)))
     }
 
@@ -84,7 +87,8 @@ final class LedgerFileThread {
         while true {
             let now = MonotonicClock.now()
             if let endAt, backlog.isEmpty || now >= endAt { return finish() }
-            _ = try? poller.wait(until: nextDue, now: now)
+            let isCalled = (try? poller.wait(until: nextDue, now: now)) ?? 0 > 0
+            if isCalled, backlog.isEmpty { gather() }
             lane.box.drain(into: &messages)
             let isOver = !backlog.take(messages)
             messages.removeAll(keepingCapacity: true)
@@ -93,6 +97,13 @@ final class LedgerFileThread {
             write()
             chores()
         }
+    }
+
+    /// Lets those come that are about to: to be woken up, and to write, costs as much for one as
+    /// for a hundred.
+    private func gather() {
+        let now = MonotonicClock.now()
+        _ = try? gathering.wait(until: now + lane.gathering, now: now)
     }
 
     private var nextDue: Instant? {

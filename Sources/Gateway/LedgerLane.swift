@@ -49,8 +49,14 @@ struct LedgerEvent: Sendable {
 extension KeyHash {
     /// Twelve digits that tell an operator which of the configured keys it was.
     var identifier: String {
-        let digits = String(words[0] >> 16, radix: 16)
-        return String(repeating: "0", count: 12 - digits.utf8.count) + digits
+        let word = words[0]
+        return unsafe String(unsafeUninitializedCapacity: 12) { digits in
+            for place in 0..<12 {
+                let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * place)) & 15
+                unsafe digits[place] = digit < 10 ? 0x30 + digit : 0x57 + digit
+            }
+            return 12
+        }
     }
 }
 
@@ -77,10 +83,14 @@ final class LedgerLane: Sendable {
         case end
     }
 
+    private static let longestGathering = Duration.milliseconds(5)
+
     let sink: String
     /// For people: where it goes.
     let target: String
     let policy: LedgerPolicy
+    /// How long the first of many waits for the others, in its thread.
+    let gathering: Duration
     let box: Mailbox<Message>
     private let hardLimit: Int
     /// Told and not written.
@@ -94,6 +104,8 @@ final class LedgerLane: Sendable {
         self.sink = sink
         self.target = target
         self.policy = policy
+        gathering = min(
+            Self.longestGathering, Duration(nanoseconds: policy.window.nanoseconds / 4))
         hardLimit = policy.queue + (policy.onFull == .refuse ? open : 0)
         box = try Mailbox(limit: hardLimit + 1)
     }

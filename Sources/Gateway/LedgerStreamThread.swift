@@ -22,6 +22,8 @@ final class LedgerStreamThread {
     private let lane: LedgerLane
     private let log: LogSink
     private let poller: Poller
+    /// Has nothing to wait for but the time.
+    private let gathering: Poller
     private let redis: RedisLedger
     private var backlog: LedgerBacklog
     private var text = ByteBuffer()
@@ -38,6 +40,7 @@ final class LedgerStreamThread {
         self.log = log
         backlog = LedgerBacklog(gateway: gateway)
         poller = try Poller(batch: 8)
+        gathering = try Poller(batch: 1)
         redis = RedisLedger(
             shared: shared, key: policy.key, maxLength: policy.maxLength, gateway: gateway,
             poller: poller, tokenKind: Kind.redis)
@@ -52,11 +55,16 @@ final class LedgerStreamThread {
             let now = MonotonicClock.now()
             if let endAt, backlog.isEmpty || now >= endAt { return finish() }
             let ready = (try? poller.wait(until: nextDue, now: now)) ?? 0
+            var isCalled = false
             for place in 0..<ready {
                 let (token, readiness) = poller.event(place)
-                guard token.kind == Kind.redis else { continue }
+                guard token.kind == Kind.redis else {
+                    isCalled = true
+                    continue
+                }
                 redis.ready(token, readiness, now: MonotonicClock.now())
             }
+            if isCalled, backlog.count < Self.mostEntries { gather() }
             lane.box.drain(into: &messages)
             let isOver = !backlog.take(messages)
             messages.removeAll(keepingCapacity: true)
@@ -64,6 +72,12 @@ final class LedgerStreamThread {
             drive()
             if isOver { endAt = MonotonicClock.now() + Self.lastWait }
         }
+    }
+
+    /// Lets those come that are about to: a batch costs little more than one.
+    private func gather() {
+        let now = MonotonicClock.now()
+        _ = try? gathering.wait(until: now + lane.gathering, now: now)
     }
 
     private var nextDue: Instant? {

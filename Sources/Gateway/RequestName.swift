@@ -52,7 +52,10 @@ struct RequestName: Sendable, Equatable {
     }
 
     var text: String {
-        String(decoding: (0..<count).lazy.map { self.bytes[$0] }, as: UTF8.self)
+        let span = bytes.span
+        return unsafe span.bytes.extracting(0..<count).withUnsafeBytes {
+            unsafe String(decoding: $0, as: UTF8.self)
+        }
     }
 
     static func == (left: RequestName, right: RequestName) -> Bool {

@@ -21,11 +21,11 @@ public enum LedgerLine {
     public static func append(_ entry: LedgerEntry, to text: inout ByteBuffer) {
         let start = text.count
         text.append("{\"time\":\"")
-        text.append(LedgerTime.text(entry.time))
+        LedgerTime.append(entry.time, to: &text)
         text.append("\",\"gateway\":\"")
         hexadecimal(entry.gateway, digits: 16, to: &text)
         text.append("\",\"number\":")
-        text.append(String(entry.number))
+        text.append(decimal: Int(clamping: entry.number))
         text.append(",\"request_id\":")
         quoted(entry.requestID, to: &text)
         text.append(",\"tenant\":")
@@ -40,15 +40,12 @@ public enum LedgerLine {
         quoted(entry.outcome, to: &text)
         text.append(",\"source\":")
         quoted(entry.source, to: &text)
-        for (name, value) in [
-            (",\"input\":", entry.input), (",\"cached_input\":", entry.cachedInput),
-            (",\"output\":", entry.output), (",\"reasoning\":", entry.reasoning),
-        ] {
-            text.append(name)
-            text.append(decimal: min(max(0, value), LedgerEntry.mostTokens))
-        }
+        count(",\"input\":", entry.input, to: &text)
+        count(",\"cached_input\":", entry.cachedInput, to: &text)
+        count(",\"output\":", entry.output, to: &text)
+        count(",\"reasoning\":", entry.reasoning, to: &text)
         text.append(",\"cost\":")
-        if let cost = entry.cost { text.append(cost.text) } else { text.append("null") }
+        if let cost = entry.cost { cost.append(to: &text) } else { text.append("null") }
         text.append(",\"currency\":")
         quoted(entry.currency, to: &text)
         let sum = unsafe Checksum.of(
@@ -88,6 +85,11 @@ public enum LedgerLine {
             return nil
         }
         return found.entry
+    }
+
+    private static func count(_ name: StaticString, _ value: Int, to text: inout ByteBuffer) {
+        text.append(name)
+        text.append(decimal: min(max(0, value), LedgerEntry.mostTokens))
     }
 
     private static func quoted(_ value: String?, to text: inout ByteBuffer) {

@@ -6,14 +6,25 @@ public import Units
 public enum LedgerTime {
     /// `2026-11-28T19:05:01.123456Z`.
     public static func text(_ time: WallTime) -> String {
+        var text = ByteBuffer()
+        append(time, to: &text)
+        return unsafe String(decoding: text.readable, as: UTF8.self)
+    }
+
+    /// The same, at the end of a line that is being written.
+    static func append(_ time: WallTime, to text: inout ByteBuffer) {
         let micros = time.microseconds
         let seconds = micros.quotientDown(1_000_000)
         let days = seconds.quotientDown(86_400)
         let rest = Int(seconds - days * 86_400)
         let date = CivilDate(daysSinceEpoch: Int(days))
-        return "\(pad(date.year, 4))-\(pad(date.month, 2))-\(pad(date.day, 2))T"
-            + "\(pad(rest / 3_600, 2)):\(pad(rest / 60 % 60, 2)):\(pad(rest % 60, 2))"
-            + ".\(pad(Int(micros - seconds * 1_000_000), 6))Z"
+        pad(date.year, 1_000, "-", &text)
+        pad(date.month, 10, "-", &text)
+        pad(date.day, 10, "T", &text)
+        pad(rest / 3_600, 10, ":", &text)
+        pad(rest / 60 % 60, 10, ":", &text)
+        pad(rest % 60, 10, ".", &text)
+        pad(Int(micros - seconds * 1_000_000), 100_000, "Z", &text)
     }
 
     /// The same without colons and dashes, for file names: `20261128T190501.123456Z`.
@@ -25,9 +36,17 @@ public enum LedgerTime {
     /// `RFC3339.parse`.
     public static func parse(_ text: some StringProtocol) -> WallTime? { RFC3339.parse(text) }
 
-    private static func pad(_ value: Int, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    /// `first`: what the first digit counts.
+    private static func pad(
+        _ value: Int, _ first: Int, _ end: StaticString, _ text: inout ByteBuffer
+    ) {
+        var unit = first
+        while unit > 1, value < unit {
+            text.append(byte: UInt8(ascii: "0"))
+            unit /= 10
+        }
+        text.append(decimal: value)
+        text.append(end)
     }
 }
 

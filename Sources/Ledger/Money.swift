@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Units
+
 /// An amount of some currency in whole millionths of a millionth, so that sums are exact: prices
 /// have at most six decimals for a million tokens, and a token then costs a whole number of these.
 public struct Money: Sendable, Hashable, Comparable {
@@ -43,6 +45,23 @@ public struct Money: Sendable, Hashable, Comparable {
         var fraction = String(repeating: "0", count: 12 - digits.utf8.count) + digits
         while fraction.utf8.last == UInt8(ascii: "0") { fraction.removeLast() }
         return "\(sign)\(whole).\(fraction)"
+    }
+
+    /// The same, at the end of a line that is being written.
+    func append(to text: inout ByteBuffer) {
+        guard (0...Self.most.picos).contains(picos) else { return text.append(self.text) }
+        let (whole, rest) = picos.quotientAndRemainder(dividingBy: 1_000_000_000_000)
+        text.append(decimal: Int(whole))
+        var decimals = Int(rest)
+        guard decimals > 0 else { return }
+        text.append(".")
+        var unit = 100_000_000_000
+        while decimals < unit {
+            text.append("0")
+            unit /= 10
+        }
+        while decimals % 10 == 0 { decimals /= 10 }
+        text.append(decimal: decimals)
     }
 
     /// From such digits, not negative, at most `most`; nil for anything else.

@@ -101,6 +101,37 @@ func read(_ bytes: some Sequence<UInt8>) -> LedgerEntry? {
         #expect(castagnoli(Array("123456789".utf8)) == 0xE306_9283)
     }
 
+    @Test func theChecksumIsThatOfAnyLength() throws {
+        for count in 0..<40 {
+            let text = line(someEntry(tenant: String(repeating: "x", count: count)))
+            let sum = String(castagnoli(Array(text.dropLast(19))), radix: 16)
+            let shown = String(decoding: text.dropLast(3).suffix(8), as: UTF8.self)
+            #expect(shown.drop { $0 == "0" } == sum, "a name of \(count) bytes")
+        }
+    }
+
+    @Test(arguments: [
+        (0, "0"), (1, "0.000000000001"), (123_456_789_012, "0.123456789012"),
+        (1_000_000_000_000, "1"), (12_000_000_000_010, "12.00000000001"),
+        (1_500_000_000_000, "1.5"), (1_000_000_000_000_000_000, "1000000"),
+        (-1_500_000_000_000, "-1.5"), (-1, "-0.000000000001"),
+    ])
+    func moneyIsSpeltTheSameInALine(picos: Int, digits: String) {
+        var entry = someEntry()
+        entry.cost = Money(picos: Int128(picos))
+        #expect(entry.cost?.text == digits)
+        let text = String(decoding: line(entry), as: UTF8.self)
+        #expect(text.contains(",\"cost\":\(digits),"))
+    }
+
+    @Test(arguments: [
+        (0, "1970-01-01T00:00:00.000000Z"), (951_782_400_000_001, "2000-02-29T00:00:00.000001Z"),
+        (-1, "1969-12-31T23:59:59.999999Z"), (7_226_582_399_900_000, "2198-12-31T23:59:59.900000Z"),
+    ])
+    func aTimeHasAllItsDigits(microseconds: Int64, text: String) {
+        #expect(LedgerTime.text(WallTime(nanoseconds: microseconds * 1_000)) == text)
+    }
+
     @Test func theLongestNamesStillFit() {
         var entry = someEntry()
         entry.requestID = String(repeating: "\"", count: 128)
