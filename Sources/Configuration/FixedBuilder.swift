@@ -108,6 +108,7 @@ struct FixedBuilder {
                     password: sentinel?.secret("password")))
         default: policy.mode = .single
         }
+        policy.replicas = checked(redis.integer("replicas"))
         if let lease = redis.section("lease"), lease.boolean("enabled") ?? false {
             policy.leaseWindow = checked(lease.duration("window"))
         }

@@ -140,6 +140,11 @@ enum Keys {
             "What happens while the server is away: `local` enforces this replica's share, `open` "
                 + "admits, `closed` refuses with 503."),
         Key(
+            "store.redis.replicas", .scalar(.integer(1...1_000, unit: "gateways")),
+            .value(.integer(1)), .fixed,
+            "How many gateways share the budgets at least: with `on_failure: local` each enforces "
+                + "one part in as many, or in as many as were heard of, if those were more."),
+        Key(
             "store.redis.key_prefix", .scalar(.text(64)), .value(.text("penstock:")), .fixed,
             "What all keys in the server begin with."),
         Key(

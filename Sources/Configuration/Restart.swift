@@ -26,6 +26,7 @@ public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) ->
         compare("store.redis.database", old.database, new.database)
         compare("store.redis.timeout", old.timeout, new.timeout)
         compare("store.redis.on_failure", old.onFailure, new.onFailure)
+        compare("store.redis.replicas", old.replicas, new.replicas)
         compare("store.redis.key_prefix", old.keyPrefix, new.keyPrefix)
         compare("store.redis.reservation_lease", old.reservationLease, new.reservationLease)
         compare("store.redis.lease", old.leaseWindow, new.leaseWindow)

@@ -39,7 +39,7 @@ extension Control {
             decide(.sharingDue)
             // What was heard last holds while the store is away.
             if let status = sharingStatus(), status.store == .there {
-                shared.redis?.noteReplicas(status.peers + 1)
+                shared.redis?.noteReplicas(status.peers + 1, now: loop.now)
             }
         }
         // Each answer brings one exchange at most.

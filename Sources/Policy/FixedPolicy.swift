@@ -162,6 +162,9 @@ public struct RedisStorePolicy: Sendable, Equatable {
     /// How long one command may take.
     public var timeout: Duration
     public var onFailure: StoreFailureMode
+    /// As many gateways as share the budgets at least: while the store is away each grants its part
+    /// of them, also where it has not heard of the others.
+    public var replicas = 1
     /// What all keys begin with.
     public var keyPrefix: String
     /// After this long without a sign of life a request's concurrency place returns.

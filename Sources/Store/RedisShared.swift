@@ -4,7 +4,7 @@ import Budget
 public import EventLoop
 public import Policy
 import Synchronization
-import Units
+public import Units
 
 /// What the Redis stores of a process's workers have in common.
 public final class RedisShared: Sendable {
@@ -22,18 +22,22 @@ public final class RedisShared: Sendable {
     private let ahead = Atomic<Int>(0)
     private let alone = Atomic<Int>(0)
     private let gate = Mutex(AttemptGate())
-    private let shares = Mutex(BudgetShares())
+    private let shares: Mutex<BudgetShares>
 
     /// `resolver` may be left out when no address is a host name.
     public init(policy: RedisStorePolicy, workers: Int = 1, resolver: Resolver? = nil) {
         self.policy = policy
         self.workers = workers
+        shares = Mutex(BudgetShares(atLeast: policy.replicas))
         addresses = RedisAddresses(policy.addresses, resolver: resolver)
     }
 
-    /// How many replicas there were when they were heard of last, this one included: while Redis is
-    /// away each grants one part in as many of every budget.
-    public func noteReplicas(_ count: Int) { shares.withLock { $0.note(max(1, count)) } }
+    /// How many replicas are heard of, this one included: while Redis is away each grants one part
+    /// in as many of every budget. More of them count at once, fewer when there were no more for a
+    /// while: after an outage they are heard of one by one, and the next one may be near.
+    public func noteReplicas(_ count: Int, now: Instant) {
+        shares.withLock { $0.note(max(1, count), now: now) }
+    }
 
     /// Settlements that wait for Redis, of all workers.
     public var settlementsWaiting: Int { waiting.load(ordering: .relaxed) }
@@ -103,12 +107,41 @@ public final class RedisShared: Sendable {
 private struct BudgetShares {
     /// Accounts whose parts are remembered; the next one makes them anew.
     private static let most = 65_536
+    /// How long there have to be fewer.
+    private static let patience = Duration.seconds(30)
+    /// Whoever has not been told for so long was away, and begins to wait anew.
+    private static let longestSilence = Duration.seconds(5)
 
-    private var replicas = 1
+    /// What the operator says that there are.
+    private let least: Int
+    private var replicas: Int
+    /// Since when there are fewer, how many there were at most since, and the last time.
+    private var fewer: (since: Instant, most: Int, heardAt: Instant)?
     /// With the account, so that its identity is not another's meanwhile.
     private var made: [ObjectIdentifier: (account: BudgetAccount, share: LimitSet)] = [:]
 
-    mutating func note(_ count: Int) {
+    init(atLeast least: Int) {
+        self.least = max(1, least)
+        replicas = self.least
+    }
+
+    mutating func note(_ heard: Int, now: Instant) {
+        let count = max(least, heard)
+        guard count < replicas else {
+            fewer = nil
+            return change(to: count)
+        }
+        var seen = fewer ?? (now, count, now)
+        if now - seen.heardAt > Self.longestSilence { seen = (now, count, now) }
+        seen.most = max(seen.most, count)
+        seen.heardAt = now
+        fewer = seen
+        guard now - seen.since >= Self.patience else { return }
+        fewer = nil
+        change(to: seen.most)
+    }
+
+    private mutating func change(to count: Int) {
         guard count != replicas else { return }
         replicas = count
         made.removeAll()

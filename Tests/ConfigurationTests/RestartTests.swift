@@ -49,6 +49,7 @@ import Units
         ("redis: {", "redis: {database: 1, ", "database"),
         ("redis: {", "redis: {timeout: 60ms, ", "timeout"),
         ("redis: {", "redis: {on_failure: open, ", "on_failure"),
+        ("redis: {", "redis: {replicas: 4, ", "replicas"),
         ("redis: {", "redis: {key_prefix: x, ", "key_prefix"),
         ("redis: {", "redis: {reservation_lease: 60s, ", "reservation_lease"),
     ])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Budget
+import EventLoop
 import Policy
 import Store
 import TestSupport
@@ -87,7 +88,7 @@ private final class FaultWorld {
         var asked = 0
 
         init(_ shared: RedisShared, _ number: Int, _ tenant: TenantPolicy) throws {
-            shared.noteReplicas(2)
+            shared.noteReplicas(2, now: MonotonicClock.now())
             loop = try StoreLoop(shared, worker: number)
             account = BudgetAccount(tenant)
         }
