@@ -37,7 +37,8 @@ enum BudgetScript {
         -- ARGV: operation; now, empty but in tests; lease, kept; input, output, cost; service time
         -- (reserve), used or nothing (settle), see there (grant, report); how many accounts; of
         -- each limit six: account, code, quantity, window, amount, capacity. Times in
-        -- microseconds, cost in millionths.
+        -- microseconds, cost in millionths. While the slot is on its way here there is one key, and
+        -- the names of the accounts are the last arguments: no other key is left where it was.
         local DAY, LONGEST, TOLERANCE, MOST_LAPSED = 86400000000, 1e15, 60000000, 16
         local operation = ARGV[1]
         if operation == 'probe' then
@@ -76,7 +77,18 @@ enum BudgetScript {
             return table.concat(lines, '\n')
         end
         local lease, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
-        local accounts, count = tonumber(ARGV[9]), (#ARGV - 9) / 6
+        local accounts = tonumber(ARGV[9])
+        local arrives = accounts > 0 and #KEYS == 1
+        local count = (#ARGV - 9 - (arrives and accounts or 0)) / 6
+        local account, open = {}, {}
+        for a = 1, accounts do
+            if arrives then
+                local root, name = string.sub(KEYS[1], 1, -38), ARGV[9 + 6 * count + a]
+                account[a], open[a] = root .. 'used:' .. name, root .. 'open:' .. name
+            else
+                account[a], open[a] = KEYS[1 + a], KEYS[1 + accounts + a]
+            end
+        end
 
         local now = tonumber(ARGV[2])
         if not now then
@@ -99,8 +111,6 @@ enum BudgetScript {
         -- The limits.
         local owner, code, quantity, period, calendar, amount, capacity, set =
             {}, {}, {}, {}, {}, {}, {}, {}
-        local open = {}
-        for a = 1, accounts do open[a] = KEYS[1 + accounts + a] end
         local id = string.sub(KEYS[1], -32)
         for k = 1, count do
             local at = 9 + 6 * (k - 1)
@@ -197,7 +207,7 @@ enum BudgetScript {
                 if not set[k] then fields[#fields + 1] = code[k] end
                 k = k + 1
             end
-            local values = redis.call('HMGET', KEYS[1 + a], unpack(fields))
+            local values = redis.call('HMGET', account[a], unpack(fields))
             local seen = tonumber(values[1]) or 0
             set_back[a] = now < seen - TOLERANCE
             base[a] = set_back[a] and now or seen
@@ -305,13 +315,14 @@ enum BudgetScript {
                     end
                     k = k + 1
                 end
-                redis.call('HSET', KEYS[1 + a], unpack(written))
-                redis.call('PEXPIRE', KEYS[1 + a], milliseconds(life))
+                redis.call('HSET', account[a], unpack(written))
+                redis.call('PEXPIRE', account[a], milliseconds(life))
             end
         end
         -- What nobody settled and nobody renews counts as not used, until somebody says otherwise.
+        -- What is open may be where the slot comes from, and cannot be judged from here.
         local has_lapsed = false
-        for a = 1, accounts do
+        for a = 1, arrives and 0 or accounts do
             local function ended()
                 return redis.call('ZRANGEBYSCORE', open[a], '-inf', text(clock[a]), 'LIMIT', 0,
                     MOST_LAPSED)

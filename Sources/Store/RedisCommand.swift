@@ -84,6 +84,14 @@ enum ScriptRun {
         }
     }
 
+    /// Nobody waits for it: it can be sent again by its owner.
+    var isPatient: Bool {
+        switch self {
+        case .abandoned, .settle, .late, .renew: true
+        default: false
+        }
+    }
+
     private static let noReservation = ReservationID(nonce: 0, number: 0)
 }
 
@@ -139,4 +147,17 @@ struct RedisCommand {
     var deadline: Instant
     /// Sent a second time, because the server had lost the script.
     var isResent = false
+    /// How it was sent.
+    var route = Route()
+
+    /// Of a task in a cluster.
+    struct Route {
+        /// A server that is past this many is none of a cluster that agrees with itself.
+        static let mostHops = 5
+
+        /// After `ASKING`: the slot is on its way to this server.
+        var isAsking = false
+        /// How often a server said that another one has it, one after the other.
+        var hops = 0
+    }
 }

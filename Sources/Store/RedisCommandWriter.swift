@@ -31,6 +31,9 @@ struct RedisCommandWriter {
         var lease: Duration?
         /// All of it, of a run about overrides.
         var overrides: OverrideRun?
+        /// To the server that a slot is on its way to, which runs nothing with several keys of
+        /// which one is new: it is told of one key, and finds the others by their accounts.
+        var isAsking = false
     }
 
     /// What all runs have in common.
@@ -45,14 +48,18 @@ struct RedisCommandWriter {
     func write(_ call: Call, _ terms: Terms, to output: inout ByteBuffer) {
         if let run = call.overrides { return write(run, terms, to: &output) }
         let limits = call.account.limits
-        let keys = 1 + 2 * limits.accounts.count
-        begin(3 + keys + 8 + call.account.argumentCount, &output)
+        let names = limits.accounts.count
+        let keys = call.isAsking ? 1 : 1 + 2 * names
+        let count = 3 + keys + 8 + call.account.argumentCount + (call.isAsking ? names : 0)
+        begin(count, &output)
         bulk("EVALSHA", &output)
         bulk(terms.digest, &output)
         bulk(Double(keys), &output)
         hold(call, &output)
-        for account in limits.accounts { key(limits.root, "used:", account.path, &output) }
-        for account in limits.accounts { key(limits.root, "open:", account.path, &output) }
+        if !call.isAsking {
+            for account in limits.accounts { key(limits.root, "used:", account.path, &output) }
+            for account in limits.accounts { key(limits.root, "open:", account.path, &output) }
+        }
         bulk(call.operation, &output)
         if let time = terms.time { bulk(Double(time), &output) } else { bulk("", &output) }
         bulk(Double((call.lease ?? terms.lease).nanoseconds / 1_000), &output)
@@ -62,6 +69,7 @@ struct RedisCommandWriter {
         bulk(call.amounts.costMicros, &output)
         bulk(call.last, &output)
         unsafe call.account.arguments.withUnsafeBytes { unsafe output.append($0) }
+        if call.isAsking { for account in limits.accounts { bulk(account.path, &output) } }
     }
 
     private func write(_ run: OverrideRun, _ terms: Terms, to output: inout ByteBuffer) {

@@ -19,7 +19,7 @@ enum LinkEvent {
     /// The connection is gone, and with it the replies to these tasks, oldest first.
     case lost(StoreFault, [ScriptRun])
     /// Another server of the cluster has its key; the answer is due all the same.
-    case redirected(ScriptRun, deadline: Instant, RedisRedirect)
+    case redirected(ScriptRun, deadline: Instant, RedisRedirect, hops: Int)
     /// Its slot is on its way between two servers, neither of which can run it now.
     case between(ScriptRun, deadline: Instant)
     /// Nobody could run this one task in time; others are served.
@@ -132,15 +132,12 @@ final class RedisLink {
 
     /// Sends a task with the next flush. Only while up.
     func send(_ task: ScriptRun, now: Instant) {
-        send(task, deadline: now + shared.policy.timeout, asking: false)
+        send(task, deadline: now + shared.policy.timeout, RedisCommand.Route())
     }
 
-    /// `asking`: the slot is on its way to this server.
-    func send(_ task: ScriptRun, deadline: Instant, asking: Bool) {
+    func send(_ task: ScriptRun, deadline: Instant, _ route: RedisCommand.Route) {
         guard case .up(let connection) = phase else { broken("tasks are sent while up") }
-        if asking { greet(["ASKING"], connection, deadline) }
-        write(task, to: connection)
-        inFlight.append(RedisCommand(kind: .run(task), deadline: deadline))
+        write(RedisCommand(kind: .run(task), deadline: deadline, route: route), task, connection)
     }
 
     /// Which link of its way an event is for.
@@ -282,12 +279,21 @@ extension RedisLink {
         isLoadingScript = true
     }
 
-    private func write(_ task: ScriptRun, to connection: RedisConnection) {
+    /// `ASKING` is for the next command alone.
+    private func write(
+        _ command: RedisCommand, _ task: ScriptRun, _ connection: RedisConnection
+    ) {
+        let isAsking = command.route.isAsking
+        if isAsking { greet(["ASKING"], connection, command.deadline) }
         switch task {
         case .exchange(let run): connection.write { writer.write(run, terms, to: &$0) }
         case .ledger(let run): connection.write { writer.write(run, terms, to: &$0) }
-        default: connection.write { writer.write(task.call, terms, to: &$0) }
+        default:
+            var call = task.call
+            call.isAsking = isAsking
+            connection.write { writer.write(call, terms, to: &$0) }
         }
+        inFlight.append(command)
     }
 
     /// Runs what may find the connection at its end.
@@ -357,8 +363,8 @@ extension RedisLink {
             if case .opening = phase, role != .budgets || isOfCluster {
                 isUp(connection)
             } else if case .opening = phase {
-                write(.probe, to: connection)
-                inFlight.append(RedisCommand(kind: .run(.probe), deadline: command.deadline))
+                let probe = RedisCommand(kind: .run(.probe), deadline: command.deadline)
+                write(probe, .probe, connection)
             }
         case (.run(.probe), .string("done")):
             isUp(connection)
@@ -386,11 +392,13 @@ extension RedisLink {
                 return
             }
             if isOfCluster, let target, let redirect = RedisRedirect(message, asked: target) {
-                events.append(.redirected(task, deadline: command.deadline, redirect))
+                events.append(
+                    .redirected(
+                        task, deadline: command.deadline, redirect, hops: command.route.hops))
                 return
             }
             if refusal == .noScript, !command.isResent {
-                return resend(task, command.deadline, connection)
+                return resend(command, task, connection)
             }
             guard let refusal else {
                 events.append(.refused(task, message))
@@ -403,12 +411,14 @@ extension RedisLink {
 
     /// The script was not run, so nothing was charged: loads it, once for all that meet this, and
     /// tries again. The server has its time anew; who asked has not.
-    private func resend(_ task: ScriptRun, _ deadline: Instant, _ connection: RedisConnection) {
-        let extended = deadline + shared.policy.timeout
-        if !isLoadingScript { loadScript(connection, extended) }
-        write(task, to: connection)
-        inFlight.append(
-            RedisCommand(kind: .run(task), deadline: extended, isResent: true))
-        events.append(.sentAgain(task, deadline: deadline))
+    private func resend(
+        _ command: RedisCommand, _ task: ScriptRun, _ connection: RedisConnection
+    ) {
+        var again = command
+        again.isResent = true
+        again.deadline = command.deadline + shared.policy.timeout
+        if !isLoadingScript { loadScript(connection, again.deadline) }
+        write(again, task, connection)
+        events.append(.sentAgain(task, deadline: command.deadline))
     }
 }

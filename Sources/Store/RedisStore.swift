@@ -44,6 +44,7 @@ public final class RedisStore {
     private var settlements = SettlementQueue(limit: RedisStore.mostSettlements)
     /// What was used while the store was away, and it does not know yet.
     private var late = SettlementQueue(limit: RedisStore.mostSettlements)
+    private var resting = RestingSettlements(limit: RedisStore.mostSettlements)
     /// Of settlements, as all workers' sums have it.
     private var told = (waiting: 0, lost: 0)
     private var toldAhead = 0
@@ -75,13 +76,15 @@ public final class RedisStore {
     public var counters: StoreCounters {
         var counters = counted
         counters.attempts = link.attempts
-        counters.settlementsLost = settlements.lost + late.lost
+        counters.settlementsLost = settlementsLost
         return counters
     }
 
+    private var settlementsLost: Int { settlements.lost + late.lost + resting.lost }
+
     /// Settlements that have not been sent.
     public var settlementsWaiting: Int {
-        settlements.count + late.count + (grants?.reportsWaiting ?? 0)
+        settlements.count + late.count + resting.count + (grants?.reportsWaiting ?? 0)
     }
 
     /// When `tick` wants to be called at the latest.
@@ -91,6 +94,7 @@ public final class RedisStore {
         if let first = waiting.first { next = min(next, first.deadline) }
         if let first = sentLate.first { next = min(next, first.deadline) }
         if link.isUp, let due = renewals.nextDue { next = min(next, due) }
+        if link.isUp, let due = resting.nextDue { next = min(next, due) }
         if let due = grants?.nextDue { next = min(next, due) }
         return next == .distantFuture ? nil : next
     }
@@ -116,6 +120,7 @@ public final class RedisStore {
             settlements.append(Settlement(cancelling: first.request))
         }
         grants?.tick(now: now)
+        if link.isUp { for task in resting.takeDue(now: now) { keepForLater(task) } }
         pump(now: now)
     }
 
@@ -123,7 +128,7 @@ public final class RedisStore {
     public func flush(now: Instant, wall: WallTime) {
         link.flush(now: now)
         handleEvents(now: now, wall: wall)
-        let present = (waiting: settlementsWaiting, lost: settlements.lost + late.lost)
+        let present = (waiting: settlementsWaiting, lost: settlementsLost)
         shared.note(
             waiting: present.waiting - told.waiting, lost: present.lost - told.lost)
         told = present
@@ -244,22 +249,22 @@ extension RedisStore {
             }
         }
         grants?.closeAll(now: now)
-        for task in tasks.reversed() {
-            if case .settle(let settlement) = task { settlements.putBack(settlement) }
-            if case .late(let settlement) = task { late.putBack(settlement) }
-        }
+        for task in tasks.reversed() { keepForLater(task) }
         while let first = waiting.popFirst() { answerWithoutStore(first.request, wall: wall) }
         answers.append(contentsOf: reads.giveUp())
     }
 
-    /// The store is there, but not for this one.
+    /// It may not have arrived, and a second time does no harm.
+    private func keepForLater(_ task: ScriptRun) {
+        if case .settle(let settlement) = task { settlements.putBack(settlement) }
+        if case .late(let settlement) = task { late.putBack(settlement) }
+    }
+
+    /// The store is there, but not for this one, which was run nowhere.
     private func takeBack(_ task: ScriptRun, now: Instant, wall: WallTime) {
         switch task {
-        case .reserve(let request):
-            answerWithoutStore(request, wall: wall)
-            settlements.append(Settlement(cancelling: request))
-        case .settle(let settlement): settlements.putBack(settlement)
-        case .late(let settlement): late.putBack(settlement)
+        case .reserve(let request): answerWithoutStore(request, wall: wall)
+        case .settle, .late: resting.append(task, now: now)
         case .overrides(let run): answers.append(.overrides(run.request, .unavailable))
         case .usage(let account): takeStanding(nil, of: account)
         case .grant(let order, _): grants?.lost(order, now: now)

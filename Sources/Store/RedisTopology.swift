@@ -23,6 +23,19 @@ public struct RedisTarget: Hashable, Sendable {
         self.address = address
         self.host = name ?? host
     }
+
+    /// Another server of the same address, which keeps its name.
+    func at(port: UInt16) -> RedisTarget? {
+        let word = "\(address)"
+        guard let colon = word.lastIndex(of: ":") else { return nil }
+        return RedisTarget("\(word[..<colon]):\(port)", name: host)
+    }
+
+    /// `word` is its name and its port.
+    func isNamed(_ word: Substring) -> Bool {
+        guard let colon = word.lastIndex(of: ":"), word[..<colon] == host else { return false }
+        return "\(address)".hasSuffix(word[colon...])
+    }
 }
 
 /// Which of a cluster's 16,384 slots a key is in: CRC-16/XMODEM of the key, or of its hash tag
@@ -53,6 +66,8 @@ public struct RedisNodes: Equatable, Sendable {
     public static let most = 256
 
     public private(set) var targets: [RedisTarget] = []
+    /// Primaries that have no slot, or none yet.
+    public private(set) var idle: [RedisTarget] = []
     /// By slot the place in `targets`, or -1.
     public private(set) var owners = [Int16](repeating: -1, count: RedisSlot.count)
 
@@ -63,7 +78,13 @@ public struct RedisNodes: Equatable, Sendable {
             let words = line.split(separator: " ")
             guard words.count >= 8 else { return nil }
             let flags = words[2].split(separator: ",")
-            guard flags.contains("master"), !flags.contains("fail"), words.count > 8 else {
+            guard flags.contains("master"), !flags.contains("fail") else { continue }
+            let hasSlots = words[8...].contains { !$0.hasPrefix("[") }
+            if !hasSlots {
+                // One that was only met, or has no address, is none yet.
+                if let target = Self.target(words[1], asked), idle.count < Self.most {
+                    idle.append(target)
+                }
                 continue
             }
             guard let target = Self.target(words[1], asked), targets.count < Self.most else {
@@ -89,7 +110,7 @@ public struct RedisNodes: Equatable, Sendable {
         let name = isNamed ? String(parts[1]) : nil
         let place = parts[0].split(separator: "@", omittingEmptySubsequences: false)[0]
         if place.hasPrefix(":"), let port = UInt16(place.dropFirst()) {
-            return RedisTarget("\(asked.host):\(port)") ?? asked
+            return asked.at(port: port)
         }
         return RedisTarget(place, name: name)
     }

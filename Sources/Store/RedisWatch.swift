@@ -38,6 +38,8 @@ final class RedisWatch {
     private(set) var nodes: RedisNodes?
     /// Changes with what was found.
     private(set) var generation = 0
+    /// How often it was told.
+    private(set) var answers = 0
 
     init(
         shared: RedisShared, tls: RedisTLSContext?, poller: Poller, tokenKind: UInt8,
@@ -176,6 +178,7 @@ final class RedisWatch {
             }
         }
         isAsking = false
+        answers += 1
         let rest = now < hurryUntil ? Self.hurried : Self.usual
         askAt = now + Duration(nanoseconds: rest.nanoseconds + Int64(random.unit() * 2.5e7))
     }

@@ -9,8 +9,13 @@ import Units
 /// the master that sentinels name, or one to each primary of a cluster.
 ///
 /// It is used like a link. In a cluster a task goes to the server that has its key's slot, and
-/// again where that says it has moved; all keys of a task have one hash tag. It is up while every
-/// server that ever was is: who is told that a part is away decides without it for all.
+/// again where that says it has moved; all keys of a task have one hash tag. While the slot is on
+/// its way, the server that it leaves names the other one (ASK), for this task alone, as soon as it
+/// has nothing of the task's keys; as long as it has some of them, nobody can run it (TRYAGAIN),
+/// and the task rests and is tried again. Nothing of this takes longer than the task's time.
+///
+/// It is up while every server with slots that ever was is: who is told that a part is away decides
+/// without it for all.
 final class RedisWay {
     /// Tasks that wait for a server that was only just heard of.
     private static let mostParked = 512
@@ -22,7 +27,7 @@ final class RedisWay {
         var task: ScriptRun
         let deadline: Instant
         let place: Int
-        let asking: Bool
+        let route: RedisCommand.Route
         /// Not before.
         let at: Instant
     }
@@ -38,6 +43,11 @@ final class RedisWay {
     private var links: [RedisLink?] = []
     /// By slot the place of its link, or -1.
     private var owners: [Int16] = []
+    /// By place, whether the servers say that it has slots.
+    private var isServing: [Bool] = []
+    /// Tells of the watch after which links to servers that it does not know end; a redirection
+    /// may be ahead of it.
+    private var pruneAt: Int?
     private var parked: [Parked] = []
     private var generation = 0
     private var wasUp = false
@@ -99,9 +109,9 @@ final class RedisWay {
 
     var attempts: Int { links.reduce(attemptsBefore) { $0 + ($1?.attempts ?? 0) } }
 
-    var tasksInFlight: Int {
-        links.reduce(parked.count) { $0 + ($1?.tasksInFlight ?? 0) }
-    }
+    /// Tasks that were sent and have no reply. What is between two servers is not among them: it
+    /// must not keep others waiting.
+    var tasksInFlight: Int { links.reduce(0) { $0 + ($1?.tasksInFlight ?? 0) } }
 
     /// When `tick` wants to be called at the latest.
     var nextDeadline: Instant? {
@@ -128,7 +138,7 @@ final class RedisWay {
             return
         }
         let owner = Int(owners[RedisSlot.of(key(of: task))])
-        deliver(task, to: owner, asking: false, deadline: now + shared.policy.timeout)
+        deliver(task, to: owner, RedisCommand.Route(), deadline: now + shared.policy.timeout)
     }
 
     /// A key of the task, or what has the same hash tag.
@@ -141,16 +151,18 @@ final class RedisWay {
         }
     }
 
-    private func deliver(_ task: ScriptRun, to place: Int, asking: Bool, deadline: Instant) {
+    private func deliver(
+        _ task: ScriptRun, to place: Int, _ route: RedisCommand.Route, deadline: Instant
+    ) {
         guard place >= 0, place < links.count, let link = links[place] else {
             return lose(task, .refused(.clusterDown))
         }
         if link.isUp {
-            link.send(task, deadline: deadline, asking: asking)
+            link.send(task, deadline: deadline, route)
         } else if parked.count < Self.mostParked {
             parked.append(
                 Parked(
-                    task: task, deadline: deadline, place: place, asking: asking,
+                    task: task, deadline: deadline, place: place, route: route,
                     at: Instant(nanoseconds: 0)))
         } else {
             lose(task, .unresolved)
@@ -230,8 +242,11 @@ extension RedisWay: Sendable {}
 // Which servers there are.
 extension RedisWay {
     private func adopt(now: Instant) {
-        guard let watch, watch.generation != generation else { return }
+        guard let watch else { return }
+        let mustPrune = pruneAt.map { $0 <= watch.answers } ?? false
+        guard watch.generation != generation || mustPrune else { return }
         generation = watch.generation
+        if mustPrune { pruneAt = nil }
         absentAt = nil
         if let master = watch.master { links[0]?.aim(at: master, now: now) }
         if let nodes = watch.nodes { adopt(nodes, now: now) }
@@ -239,9 +254,9 @@ extension RedisWay {
 
     private func adopt(_ nodes: RedisNodes, now: Instant) {
         for (place, link) in links.enumerated() {
-            guard let link, let target = link.target, !nodes.targets.contains(target) else {
-                continue
-            }
+            guard let link, let target = link.target, !nodes.targets.contains(target),
+                !nodes.idle.contains(where: { $0.address == target.address })
+            else { continue }
             link.leave(now: now)
             take(from: link, now: now)
             attemptsBefore += link.attempts
@@ -252,6 +267,8 @@ extension RedisWay {
             let owner = nodes.owners[slot]
             owners[slot] = owner < 0 ? -1 : places[Int(owner)]
         }
+        isServing = [Bool](repeating: false, count: links.count)
+        for place in places { isServing[Int(place)] = true }
         judge()
     }
 
@@ -271,7 +288,8 @@ extension RedisWay {
         guard isCluster else { return }
         var hasFallen = links.isEmpty
         var areAllUp = !links.isEmpty
-        for case .some(let link) in links {
+        for (place, link) in links.enumerated() {
+            guard let link, place < isServing.count, isServing[place] else { continue }
             if !link.isUp { areAllUp = false }
             if !link.isUp, link.wasUp { hasFallen = true }
         }
@@ -306,16 +324,16 @@ extension RedisWay {
                 // Before the owner hears of it, so that it finds the way gone.
                 judge()
                 events.append(event)
-            case .redirected(let task, let deadline, let redirect):
+            case .redirected(let task, let deadline, let redirect, let hops):
                 watch?.hurry(now: now)
-                if isTooLate(deadline, now: now) {
+                if isTooLate(deadline, now: now) || hops >= RedisCommand.Route.mostHops {
                     lose(task, .refused(.moved))
                 } else {
                     events.append(.sentAgain(task, deadline: deadline))
-                    follow(redirect, task, deadline)
+                    follow(redirect, task, deadline, hops: hops + 1)
                 }
             case .between(let task, let deadline):
-                if isTooLate(deadline, now: now) {
+                if isTooLate(deadline, now: now) || task.isPatient {
                     lose(task, .refused(.tryAgain))
                 } else {
                     events.append(.sentAgain(task, deadline: deadline))
@@ -331,12 +349,22 @@ extension RedisWay {
         deadline - now < Duration(nanoseconds: shared.policy.timeout.nanoseconds / 2)
     }
 
-    private func follow(_ redirect: RedisRedirect, _ task: ScriptRun, _ deadline: Instant) {
-        guard let place = place(of: redirect.target) ?? roomFor(redirect.target) else {
+    private func follow(
+        _ redirect: RedisRedirect, _ task: ScriptRun, _ deadline: Instant, hops: Int
+    ) {
+        guard let place = place(of: redirect) ?? roomFor(redirect.target) else {
             return lose(task, .refused(.moved))
         }
         if !redirect.isAsking { owners[redirect.slot] = Int16(place) }
-        deliver(task, to: place, asking: redirect.isAsking, deadline: deadline)
+        let route = RedisCommand.Route(isAsking: redirect.isAsking, hops: hops)
+        deliver(task, to: place, route, deadline: deadline)
+    }
+
+    private func place(of redirect: RedisRedirect) -> Int? {
+        guard let target = redirect.target else {
+            return links.firstIndex { $0?.target?.isNamed(redirect.server) ?? false }
+        }
+        return place(of: target)
     }
 
     private func park(_ task: ScriptRun, until time: Instant, _ deadline: Instant) {
@@ -346,11 +374,16 @@ extension RedisWay {
         let place = Int(owners[RedisSlot.of(key(of: task))])
         parked.append(
             Parked(
-                task: task, deadline: deadline, place: max(0, place), asking: false, at: time))
+                task: task, deadline: deadline, place: max(0, place),
+                route: RedisCommand.Route(), at: time))
     }
 
-    private func roomFor(_ target: RedisTarget) -> Int? {
-        links.count < RedisNodes.most ? add(target) : nil
+    /// A server that the others have not told of yet is believed for a short time: until they are
+    /// asked, and one answer more, since that may be on its way already.
+    private func roomFor(_ target: RedisTarget?) -> Int? {
+        guard let target, let watch, links.count < RedisNodes.most else { return nil }
+        pruneAt = watch.answers + 2
+        return add(target)
     }
 
     private func unpark(now: Instant) {
@@ -361,7 +394,7 @@ extension RedisWay {
             if task.at > now {
                 parked.append(task)
             } else {
-                deliver(task.task, to: task.place, asking: task.asking, deadline: task.deadline)
+                deliver(task.task, to: task.place, task.route, deadline: task.deadline)
             }
         }
     }
@@ -379,7 +412,10 @@ extension RedisWay {
 /// Where a server of a cluster says a task belongs.
 struct RedisRedirect {
     let slot: Int
-    let target: RedisTarget
+    /// As it was said: a cluster may tell names.
+    let server: Substring
+    /// Nil where that is no address.
+    let target: RedisTarget?
     /// This once (ASK), and not from now on (MOVED).
     let isAsking: Bool
 
@@ -390,10 +426,11 @@ struct RedisRedirect {
         guard words.count == 3, words[0] == "MOVED" || words[0] == "ASK",
             let slot = Int(words[1]), (0..<RedisSlot.count).contains(slot)
         else { return nil }
-        let word = words[2].hasPrefix(":") ? "\(asked.host)\(words[2])" : String(words[2])
-        guard let target = RedisTarget(word) else { return nil }
         self.slot = slot
-        self.target = target
+        server = words[2]
+        target =
+            server.hasPrefix(":")
+            ? UInt16(server.dropFirst()).flatMap { asked.at(port: $0) } : RedisTarget(server)
         isAsking = words[0] == "ASK"
     }
 }

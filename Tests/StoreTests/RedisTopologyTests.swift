@@ -32,6 +32,8 @@ import Testing
             nodes.targets.map { "\($0.address)" }
                 == ["10.0.0.1:7001", "10.0.0.2:7002", "10.0.0.9:7005"])
         #expect(nodes.targets.map(\.host) == ["10.0.0.1", "name", "10.0.0.9"])
+        // Met, and without slots as yet.
+        #expect(nodes.idle.map { "\($0.address)" } == ["10.0.0.6:7006"])
         let owned = [0, 5_460, 16_383, 5_461, 7_001, 5_462, 6_500, 93]
         #expect(owned.map { nodes.owners[$0] } == [0, 0, 0, 1, 2, -1, -1, 0])
     }

@@ -106,14 +106,27 @@ class Sentinels:
         )
         for sentinel in self.sentinels:
             file = sentinel.folder / "sentinel.conf"
+            # As they would write it once they have heard of each other.
             file.write_text(
+                f"sentinel myid {self._name(sentinel)}\n"
                 f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\n"
                 "sentinel down-after-milliseconds mymaster 500\n"
                 "sentinel failover-timeout mymaster 2000\n"
+                f"sentinel known-replica mymaster 127.0.0.1 {self.replica.port}\n"
+                + "".join(
+                    f"sentinel known-sentinel mymaster 127.0.0.1 {other.port} "
+                    f"{self._name(other)}\n"
+                    for other in self.sentinels
+                    if other is not sentinel
+                )
             )
             sentinel.start(str(file), "--sentinel").wait()
         eventually(self._know_all, "the sentinels know each other")
         return self
+
+    @staticmethod
+    def _name(sentinel: Server) -> str:
+        return f"{sentinel.port:040x}"
 
     def _know_all(self) -> bool:
         return all(
@@ -185,6 +198,57 @@ class Cluster:
                         return server
         raise AssertionError(f"nobody has the slot of {key}")
 
+    def move(self, key: str) -> "Move":
+        """What moves the slot of `key` from its primary to another one."""
+        source = self.owner(key)
+        target = next(
+            server
+            for server in self.servers
+            if server is not source
+            and server.process
+            and "role:master" in server.ask("INFO", "replication")
+        )
+        return Move(source, target, source.ask("CLUSTER", "KEYSLOT", key))
+
     def close(self) -> None:
         for server in self.servers:
             server.kill()
+
+
+class Move:
+    """A slot on its way from one primary to another, step by step as `redis-cli --cluster reshard`
+    does it."""
+
+    def __init__(self, source: Server, target: Server, slot: str):
+        self.source, self.target, self.slot = source, target, slot
+        self._names = {server: server.ask("CLUSTER", "MYID") for server in (source, target)}
+
+    def begin(self) -> None:
+        self._set(self.target, "IMPORTING", self._names[self.source])
+        self._set(self.source, "MIGRATING", self._names[self.target])
+
+    def keys(self) -> list[str]:
+        """Those that have not moved yet."""
+        return self.source.ask("CLUSTER", "GETKEYSINSLOT", self.slot, "1000").splitlines()
+
+    def carry(self, *keys: str) -> None:
+        words = ("MIGRATE", "127.0.0.1", str(self.target.port), "", "0", "5000", "KEYS")
+        done = self.source.ask(*words, *keys)
+        assert done in ("OK", "NOKEY"), done
+
+    def end(self) -> None:
+        for server in (self.target, self.source):
+            self._set(server, "NODE", self._names[self.target])
+
+    def whole(self) -> None:
+        self.begin()
+        while keys := self.keys():
+            self.carry(*keys)
+        self.end()
+
+    def back(self) -> "Move":
+        return Move(self.target, self.source, self.slot)
+
+    def _set(self, server: Server, state: str, name: str) -> None:
+        done = server.ask("CLUSTER", "SETSLOT", self.slot, state, name)
+        assert done == "OK", done
