@@ -99,6 +99,7 @@ let package = Package(
         pure("Ledger", ["Units", "Wire"]),
 
         // The rim: what touches the world.
+        room("Identity", ["Units", "Wire", "COpenSSL"]),
         room("EventLoop", ["Units", "CPlatform"]),
         room("Transport", ["Units", "Wire", "HTTP2", "EventLoop", "COpenSSL", "CZlib"]),
         room(
@@ -112,7 +113,8 @@ let package = Package(
             "Gateway",
             deciding + [
                 "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
-                "Telemetry", "Ledger", "Tokenization", "CPage", logging, collections, containers,
+                "Telemetry", "Ledger", "Tokenization", "CPage", "Identity", logging, collections,
+                containers,
             ]),
         room(
             "Engine",
@@ -174,6 +176,7 @@ let package = Package(
             "Store",
             ["Store", "Budget", "Admission", "Scheduling", "Policy", "EventLoop", "Units"]),
         tests("Ledger", ["Ledger", "Units"]),
+        tests("Identity", ["Identity", "Units", "Wire", "COpenSSL"]),
         tests("Tokenization", ["Tokenization", "Units"], exclude: ["Tables"]),
         tests("Telemetry", ["Telemetry", "Units"]),
         tests(

@@ -12,6 +12,9 @@ enum AddressParser {
 
     static let rangeLabel = "an address or a range such as 10.0.0.0/8, 192.0.2.1 or fd00::/8"
 
+    static let keySetLabel =
+        "a file's path, or a URL such as https://login.example.com/.well-known/jwks.json"
+
     /// sockaddr_un.sun_path without its final zero.
     private static let longestUnixPath = 107
 
@@ -58,6 +61,30 @@ enum AddressParser {
             let address = address(host, given ?? (isSecure ? 443 : 80))
         else { throw .expected(endpointLabel) }
         return .endpoint(address, authority: address.description, isSecure: isSecure)
+    }
+
+    /// Whether a text is meant as a URL, and not as a path.
+    static func isURL(_ text: String) -> Bool { text.contains("://") }
+
+    /// `https://host[:port]/path[?query]`, port 443 where none is given.
+    static func keySet(
+        _ text: String
+    ) throws(ScalarFault) -> (address: Address, authority: String, target: String) {
+        guard isURL(text), text.utf8.count <= 2_048 else { throw .expected(keySetLabel) }
+        // What may hold a password is not shown.
+        if text.contains("@") { throw .refused("expected \(keySetLabel), without a user") }
+        guard text.lowercased().hasPrefix("https://") else {
+            throw .expected(keySetLabel, advice: "; keys have to come by https")
+        }
+        let rest = text.dropFirst("https://".count)
+        let end = rest.firstIndex { "/?#".contains($0) } ?? rest.endIndex
+        let target = rest[end...]
+        guard target.hasPrefix("/"), target.utf8.allSatisfy({ (0x21...0x7E).contains($0) }),
+            !target.contains("#"), let (host, given) = split(rest[..<end]), given != 0,
+            let address = address(host, given ?? 443)
+        else { throw .expected(keySetLabel) }
+        let authority = given == nil ? String(host).lowercased() : address.description
+        return (address, authority, String(target))
     }
 
     /// `10.0.0.0/8`, `fd00::/8`, or one address: its canonical text and what it holds.

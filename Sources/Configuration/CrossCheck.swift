@@ -14,7 +14,7 @@ struct CrossCheck {
     let models: Directory
     private let pools: Directory
     private let classes: Directory
-    private let tenants: Directory
+    let tenants: Directory
     let organisations: Directory
     /// From an alias to its model.
     private var aliased: [String: String] = [:]
@@ -40,6 +40,7 @@ struct CrossCheck {
         checkClasses()
         checkOrganisations()
         checkTenants()
+        checkIssuers()
     }
 
     // MARK: Leaves
@@ -327,7 +328,7 @@ extension CrossCheck {
             let id = tenant.text("id")
             if let id, id != "anonymous", !entered.contains(id), tenant.list("keys").isEmpty,
                 tenant.isRight("keys"), tenant.list("certificates").isEmpty,
-                tenant.isRight("certificates")
+                tenant.isRight("certificates"), !mayComeByToken(id)
             {
                 add(
                     "\(tenant.path("keys")): is required, because no listener names this tenant",

@@ -20,10 +20,19 @@ struct FixedBuilder {
                     proxies: listener.ranges("proxy_protocol"))
             },
             admin: AdminPolicy(
-                address: checked(admin.address("address")), token: admin.secret("token")),
+                address: checked(admin.address("address")), token: admin.secret("token"),
+                audit: audit(admin)),
             store: store(checked(root.section("store"))),
             ledger: root.section("ledger").map(ledger),
             counting: counting(checked(root.section("counting"))))
+    }
+
+    private func audit(_ admin: Section) -> AuditPolicy? {
+        admin.text("audit_log").map { path in
+            AuditPolicy(
+                path: FileReader.resolve(path, in: folder),
+                maxFile: checked(admin.size("audit_log_size")))
+        }
     }
 
     private func counting(_ section: Section) -> CountingPolicy {

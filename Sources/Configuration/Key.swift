@@ -94,6 +94,8 @@ enum Scalar: Sendable {
     case text(Int)
     /// A file's path, absolute or beside the configuration file.
     case path
+    /// The same, or a URL of HTTPS.
+    case keySet
     /// Three capital letters.
     case currency
     /// `UTC`, or a zone's name in the IANA database.

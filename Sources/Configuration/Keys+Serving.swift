@@ -80,8 +80,9 @@ extension Keys {
         Key(
             "pools[].protocol", .scalar(.choice(HTTPProtocol.allCases.map(\.rawValue), later: [])),
             .value(.text("http1")), .reloadable,
-            "What requests go to its engines by: HTTP/1.1, or HTTP/2 by prior knowledge, many on "
-                + "a connection. Probes are of HTTP/1.1 always."),
+            "What requests go to its engines by: HTTP/1.1, or HTTP/2, many on a connection; in "
+                + "clear by prior knowledge, with `https` URLs where the engine agrees to it "
+                + "(ALPN). Probes are of HTTP/1.1 always."),
         Key(
             "pools[].key", .scalar(.secret(.header)), .absent, .reloadable,
             "The key that engines are sent in place of the client's."),

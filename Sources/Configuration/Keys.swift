@@ -10,7 +10,7 @@ import Units
 enum Keys {
     static let all =
         front + security + admin + store + ledger + http + http2 + upstream + routing + counting
-        + models + pools + poolSecurity + poolWork + gpus + classes + clamp
+        + identity + models + pools + poolSecurity + poolWork + gpus + classes + clamp
         + caps + organisations + tenants
 
     private static let front: [Key] = [
@@ -51,6 +51,14 @@ enum Keys {
             "admin.token", .scalar(.secret(.header)), .absent, .fixed,
             "What operators send as a bearer token; required unless the address is loopback or a "
                 + "Unix socket."),
+        Key(
+            "admin.audit_log", .scalar(.path), .absent, .fixed,
+            "The file that every change by operators is written to, and every attempt: a line of "
+                + "JSON each, see `docs/admin.md`. Left out, these lines stand in the log."),
+        Key(
+            "admin.audit_log_size", .scalar(.size(.mebi(1) ... .mebi(1_024))),
+            .value(.size(.mebi(64))), .fixed,
+            "A fuller file is renamed to its name with `.1`, in place of the one that was."),
         Key(
             "admin.throttle_history", .scalar(.integer(1...100_000, unit: "refusals")),
             .value(.integer(1_000)), .reloadable,

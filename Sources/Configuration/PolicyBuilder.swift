@@ -65,7 +65,7 @@ struct PolicyBuilder {
             http: HTTPPolicy(checked(root.section("http"))),
             http2: HTTP2Policy(checked(root.section("http2"))),
             upstream: UpstreamPolicy(checked(root.section("upstream"))),
-            routing: RoutingPolicy(checked(root.section("routing"))),
+            routing: RoutingPolicy(checked(root.section("routing"))), identity: identity(),
             models: modelTable(), pools: poolTable(), endpoints: endpointTable(),
             gpus: gpuTable(), classes: classTable(), tenants: tenantTable(),
             groups: groupTable(),
@@ -73,6 +73,12 @@ struct PolicyBuilder {
                 ? tenants["anonymous"].map { TenantID($0) } : nil,
             throttleHistory: checked(root.section("admin")?.integer("throttle_history")),
             requestHistory: checked(root.section("admin")?.integer("request_history")))
+    }
+
+    private func identity() -> IdentityPolicy {
+        IdentityPolicy(
+            checked(root.section("identity")?.section("jwt")), in: folder
+        ) { TenantID(checked(tenants[$0])) }
     }
 
     private func gpuTable() -> [GPUPolicy] {

@@ -170,6 +170,7 @@ extension Scalar {
         case .reference(let referent): "name of a \(referent.rawValue)"
         case .text: "visible ASCII without spaces"
         case .path: "path"
+        case .keySet: "path, or `https` URL"
         case .timeZone: "time zone"
         case .currency: "three capital letters"
         case .secret: "secret"
@@ -193,7 +194,7 @@ extension Scalar {
         case .text(let most): "\(most) bytes"
         case .secret(.header): "4096 bytes, visible ASCII without spaces"
         case .secret(.command): "4096 bytes, no control characters"
-        case .boolean, .choice, .reference, .path, .currency, .timeZone, .keyHash, .time,
+        case .boolean, .choice, .reference, .path, .keySet, .currency, .timeZone, .keyHash, .time,
             .listenAddress, .connectAddress, .endpoint, .addressRange:
             ""
         }

@@ -13,6 +13,7 @@ public func changesNeedingRestart(from old: FixedPolicy, to new: FixedPolicy) ->
     compare("listeners", old.listeners, new.listeners)
     compare("admin.address", old.admin.address, new.admin.address)
     compare("admin.token", old.admin.token, new.admin.token)
+    compare("admin.audit_log", old.admin.audit, new.admin.audit)
     switch (old.store, new.store) {
     case (.memory(let old), .memory(let new)):
         compare("store.memory.snapshot", old.snapshot, new.snapshot)

@@ -25,6 +25,7 @@ extension Scalar {
             return "a name (letters, digits and ._-:@+/, at most 128, a letter or digit first)"
         case .reference(let referent): return "the name of a \(referent.rawValue)"
         case .text(let most): return "visible ASCII text without spaces, at most \(most) bytes"
+        case .keySet: return AddressParser.keySetLabel
         case .path: return "a file's path"
         case .timeZone: return "a time zone of the IANA database, as Europe/Berlin, or UTC"
         case .currency: return "three capital letters, as USD"

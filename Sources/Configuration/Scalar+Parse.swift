@@ -51,7 +51,10 @@ extension Scalar {
             return try AddressParser.endpoint(text)
         case .addressRange:
             return .text(try AddressParser.range(text).text)
-        case .name, .modelName, .reference, .text, .path, .currency, .timeZone:
+        case .keySet where AddressParser.isURL(text):
+            _ = try AddressParser.keySet(text)
+            return .text(text)
+        case .name, .modelName, .reference, .text, .path, .keySet, .currency, .timeZone:
             guard isWellFormed(text) else { break }
             return .text(text)
         }
@@ -171,7 +174,7 @@ extension Scalar {
         case .reference(.model): Self.isName(text, longest: 128, others: "._-:@+/")
         case .reference: Self.isName(text, longest: 64, others: "._-:@+")
         case .text(let most): text.utf8.count <= most && Self.isVisible(text)
-        case .path: text.utf8.count <= 4_096 && !text.utf8.contains(0)
+        case .path, .keySet: text.utf8.count <= 4_096 && !text.utf8.contains(0)
         case .currency: text.utf8.count == 3 && text.utf8.allSatisfy { (0x41...0x5A).contains($0) }
         case .timeZone: text.utf8.count <= 64 && ZoneReader.isZone(text)
         default: false

@@ -139,7 +139,7 @@ public enum SchemaPage {
         case .endpoint:
             #"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"#
         case .addressRange: "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"
-        case .secret(.command), .path, .integer, .boolean, .decimal, .choice: "^.*$"
+        case .secret(.command), .path, .keySet, .integer, .boolean, .decimal, .choice: "^.*$"
         }
     }
 }

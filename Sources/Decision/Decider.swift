@@ -101,6 +101,10 @@ public struct Decider: ~Copyable, Sendable {
     public func isHealthy(_ endpoint: EndpointID) -> Bool {
         endpoints[endpoint.index].health.isAvailable
     }
+    /// An operator has taken it out of rotation.
+    public func isDraining(_ endpoint: EndpointID) -> Bool {
+        endpoints[endpoint.index].health.isDraining
+    }
     /// How far its account is from what the engine reports.
     public func ledgerError(of endpoint: EndpointID) -> LedgerError {
         endpoints[endpoint.index].ledger.error

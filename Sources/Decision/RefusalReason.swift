@@ -11,6 +11,9 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     /// A tenant's key that is not good any more.
     case apiKeyExpired
     case apiKeyNotYetValid
+    /// What looks like a token is not one that is believed.
+    case invalidToken
+    case tokenExpired
     case modelNotAllowed
     case classNotAllowed
     case unknownClass
@@ -46,7 +49,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .badRequest, .invalidRequest, .unknownClass, .contextLengthExceeded,
             .requestExceedsLimit, .damagedEncoding:
             400
-        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid: 401
+        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid, .invalidToken, .tokenExpired: 401
         case .modelNotAllowed, .classNotAllowed: 403
         case .modelNotFound, .notFound: 404
         case .methodNotAllowed: 405
@@ -70,6 +73,8 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         case .invalidAPIKey: "invalid_api_key"
         case .apiKeyExpired: "api_key_expired"
         case .apiKeyNotYetValid: "api_key_not_yet_valid"
+        case .invalidToken: "invalid_token"
+        case .tokenExpired: "token_expired"
         case .modelNotAllowed: "model_not_allowed"
         case .classNotAllowed: "class_not_allowed"
         case .modelNotFound: "model_not_found"
@@ -103,6 +108,7 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
         .unknownClass, .modelNotFound, .notFound, .methodNotAllowed, .requestTooLarge,
         .contextLengthExceeded, .requestExceedsLimit, .headerTooLarge, .unsupportedEncoding,
         .damagedEncoding, .bodyTooDense, .apiKeyExpired, .apiKeyNotYetValid,
+        .invalidToken, .tokenExpired,
     ]
     private static let behind: [RefusalReason] = [
         .kvCachePressure, .queueFull, .queueWaitTooLong, .noHealthyEndpoint,
@@ -136,7 +142,8 @@ public enum RefusalReason: Hashable, Sendable, CaseIterable {
     /// The `type` of the Anthropic error body, which its SDKs tell errors apart by.
     public var anthropicErrorType: String {
         switch self {
-        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid: "authentication_error"
+        case .invalidAPIKey, .apiKeyExpired, .apiKeyNotYetValid, .invalidToken, .tokenExpired:
+            "authentication_error"
         case .modelNotAllowed, .classNotAllowed: "permission_error"
         case .modelNotFound, .notFound: "not_found_error"
         case .requestTooLarge, .bodyTooDense: "request_too_large"

@@ -35,6 +35,7 @@ extension Control {
                 respond(server, fault.status, "application/json")
             case .drained, .left, .preface: continue
             case .closed:
+                endAudit(server, nil)
                 servers.remove(server.key)
                 return
             }
@@ -55,6 +56,7 @@ extension Control {
                 allow: methods == [.post]
                     ? "POST" : methods.contains(.patch) ? "GET, HEAD, PATCH, DELETE" : "GET, HEAD")
         }
+        if server.method != .get, server.method != .head { beginAudit(server, route, path) }
         if let reason = foreignness(of: server, route) { return fail(server, 403, reason) }
         if route == .index, wantsPage(server) { return showPage(server) }
         guard isOpen(route) || isOperator(server) else {
@@ -170,7 +172,7 @@ extension Control {
     }
 
     /// Probes carry no token; metrics need none on loopback, where the door then stands.
-    private func isOpen(_ route: AdminRoute) -> Bool {
+    func isOpen(_ route: AdminRoute) -> Bool {
         switch route {
         case .healthz, .readyz: true
         case .metrics: adminIsLocal || adminToken == nil
@@ -182,7 +184,7 @@ extension Control {
         SocketAddress(setup.fixed.admin.address)?.isLoopback ?? true
     }
 
-    private func isOperator(_ server: HTTP1ServerConnection) -> Bool {
+    func isOperator(_ server: HTTP1ServerConnection) -> Bool {
         guard let adminToken else { return true }
         guard case .key(let shown) = Credentials.find(in: server, digest: digest) else {
             return false
@@ -203,6 +205,7 @@ extension Control {
             reasons.append("budget store is down")
         }
         if shared.refusesForLedger(now: loop.now) { reasons.append("ledger is behind") }
+        for issuer in unreadIssuers { reasons.append("keys of \(issuer) are not read yet") }
         let available = shared.decider.withLock { decider in
             policy.pools.filter { !$0.removed }.map { pool in
                 (
@@ -291,6 +294,7 @@ extension Control {
         allow: StaticString? = nil
     ) {
         beginFields(type)
+        endAudit(server, status)
         if status == 401 { fields.append("WWW-Authenticate: Bearer\r\n") }
         if let allow {
             fields.append("Allow: ")

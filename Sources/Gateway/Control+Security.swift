@@ -14,6 +14,8 @@ extension Control {
     /// A configuration is in force with the files that it names, or not at all.
     func withSecurity(_ outcome: ReloadOutcome) -> ReloadOutcome {
         guard case .loaded(let fresh, _) = outcome else { return outcome }
+        let unread = KeySetFiles.mistakes(fresh)
+        guard unread.isEmpty else { return .rejected(unread.map(\.description)) }
         let stamps = stampSecurity(fresh)
         let mistakes = readSecurity(fresh)
         guard mistakes.isEmpty else { return .rejected(mistakes) }

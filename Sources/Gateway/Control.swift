@@ -30,6 +30,7 @@ final class Control {
         static let probe: UInt8 = 6
         static let store: UInt8 = 7
         static let sharing: UInt8 = 8
+        static let keySet: UInt8 = 9
     }
 
     let shared: Shared
@@ -67,13 +68,19 @@ final class Control {
     var text = ByteBuffer()
     private let signals: SignalSource
     private let door: BoundDoor
-    private let resolver: Resolver
+    let resolver: Resolver
+    let audit: AuditLog
+    /// Changes that operators have asked for and that were not answered yet, by connection.
+    var audited: [UInt64: (AdminRoute, AuditEntry)] = [:]
     private var resolveAt = Instant(nanoseconds: 0)
     private var snapshotAt = Instant(nanoseconds: 0)
     /// As TLS files were when they were read last.
     var securityStamps: [String: FileStamp?] = [:]
     var securityReloads = (succeeded: 0, failed: 0)
     var keyNotices = KeyNotices()
+    /// In the order of the policy's issuers.
+    var keySets: [KeySetState] = []
+    var nextKeySet = 0
     private var securityAt = Instant(nanoseconds: 0)
     private var ticketsAt = Instant(nanoseconds: 0)
     private var endedWorkers = 0
@@ -83,13 +90,14 @@ final class Control {
 
     init(
         shared: Shared, setup: GatewaySetup, signals: consuming SignalSource,
-        door: BoundDoor, resolver: Resolver
+        door: BoundDoor, resolver: Resolver, audit: AuditLog
     ) throws(SystemFault) {
         self.shared = shared
         self.setup = setup
         self.signals = signals
         self.door = door
         self.resolver = resolver
+        self.audit = audit
         policy = setup.policy
         base = setup.policy
         effective = setup.effective
@@ -118,6 +126,7 @@ final class Control {
         securityStamps = stampSecurity(policy)
         ticketsAt = loop.now + TicketKeys.rotation
         prepareProbes()
+        prepareKeySets()
         redis?.tick(now: loop.now, wall: loop.wall)
         var messages: [ControlMessage] = []
         while endedWorkers < shared.mailboxes.count {
@@ -154,6 +163,10 @@ final class Control {
                 guard let client = clients[token.key] else { continue }
                 client.ready(readiness)
                 pump(client)
+            case Kind.keySet:
+                guard let client = clients[token.key] else { continue }
+                client.ready(readiness)
+                pumpKeySet(client)
             case Kind.store: redis?.ready(token, readiness, now: loop.now, wall: loop.wall)
             case Kind.sharing: sharing?.ready(token, readiness, now: loop.now)
             default: continue
@@ -164,6 +177,7 @@ final class Control {
         driveSharing()
         driveStore()
         driveEvents()
+        driveKeySets()
         chores()
     }
 
@@ -177,6 +191,10 @@ final class Control {
             guard let client = clients[token.key] else { return }
             client.timerFired()
             pump(client)
+        case Kind.keySet:
+            guard let client = clients[token.key] else { return }
+            client.timerFired()
+            pumpKeySet(client)
         case Kind.probe: probeDue(token.key.slot)
         default: return
         }
@@ -199,6 +217,7 @@ final class Control {
             securityAt = loop.now + Self.securityInterval
             watchSecurity()
             noticeKeys()
+            watchKeySets()
         }
         if loop.now >= ticketsAt {
             ticketsAt = loop.now + TicketKeys.rotation
@@ -231,6 +250,7 @@ final class Control {
     private func handle(_ message: ControlMessage) {
         switch message {
         case .exchange(let ask): exchange(ask)
+        case .foundIssuer(let number, let outcome): found(issuer: number, outcome)
         case .workerEnded(let cut):
             endedWorkers += 1
             cutRequests += cut
@@ -250,7 +270,7 @@ final class Control {
 
     private func handle(_ signal: ProcessSignal) {
         switch signal {
-        case .reload: _ = reload()
+        case .reload: auditedReload()
         case .terminate, .interrupt:
             if isDraining {
                 stopAt = loop.now
@@ -273,6 +293,7 @@ final class Control {
             shared.throttles.resize(to: fresh.throttleHistory)
             shared.traces.resize(to: fresh.requestHistory)
             prepareProbes()
+            prepareKeySets()
             resolveAt = loop.now
             shared.log.write("reload: configuration \(fresh.generation) is in force")
         case .rejected(let mistakes):
@@ -338,7 +359,7 @@ final class Control {
 
     private func accept() {
         for _ in 0..<16 {
-            guard case .socket(let socket, _) = door.listener.accept() else { return }
+            guard case .socket(let socket, let peer) = door.listener.accept() else { return }
             guard let key = servers.nextKey else { continue }
             var limits = ServerLimits(policy.http)
             limits.maxBody = 65_536
@@ -347,6 +368,7 @@ final class Control {
                 channel: Channel(socket),
                 limits: limits, loop: loop)
             {
+                connection.peer = ClientPeer(address: peer, names: [])
                 _ = servers.insert(connection)
             }
         }

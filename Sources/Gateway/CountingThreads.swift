@@ -155,7 +155,8 @@ private final class CountingThread {
             return .failure(error)
         }
         let policy = job.reading.policy
-        let model = unsafe job.reading.named
+        let model =
+            unsafe job.reading.named
             ?? policy.model(found.model, in: job.body.span.bytes)
         let tokenizer = model.flatMap { policy.models[$0.index].tokenizer }
         return .success(ReadBody(found, texts, tools, tokenizer.flatMap { count(job, $0) }))

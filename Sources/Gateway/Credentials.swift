@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Identity
 import Policy
 import Transport
 import Units
@@ -10,12 +11,18 @@ enum Credentials {
     enum Found: Equatable {
         case none
         case key(KeyHash)
+        /// A token of some issuer, by its hash.
+        case token(KeyHash)
+        case longToken
         /// Several different keys, or a field that is no key: neither is silently used.
         case unusable
     }
 
-    /// The same key in two fields is one key.
-    static func find(in stream: ServerStream, digest: Digest) -> Found {
+    /// The same key in two fields is one key. Tokens are looked for only where `longestToken` says
+    /// how long they may be.
+    static func find(
+        in stream: ServerStream, digest: Digest, longestToken: Int? = nil
+    ) -> Found {
         var found = Found.none
         unsafe stream.forEachField { id, _, value in
             guard id == .authorization || id == .xAPIKey || id == .apiKey else { return }
@@ -25,14 +32,23 @@ enum Credentials {
                 found = .unusable
                 return
             }
-            let hash = KeyHash(words: unsafe digest.sha256(key))
-            switch found {
-            case .none: found = .key(hash)
-            case .key(let other): if hash != other { found = .unusable }
-            case .unusable: break
+            let isToken =
+                unsafe longestToken != nil && id == .authorization
+                && SignedToken.looksLike(key.bytes)
+            if isToken, let longestToken, key.count > longestToken {
+                found = found == .none || found == .longToken ? .longToken : .unusable
+                return
             }
+            let hash = KeyHash(words: unsafe digest.sha256(key))
+            let shown = isToken ? Found.token(hash) : .key(hash)
+            if found == .none { found = shown } else if found != shown { found = .unusable }
         }
         return found
+    }
+
+    /// The token that was found.
+    static func token(in stream: ServerStream) -> UnsafeRawBufferPointer? {
+        unsafe stream.value(.authorization).flatMap { unsafe bearer($0) }
     }
 
     /// Whose clients a certificate's names belong to.

@@ -79,6 +79,8 @@ enum Explanation {
             "No valid API key was given. Send it as Authorization: Bearer, x-api-key or api-key."
         case .apiKeyExpired: "The API key has expired."
         case .apiKeyNotYetValid: "The API key is not valid yet."
+        case .invalidToken: "The token is not one that is accepted here."
+        case .tokenExpired: "The token has expired."
         case .modelNotAllowed: "The model is not available to this key."
         case .classNotAllowed: "This key may not use the traffic class asked for."
         case .unknownClass: "X-Traffic-Class names no traffic class."

@@ -37,6 +37,7 @@ public enum GatewayFault: Error, Sendable, CustomStringConvertible {
     case system(SystemFault)
     case thread(SystemFault)
     case ledger(String, SystemFault)
+    case audit(String, SystemFault)
     case store(String)
     case security([SecurityMistake])
 
@@ -47,6 +48,9 @@ public enum GatewayFault: Error, Sendable, CustomStringConvertible {
         case .thread(let fault): "cannot start a thread: \(fault)"
         case .store(let reason): "store: \(reason)"
         case .security(let mistakes): mistakes.map(\.description).joined(separator: "\n")
+        case .audit(let path, .addressInUse):
+            "audit log \(path): another gateway writes to it"
+        case .audit(let path, let fault): "audit log \(path): \(fault)"
         case .ledger(let path, .addressInUse): "ledger \(path): another gateway writes to it"
         case .ledger(let path, let fault): "ledger \(path): \(fault)"
         }
@@ -72,6 +76,7 @@ public final class GatewayProcess {
     ) throws(GatewayFault) {
         let security = try Self.security(setup, log)
         let admin = try BoundDoor(setup.fixed.admin.address)
+        let audit = try AuditLog(setup.fixed.admin.audit, log: log)
         adminAddress = admin.listener.address
         var sharedDoors: [BoundDoor?] = []
         for listener in setup.fixed.listeners {
@@ -95,7 +100,7 @@ public final class GatewayProcess {
                 seed: seed)
             control = try Control(
                 shared: shared, setup: setup, signals: signals, door: admin,
-                resolver: resolver)
+                resolver: resolver, audit: audit)
             var bound: [SocketAddress] = []
             var threads: [LoopThread] = []
             for worker in 0..<setup.fixed.workers {

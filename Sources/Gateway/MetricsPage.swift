@@ -32,6 +32,7 @@ struct MetricsPage {
         counting(to: &page)
         ledger(to: &page)
         security(to: &page)
+        identity(to: &page)
         engines(to: &page)
         text = page.finish()
     }

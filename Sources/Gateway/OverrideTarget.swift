@@ -45,7 +45,8 @@ extension Policy {
         }
         guard changed != groups else { return self }
         return Policy(
-            generation: generation, http: http, upstream: upstream, routing: routing,
+            generation: generation, http: http, http2: http2, upstream: upstream,
+            routing: routing, identity: identity,
             models: models, pools: pools, endpoints: endpoints, gpus: gpus, classes: classes,
             tenants: tenants, groups: changed, anonymous: anonymous,
             throttleHistory: throttleHistory, requestHistory: requestHistory)

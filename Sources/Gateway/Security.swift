@@ -10,8 +10,10 @@ import Units
 struct SecurityMaterial: Sendable {
     /// By the listener's place.
     var doors: [Int: TLSServerContext] = [:]
-    /// By the pool's place; for pools that have engines behind TLS.
+    /// By the pool's place; for pools that have engines behind TLS. HTTP/1.1 is offered.
     var pools: [Int: TLSClientContext] = [:]
+    /// The same for requests of pools that speak HTTP/2, which alone is offered.
+    var multiplexed: [Int: TLSClientContext] = [:]
     /// A certificate that is over or not yet good, or will soon be over.
     var warnings: [String] = []
     /// Listeners' certificates, with what each had left when it was read.
@@ -43,7 +45,10 @@ struct SecurityMaterial: Sendable {
         }
         for pool in policy.pools where !pool.removed && pool.isSecure(in: policy) {
             do throws(TLSFault) {
-                material.pools[pool.id.index] = try TLSClientContext(setup(pool.tls))
+                material.pools[pool.id.index] = try TLSClientContext(setup(pool.tls, .http1))
+                guard pool.speaks == .http2 else { continue }
+                material.multiplexed[pool.id.index] = try TLSClientContext(
+                    setup(pool.tls, .http2))
             } catch {
                 mistakes.append(SecurityMistake(pool, error))
             }
@@ -79,10 +84,12 @@ struct SecurityMaterial: Sendable {
         return setup
     }
 
-    private static func setup(_ tls: PoolTLSPolicy?) -> TLSClientSetup {
+    private static func setup(
+        _ tls: PoolTLSPolicy?, _ spoken: ApplicationProtocol
+    ) -> TLSClientSetup {
         TLSClientSetup(
             authority: tls?.authority, identity: tls?.identity.map { TLSIdentity($0) },
-            protocols: [.http1])
+            protocols: [spoken])
     }
 }
 
@@ -93,6 +100,11 @@ public struct SecurityMistake: Sendable, Equatable, CustomStringConvertible {
     public let reason: String
 
     public var description: String { "\(path): \(reason)" }
+
+    init(_ path: String, _ reason: String) {
+        self.path = path
+        self.reason = reason
+    }
 
     init(_ tls: ListenerTLSPolicy, _ fault: TLSFault, at place: String) {
         let path = fault.path
@@ -144,11 +156,16 @@ final class Security: Sendable {
 
     /// For a connection to an engine; nil where it is to be protected and nothing is there to do it
     /// with.
-    func engine(_ endpoint: EndpointID, _ policy: Policy) -> ClientSecurity? {
+    func engine(
+        _ endpoint: EndpointID, _ policy: Policy, speaking spoken: HTTPProtocol = .http1
+    ) -> ClientSecurity? {
         let endpoint = policy.endpoints[endpoint.index]
         guard endpoint.isSecure else { return ClientSecurity.none }
         let pool = endpoint.pool
-        guard let context = current.withLock({ $0.pools[pool.index] }) else { return nil }
+        let found = current.withLock { material in
+            spoken == .http2 ? material.multiplexed[pool.index] : material.pools[pool.index]
+        }
+        guard let context = found else { return nil }
         let name = policy.pools[pool.index].tls?.serverName ?? endpoint.address.host
         return .tls(context, name: name)
     }
@@ -192,7 +209,7 @@ extension PoolPolicy {
 
 extension Address {
     /// Without port and brackets; a Unix socket's has no name to be proved.
-    fileprivate var host: String {
+    var host: String {
         switch self {
         case .ip(let host, _), .name(let host, _): host
         case .unix: "localhost"
@@ -209,7 +226,10 @@ public enum SecurityCheck {
         let (material, mistakes) = SecurityMaterial.load(
             fixed.listeners, policy, tickets: TicketKeys())
         var notices = KeyNotices()
-        return (mistakes, material.warnings + notices.fresh(policy, at: WallClock.now()))
+        return (
+            mistakes + KeySetFiles.mistakes(policy),
+            material.warnings + notices.fresh(policy, at: WallClock.now())
+        )
     }
 }
 

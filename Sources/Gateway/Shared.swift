@@ -31,6 +31,8 @@ enum ControlMessage: Sendable {
     /// A worker has ended; it had this many requests cut.
     case workerEnded(Int)
     case resolved(EndpointID, [SocketAddress], failed: Bool)
+    /// Where an issuer's keys are to be fetched.
+    case foundIssuer(Int, ResolveOutcome)
     /// What the other gateways are to be told.
     case exchange(ExchangeAsk)
 }
@@ -60,6 +62,10 @@ final class Shared: Sendable {
     /// What connections are protected with.
     let security: Security
     let handshakes = HandshakeCounts()
+    /// Keys of those whose tokens are believed.
+    let identities = Identities()
+    /// By worker.
+    let tokenCounts: [TokenCounts]
     let addresses = AddressCounts()
     let connectionRefusals = ConnectionRefusals()
     /// Requests that wait in queues, so that the control thread knows whether to tick fast.
@@ -100,6 +106,7 @@ final class Shared: Sendable {
                 RequestMetrics(reasons: RefusalReason.allCases.count, limit: 4_096))
         }
         self.mailboxes = mailboxes
+        tokenCounts = mailboxes.map { _ in TokenCounts() }
         self.metrics = metrics
         control = try Mailbox(limit: 65_536)
         self.memory = memory

@@ -17,9 +17,7 @@ extension Worker {
     }
 
     private func speaksHTTP2(_ endpoint: EndpointID) -> Bool {
-        let known = policy.endpoints[endpoint.index]
-        // Behind TLS it is HTTP/1.1.
-        return policy.pools[known.pool.index].speaks == .http2 && !known.isSecure
+        policy.pools[policy.endpoints[endpoint.index].pool.index].speaks == .http2
     }
 
     private func shared(_ endpoint: EndpointID) -> HTTP2ClientConnection? {
@@ -33,10 +31,11 @@ extension Worker {
     private func share(_ endpoint: EndpointID) -> HTTP2ClientConnection? {
         guard clients.count < policy.http.maxConnections + Self.spareClients,
             let key = clients.nextKey, let address = upstreams.address(of: endpoint),
+            let security = shared.security.engine(endpoint, policy, speaking: .http2),
             let connection = try? HTTP2ClientConnection(
                 key: key, destination: endpoint.index,
                 token: Token(kind: Kind.client, key: key), address: address,
-                limits: clientLimits, loop: loop)
+                security: security, limits: clientLimits, loop: loop)
         else { return nil }
         _ = clients.insert(.http2(connection))
         upstreams.share(key, to: endpoint)

@@ -104,28 +104,28 @@ extension Worker {
         if case .methodNotAllowed(let allowed) = route {
             return refuse(server, name, Refusal(.methodNotAllowed), allow: allowed.field)
         }
-        let tenant: TenantID
-        let key: KeyHash?
+        let client: Identified
         switch identify(server) {
-        case .known(let found, let shown): (tenant, key) = (found, shown)
+        case .known(let found): client = found
         case .refused(let reason): return refuse(server, name, Refusal(reason))
         }
         switch route {
         case .generate(let dialect):
-            open(server, name, dialect, tenant, key)
+            open(server, name, dialect, client)
         case .models, .model:
             // Answered when the request is complete: a body is not expected, but may come.
-            open(server, name, nil, tenant, key)
+            open(server, name, nil, client)
         case .methodNotAllowed: return
         }
     }
 
     private func open(
         _ server: ServerStream, _ name: RequestName, _ dialect: Dialect?,
-        _ tenant: TenantID, _ shown: KeyHash?
+        _ client: Identified
     ) {
+        let tenant = client.tenant
         let trafficClass: ClassID
-        switch resolveClass(server, tenant) {
+        switch resolveClass(server, client) {
         case .success(let found): trafficClass = found
         case .failure(let refusal): return refuse(server, name, refusal, tenant: tenant)
         }
@@ -160,7 +160,7 @@ extension Worker {
         }
         let exchange = Exchange(
             id: RequestID(worker: index, key: key), server: server, policy: policy, name: name,
-            tenant: tenant, key: shown, account: accounts.account(of: tenant),
+            tenant: tenant, key: client.key, account: accounts.account(of: tenant),
             trafficClass: trafficClass, now: loop.now)
         exchange.route = dialect
         exchange.isPacked = packing == .gzip
@@ -171,39 +171,63 @@ extension Worker {
         server.inviteBody()
     }
 
-    private enum Identity {
-        case known(TenantID, key: KeyHash?)
+    private struct Identified {
+        let tenant: TenantID
+        var key: KeyHash?
+        /// Of its token; nil: all that the tenant has.
+        var classes: [ClassID]?
+    }
+
+    private enum Identification {
+        case known(Identified)
         case refused(RefusalReason)
     }
 
     /// Whose request it is: the door's tenant, the key's, or the anonymous one's.
-    private func identify(_ server: ServerStream) -> Identity {
-        if let tenant = doorTenants[server.door] { return .known(tenant, key: nil) }
+    private func identify(_ server: ServerStream) -> Identification {
+        if let tenant = doorTenants[server.door] { return .known(Identified(tenant: tenant)) }
         let certified: TenantID?
         switch Credentials.certified(server.peer, policy) {
         case .nobody: certified = nil
         case .tenant(let tenant): certified = tenant
         case .several: return .refused(.invalidAPIKey)
         }
-        switch Credentials.find(in: server, digest: digest) {
+        let longest = policy.identity.issuers.isEmpty ? nil : policy.identity.maxToken.count
+        switch Credentials.find(in: server, digest: digest, longestToken: longest) {
         case .none:
             guard let tenant = certified ?? policy.anonymous else {
                 return .refused(.invalidAPIKey)
             }
-            return .known(tenant, key: nil)
+            return .known(Identified(tenant: tenant))
         case .key(let hash): return identify(hash, certified)
+        case .token(let hash): return identify(token: hash, server, certified)
+        case .longToken: return .refused(tokens.refuseLong())
         case .unusable: return .refused(.invalidAPIKey)
         }
     }
 
-    private func identify(_ key: KeyHash, _ certified: TenantID?) -> Identity {
+    private func identify(_ key: KeyHash, _ certified: TenantID?) -> Identification {
         switch policy.owner(of: key, at: loop.wall) {
         // As with two keys, neither is silently used where they do not agree.
         case .tenant(let tenant) where certified ?? tenant == tenant:
-            .known(tenant, key: key)
+            .known(Identified(tenant: tenant, key: key))
         case .not(.expired): .refused(.apiKeyExpired)
         case .not(.notYetValid): .refused(.apiKeyNotYetValid)
         case .nobody, .tenant, .not(.valid): .refused(.invalidAPIKey)
+        }
+    }
+
+    private func identify(
+        token: KeyHash, _ server: ServerStream, _ certified: TenantID?
+    ) -> Identification {
+        guard let text = unsafe Credentials.token(in: server) else {
+            return .refused(.invalidToken)
+        }
+        switch unsafe tokens.read(text, token, policy, at: loop.wall) {
+        case .holder(let holder) where certified ?? holder.tenant == holder.tenant:
+            return .known(Identified(tenant: holder.tenant, classes: holder.classes))
+        case .holder: return .refused(.invalidToken)
+        case .refused(let reason): return .refused(reason)
         }
     }
 
@@ -212,9 +236,10 @@ extension Worker {
         case failure(Refusal)
     }
 
-    private func resolveClass(_ server: ServerStream, _ tenant: TenantID) -> ClassChoice {
+    private func resolveClass(_ server: ServerStream, _ client: Identified) -> ClassChoice {
+        let own = policy.tenants[client.tenant.index].classes
         guard let asked = unsafe server.value(.xTrafficClass) else {
-            guard let first = policy.tenants[tenant.index].classes.first else {
+            guard let first = (client.classes ?? own).first(where: own.contains) else {
                 return .failure(Refusal(.classNotAllowed))
             }
             return .success(first)
@@ -222,7 +247,7 @@ extension Worker {
         guard let found = unsafe policy.trafficClass(asked.bytes) else {
             return .failure(Refusal(.unknownClass))
         }
-        guard policy.tenants[tenant.index].classes.contains(found) else {
+        guard own.contains(found), client.classes?.contains(found) ?? true else {
             return .failure(Refusal(.classNotAllowed))
         }
         return .success(found)
@@ -293,7 +318,9 @@ extension Worker {
     /// The prompt's tokens are known, or estimated: the decider is told.
     func budget(_ exchange: Exchange) {
         guard var arrival = exchange.arrival else { return }
-        if exchange.dialect == .countTokens { return tell(exchange, arrival.input) }
+        if exchange.dialect == .countTokens {
+            return tell(exchange, shared.decider.withLock { $0.promptTokens(arrival) })
+        }
         exchange.state = .budgeting
         beginTrace(exchange)
         arrival.trace = exchange.trace
@@ -351,7 +378,8 @@ extension Worker {
     /// The model by name or alias, if the tenant may use it in this class's pool; nil when refused.
     private func model(of exchange: Exchange, _ server: ServerStream) -> ModelID? {
         exchange.dialect = exchange.inspection.dialect
-        let found = unsafe named(exchange, server)
+        let found =
+            unsafe named(exchange, server)
             ?? exchange.policy.model(
                 exchange.inspection.model, in: exchange.content(server).bytes)
         guard let model = found else {

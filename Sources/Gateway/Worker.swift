@@ -38,6 +38,7 @@ final class Worker {
     let shared: Shared
     let loop: Loop
     let digest: Digest
+    let tokens: TokenReader
     var policy: Policy
     /// For the present configuration.
     var accounts: AccountTable
@@ -120,6 +121,7 @@ final class Worker {
         naming = ReservationNaming(nonce: shared.nonce, worker: index)
         random = SplitMix64(seed: shared.nonce &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15)
         digest = Digest(remembering: random.next())
+        tokens = TokenReader(shared.identities, shared.tokenCounts[index])
         serverLimits = ServerLimits(policy.http)
         http2Limits = HTTP2Limits(policy)
         clientLimits = ClientLimits(policy.upstream)

@@ -11,6 +11,12 @@ extension HTTP2Session {
     /// A frame's first nine bytes are here, whatever becomes of it.
     func began(_ frame: nghttp2_frame_hd) -> Bool {
         guard fault == nil else { return false }
+        // The library reads nothing more from its next call on: so nothing of this call either, or
+        // it would depend on the cuts what is read.
+        if isPeerLeaving, !native.wantsToRead {
+            isDeaf = true
+            return false
+        }
         switch UInt32(frame.type) {
         case NGHTTP2_RST_STREAM.rawValue:
             return countFault()

@@ -23,6 +23,8 @@ public final class HTTP2Session {
     /// Content that belongs to no stream any more, and still counts against the connection.
     var orphaned = 0
     var isPeerLeaving = false
+    /// Nothing more is read, as the peer is leaving and nothing is under way.
+    var isDeaf = false
     var peerLastStream = Int32.max
     /// Answers to our PINGs.
     var pongs = 0
@@ -62,10 +64,11 @@ public final class HTTP2Session {
 
     /// Takes in what has come; what it means is told by `nextNews`.
     public func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) {
-        guard !isOver else { return }
+        guard !isOver, !isDeaf else { return }
         self.now = now
         switch unsafe native.receive(bytes) {
         case .taken: endOnFault()
+        case .flooded where isDeaf: break
         case .flooded: terminate(fault ?? NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
         case .failed: terminate(NGHTTP2_PROTOCOL_ERROR.rawValue)
         }

@@ -81,10 +81,25 @@ public struct AdminPolicy: Sendable, Equatable {
     public var address: Address
     /// Required when the address is neither loopback nor a Unix socket.
     public var token: Secret?
+    /// Where changes are written down; nil: in the log.
+    public var audit: AuditPolicy?
 
-    public init(address: Address, token: Secret?) {
+    public init(address: Address, token: Secret?, audit: AuditPolicy? = nil) {
         self.address = address
         self.token = token
+        self.audit = audit
+    }
+}
+
+/// A file of what operators changed.
+public struct AuditPolicy: Sendable, Equatable {
+    public var path: String
+    /// A fuller one gets another name, and takes the place of the one before it.
+    public var maxFile: Bytes
+
+    public init(path: String, maxFile: Bytes) {
+        self.path = path
+        self.maxFile = maxFile
     }
 }
 

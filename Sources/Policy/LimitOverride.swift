@@ -97,7 +97,7 @@ extension Policy {
         }
         return Policy(
             generation: generation, http: http, http2: http2, upstream: upstream,
-            routing: routing,
+            routing: routing, identity: identity,
             models: models, pools: pools, endpoints: endpoints, gpus: gpus, classes: classes,
             tenants: tenants, groups: groups, anonymous: anonymous,
             throttleHistory: throttleHistory, requestHistory: requestHistory)

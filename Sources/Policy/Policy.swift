@@ -15,6 +15,8 @@ public final class Policy: Sendable {
     public let http2: HTTP2Policy
     public let upstream: UpstreamPolicy
     public let routing: RoutingPolicy
+    /// Whose tokens are believed.
+    public let identity: IdentityPolicy
     public let models: [ModelPolicy]
     public let pools: [PoolPolicy]
     public let endpoints: [EndpointPolicy]
@@ -40,7 +42,8 @@ public final class Policy: Sendable {
     public init(
         generation: Int, http: HTTPPolicy, http2: HTTP2Policy = HTTP2Policy(),
         upstream: UpstreamPolicy,
-        routing: RoutingPolicy = RoutingPolicy(), models: [ModelPolicy],
+        routing: RoutingPolicy = RoutingPolicy(),
+        identity: IdentityPolicy = IdentityPolicy(), models: [ModelPolicy],
         pools: [PoolPolicy], endpoints: [EndpointPolicy], gpus: [GPUPolicy] = [],
         classes: [ClassPolicy], tenants: [TenantPolicy], groups: [GroupPolicy] = [],
         anonymous: TenantID?,
@@ -51,6 +54,7 @@ public final class Policy: Sendable {
         self.http2 = http2
         self.upstream = upstream
         self.routing = routing
+        self.identity = identity
         self.models = models
         self.pools = pools
         self.endpoints = endpoints

@@ -15,14 +15,14 @@ public enum HTTP2ClientEvent {
     case closed
 }
 
-/// An HTTP/2 connection to an engine, by prior knowledge: many requests at once, each a
-/// `ClientStream`.
+/// An HTTP/2 connection to an engine: many requests at once, each a `ClientStream`. In clear by
+/// prior knowledge, through TLS where the engine agrees to it (ALPN).
 ///
 /// What an engine sends on a stream that is paused is held up to the stream's window, and then the
 /// engine has to wait: the others go on.
 public final class HTTP2ClientConnection {
     private enum Phase {
-        /// The handshake is under way; → open, closed.
+        /// The handshakes are under way; → open, closed.
         case connecting
         case open
         case closed
@@ -44,6 +44,11 @@ public final class HTTP2ClientConnection {
     private let descriptor: Int32
     private var channel: Channel?
     private var interest = Interest.read + .write + .peerClosed
+    /// Until it is connected.
+    private var connecting = Interest.read + .write
+    /// The kernel has connected; TLS may not have shaken hands.
+    private var isConnected = false
+    private let isSecure: Bool
     private var phase = Phase.connecting
     private var streams: [Int32: HTTP2ClientStream] = [:]
     private var fresh: [HTTP2ClientStream] = []
@@ -57,10 +62,11 @@ public final class HTTP2ClientConnection {
     private var hasAnswered = false
     private var failure: ClientFault?
 
-    /// Begins to connect, and registers with the loop's poller.
+    /// Begins to connect, through TLS where `security` says with whom, and registers with the
+    /// loop's poller. Its context has to offer HTTP/2 alone.
     public init(
         key: SlabKey, destination: Int, token: Token, address: SocketAddress,
-        limits: ClientLimits, loop: Loop
+        security: ClientSecurity = .none, limits: ClientLimits, loop: Loop
     ) throws(SystemFault) {
         self.key = key
         self.destination = destination
@@ -70,7 +76,8 @@ public final class HTTP2ClientConnection {
         let socket = try Socket.connect(to: address)
         socket.setReceiveBuffer(limits.kernelBuffer)
         descriptor = socket.descriptor
-        channel = Channel(socket)
+        if case .tls = security { isSecure = true } else { isSecure = false }
+        channel = try security.open(socket)
         session = HTTP2Session(isServer: false, limits: limits.http2, now: loop.now)
         idleSince = loop.now
         try loop.poller.add(descriptor, interest, token)
@@ -94,7 +101,8 @@ public final class HTTP2ClientConnection {
         let state =
             unsafe hasRoom
             ? session.request(
-                method: method, scheme: "http", authority: authority, target: target,
+                method: method, scheme: isSecure ? "https" : "http", authority: authority,
+                target: target,
                 lines: fields.readable, body: body) : nil
         guard let state else {
             fresh.append(stream)
@@ -151,7 +159,7 @@ public final class HTTP2ClientConnection {
             isBlocked = false
             transmit()
         }
-        if readiness.has(.input) { receive() }
+        if readiness.has(.input) { receive(from: .kernel, times: Self.readsPerTurn) }
     }
 
     /// The wheel fired this connection's token.
@@ -160,18 +168,41 @@ public final class HTTP2ClientConnection {
     }
 
     private func finishConnecting(_ readiness: Readiness) {
-        if let fault = channel?.connectOutcome() {
-            failure = .connect(fault)
-        } else if readiness.has(.writable) {
-            phase = .open
-            deadline.set(loop.now + limits.idleTimeout, token, loop)
-            transmit()
+        if !isConnected {
+            if let fault = channel?.connectOutcome() { return fail(.connect(fault)) }
+            guard readiness.has(.writable) else { return }
+            isConnected = true
         }
+        switch channel?.handshake() ?? .done {
+        case .done: break
+        case .wantsRead:
+            connecting = .read
+            return
+        case .wantsWrite:
+            connecting = .write
+            return
+        case .failed(let fault): return fail(.tls(fault))
+        }
+        // RFC 9113 section 3.2: what was not agreed to is not spoken.
+        if isSecure, channel?.applicationProtocol != .http2 {
+            return fail(.tls(.broken("the engine did not agree to HTTP/2")))
+        }
+        phase = .open
+        deadline.set(loop.now + limits.idleTimeout, token, loop)
+        transmit()
     }
 
-    private func receive() {
-        for _ in 0..<Self.readsPerTurn {
-            switch unsafe channel?.receive(loop.scratch) ?? .closed {
+    /// Takes what TLS holds already, of which the poller does not tell; false where that is
+    /// nothing. Flow control bounds it.
+    private func takesBuffered() -> Bool {
+        guard phase == .open, failure == nil, channel?.hasBuffered ?? false else { return false }
+        receive(from: .buffer, times: 1)
+        return true
+    }
+
+    private func receive(from source: Channel.Source, times: Int) {
+        for _ in 0..<times {
+            switch unsafe channel?.receive(loop.scratch, from: source) ?? .closed {
             case .bytes(let count):
                 let bytes = unsafe UnsafeRawBufferPointer(rebasing: loop.scratch[..<count])
                 unsafe session.receive(bytes, now: loop.now)
@@ -190,6 +221,15 @@ public final class HTTP2ClientConnection {
 
     /// The next thing that happened; `.none` when the connection waits.
     public func next() -> HTTP2ClientEvent {
+        while true {
+            let event = told()
+            if case .none = event, takesBuffered() { continue }
+            if case .none = event { settleInterest() }
+            return event
+        }
+    }
+
+    private func told() -> HTTP2ClientEvent {
         guard phase != .closed else { return tellClosed() }
         if isExpired {
             isExpired = false
@@ -202,9 +242,7 @@ public final class HTTP2ClientConnection {
         if session.isTerminated { fail(.unexpectedBytes) }
         if failure != nil, let stream = streams.values.first { return .stream(stream) }
         if failure != nil || session.hasEnded { close() }
-        guard phase != .closed else { return tellClosed() }
-        settleInterest()
-        return .none
+        return phase == .closed ? tellClosed() : .none
     }
 
     private func tellClosed() -> HTTP2ClientEvent {
@@ -218,6 +256,7 @@ public final class HTTP2ClientConnection {
         if isIdle, idleSince + limits.idleTimeout <= loop.now {
             session.close()
             transmit()
+            channel?.sayGoodbye()
             return close()
         }
         expect(by: loop.now + limits.idleTimeout)
@@ -267,8 +306,8 @@ public final class HTTP2ClientConnection {
 
     private func settleInterest() {
         guard phase != .closed else { return }
-        var wanted = Interest.read + .peerClosed
-        if phase == .connecting || isBlocked { wanted = wanted + .write }
+        var wanted = phase == .connecting ? connecting + .peerClosed : .read + .peerClosed
+        if isBlocked { wanted = wanted + .write }
         guard wanted != interest else { return }
         interest = wanted
         // A change takes no memory: there is nothing that could fail.

@@ -27,6 +27,8 @@ struct RefusalTests {
             (.invalidAPIKey, 401, "invalid_api_key", "invalid_request_error"),
             (.apiKeyExpired, 401, "api_key_expired", "invalid_request_error"),
             (.apiKeyNotYetValid, 401, "api_key_not_yet_valid", "invalid_request_error"),
+            (.invalidToken, 401, "invalid_token", "invalid_request_error"),
+            (.tokenExpired, 401, "token_expired", "invalid_request_error"),
             (.modelNotAllowed, 403, "model_not_allowed", "permission_error"),
             (.classNotAllowed, 403, "class_not_allowed", "permission_error"),
             (.unknownClass, 400, "invalid_request", "invalid_request_error"),

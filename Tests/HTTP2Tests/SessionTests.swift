@@ -198,4 +198,26 @@ struct SessionTests {
         }
         #expect(found[3] == 7 && found[4] == 100_000 && found[6] == 32_768)
     }
+
+    /// A peer that leaves while nothing is under way has said its last word, however what it sends
+    /// behind it is cut.
+    @Test(arguments: [Int.max, 1, 7, 17, 18, 26])
+    func behindALastWordNothingIsRead(pieces: Int) {
+        let bench = Bench()
+        bench.give(
+            Bytes2.frame(7, 0, 0, .zeros(8)) + Bytes2.headers(1, isEnd: true)
+                + Bytes2.frame(7, 0, 1, .zeros(8)), pieces: pieces)
+        #expect(bench.streams.isEmpty && bench.session.openStreams == 0)
+        #expect(bench.session.hasEnded && bench.goAway == nil, "\(bench.sent)")
+    }
+
+    @Test(arguments: [Int.max, 1, 7, 17])
+    func whatIsUnderWayGoesOnBehindALastWord(pieces: Int) {
+        let bench = Bench()
+        bench.give(
+            Bytes2.headers(1) + Bytes2.frame(7, 0, 0, .zeros(8)) + Bytes2.data(1, "he")
+                + Bytes2.data(1, "llo", isEnd: true), pieces: pieces)
+        #expect(bench.content(1) == "hello" && bench.streams[1]?.isReceived == true)
+        #expect(!bench.session.hasEnded)
+    }
 }

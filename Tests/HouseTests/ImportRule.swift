@@ -44,10 +44,11 @@ enum ImportRule {
             "Units", "Policy", "Budget", "Admission", "Scheduling", "EventLoop", "CHiredis",
             "COpenSSL",
         ]),
+        "Identity": ["Units", "Wire", "COpenSSL"],
         "Telemetry": libc.union(["Units", "Wire", "Logging"]),
         "Gateway": libc.union(deciding).union([
             "Decision", "Wire", "Dialects", "HTTP2", "EventLoop", "Transport", "Store",
-            "Telemetry", "Ledger", "Tokenization", "Logging", "CPage",
+            "Telemetry", "Ledger", "Tokenization", "Logging", "CPage", "Identity",
         ]),
         "Engine": libc.union(serving),
         "Replay": libc.union(serving).union(["CZlib"]),

@@ -13,6 +13,8 @@ TYPES = {
     "invalid_api_key": "invalid_request_error",
     "api_key_expired": "invalid_request_error",
     "api_key_not_yet_valid": "invalid_request_error",
+    "invalid_token": "invalid_request_error",
+    "token_expired": "invalid_request_error",
     "unsupported_content_encoding": "invalid_request_error",
     "invalid_content_encoding": "invalid_request_error",
     "request_too_dense": "invalid_request_error",
@@ -48,6 +50,10 @@ for window in ("second", "minute", "hour", "day", "week", "month"):
 # In Anthropic's words: what is not here is the same in both, or is about a limit.
 ANTHROPIC_TYPES = {
     "invalid_api_key": "authentication_error",
+    "api_key_expired": "authentication_error",
+    "api_key_not_yet_valid": "authentication_error",
+    "invalid_token": "authentication_error",
+    "token_expired": "authentication_error",
     "model_not_found": "not_found_error",
     "not_found": "not_found_error",
     "request_too_large": "request_too_large",

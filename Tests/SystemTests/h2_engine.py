@@ -182,5 +182,8 @@ class H2Engine(FakeEngine):
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await self.loop.create_server(
-                lambda: _Sniffer(self), sock=self._bind(self.port), backlog=1024
+                lambda: _Sniffer(self),
+                sock=self._bind(self.port),
+                backlog=1024,
+                ssl=self.security,
             )

@@ -5,13 +5,16 @@ import asyncio
 import time
 
 import pytest
+from checks import refused
 from fake_engine import chunk_of, reply
 from gateway_process import settings
 from h2.errors import ErrorCodes
 from h2_client import INTERNAL_ERROR, Client
 from h2_engine import H2Engine
+from http_client import BrokenAnswer
 from hyperframe.frame import SettingsFrame
 from misbehaviour import die_mid_stream, fails_with, silent
+from tls_gateway import authority
 from waiting import eventually
 
 
@@ -168,3 +171,102 @@ def test_an_idle_connection_is_closed_and_made_again(start, h2_engine):
     eventually(lambda: h2_engine.calls[0].gone.is_set(), "the connection ends")
     assert gateway.chat().status == 200
     assert h2_engine.multiplexed == 2
+
+
+# Through TLS.
+
+
+@pytest.fixture
+def secure_engine(authority):
+    """Makes engines that agree to what is spoken (ALPN) out of `spoken`."""
+    made: list[H2Engine] = []
+
+    def make(*spoken: str) -> H2Engine:
+        engine = H2Engine()
+        made.append(engine)
+        engine.security = authority.serving(**authority.pair("engine", "IP:127.0.0.1"))
+        if spoken:
+            engine.security.set_alpn_protocols(list(spoken))
+        return engine.start()
+
+    yield make
+    for engine in made:
+        engine.close()
+        assert not engine.faults, f"an engine's script failed: {engine.faults}"
+
+
+def trusting(engine, authority, **sections):
+    made = configuration(engine, **sections)
+    made["pools"][0]["tls"] = {"ca": str(authority.certificate)}
+    return made
+
+
+def test_http2_through_tls(start, secure_engine, authority):
+    engine = secure_engine("h2", "http/1.1")
+    gateway = start(trusting(engine, authority))
+    gateway.wait_healthy(engine)
+    engine.default = reply(5)
+    for stream in (True, False, True):
+        answer = gateway.chat(stream=stream)
+        assert answer.status == 200 and b"word" in answer.body
+    assert engine.multiplexed == 1
+    assert engine.calls[-1].pseudo[":scheme"] == "https"
+    # Both ways more than any window or record holds.
+    long = "z" * 2_000_000
+    engine.default = reply(text=long, tokens=1)
+    answer = gateway.chat(text="y " * 3_000)
+    assert answer.json["choices"][0]["message"]["content"] == long
+    assert engine.multiplexed == 1
+
+
+def test_many_requests_share_a_connection_through_tls(start, secure_engine, authority):
+    engine = secure_engine("h2", "http/1.1")
+    gateway = start(trusting(engine, authority))
+    gateway.wait_healthy(engine)
+    gate = engine.gate()
+
+    async def held(call):
+        if await gate.passed(call):
+            call.whole(200, {"choices": [], "echo": call.json["messages"][0]["content"]})
+
+    engine.default = held
+    with Client(gateway.address) as client:
+        streams = {client.chat(text=f"number {n}"): n for n in range(60)}
+        eventually(lambda: len(engine.calls) == 60, "all are there")
+        gate.open()
+        for stream, number in streams.items():
+            assert client.answer(stream).json["echo"] == f"number {number}"
+    assert engine.multiplexed == 1
+
+
+def test_a_stream_that_dies_through_tls_is_cut(start, secure_engine, authority):
+    engine = secure_engine("h2", "http/1.1")
+    gateway = start(trusting(engine, authority))
+    gateway.wait_healthy(engine)
+    engine.script(die_mid_stream())
+    with pytest.raises(BrokenAnswer):
+        gateway.chat(stream=True)
+    assert gateway.chat().status == 200
+
+
+@pytest.mark.parametrize("spoken", [["http/1.1"], []])
+def test_an_engine_that_does_not_agree_to_http2_is_not_spoken_to(
+    start, secure_engine, authority, spoken
+):
+    engine = secure_engine(*spoken)
+    gateway = start(trusting(engine, authority))
+    gateway.wait_healthy(engine)
+    refused(gateway.chat(), 503, "no_healthy_endpoint")
+    assert engine.multiplexed == 0 and not engine.calls
+
+
+def test_an_engine_that_nobody_vouches_for_is_not_spoken_to(
+    start, secure_engine, authority
+):
+    engine = secure_engine("h2", "http/1.1")
+    made = trusting(engine, authority)
+    del made["pools"][0]["tls"]
+    gateway = start(made)
+    gateway.wait_healthy(engine, healthy=False)
+    refused(gateway.chat(), 503, "no_healthy_endpoint")
+    assert not engine.calls

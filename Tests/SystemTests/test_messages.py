@@ -16,7 +16,7 @@ from checks import (
     wait_of,
 )
 from fake_engine import MODEL, reply, usage_of
-from gateway_process import KEY, settings
+from gateway_process import KEY, hashed, settings
 from h2_client import Client, request_fields
 from http_client import Answer, request_bytes
 from waiting import eventually
@@ -170,6 +170,15 @@ def test_refusals_before_the_body_have_the_paths_form(gateway, engine):
         assert answer.fields["allow"] == "POST"
     check_refused(MESSAGES, gateway.post("/v1/messages/none", b"{}"), 404, "not_found")
     assert not engine.calls
+
+
+def test_an_expired_key_is_told_in_the_paths_form(start, engine):
+    made = settings(engine)
+    old = {"hash": hashed("sk-old"), "expires": "2020-01-01T00:00:00Z"}
+    made["tenants"][0]["keys"].append(old)
+    gateway = start(made)
+    for path in (MESSAGES, RESPONSES, COUNT):
+        check_refused(path, gateway.post(path, body_of(path), "sk-old"), 401, "api_key_expired")
 
 
 def test_head_gets_the_fields_alone(gateway):
