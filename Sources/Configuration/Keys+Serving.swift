@@ -213,7 +213,7 @@ extension Keys {
             .scalar(.duration(.milliseconds(0) ... .seconds(3_600))),
             .value(.duration(share.timeouts.keepAlive ?? .zero)), .reloadable,
             "Between two signs of life that the client of a stream gets while it waits for its "
-                + "first token; 0 sends none, so that a refusal keeps its own status however late."),
+                + "first token; 0 sends none: a refusal keeps its own status however late."),
         Key(
             "classes[].targets", .section, .absent, .reloadable,
             "What answers are to keep to. With it the prompts in flight at each engine of the pool "

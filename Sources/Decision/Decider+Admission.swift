@@ -260,7 +260,8 @@ extension Decider {
     }
 
     /// Not a byte of an answer came: another endpoint may have it, three in all, within the time
-    /// that it may wait anyway, as far as there is a budget for such. It had its turn before all who wait now.
+    /// that it may wait anyway, as far as there is a budget for such. It had its turn before
+    /// all who wait now.
     mutating func bounce(_ ticket: Ticket, now: Instant, into actions: inout [Action]) {
         guard var entry = entries[ticket], case .forwarded(let endpoint) = entry.stage else {
             return

@@ -99,7 +99,9 @@ extension Worker {
         respond(exchange)
         text.removeAll()
         // White space between its tokens: within a text it would be escaped.
-        for unsafe byte in unsafe exchange.held {
+        let held = unsafe exchange.held
+        for place in 0..<held.count {
+            let byte = unsafe held[place]
             text.append(byte: byte == 0x0A || byte == 0x0D ? 0x20 : byte)
         }
         if text.isEmpty {

@@ -24,7 +24,12 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = REPOSITORY / "deploy"
 sys.path.append(str(REPOSITORY / "Tests" / "DeployTests"))
 # What a gateway has that writes a ledger or speaks TLS; the demo does neither.
-NOT_IN_THE_DEMO = {"penstock_ledger_", "penstock_tls_certificate_", "penstock_api_key_", "penstock_jwks_"}
+NOT_IN_THE_DEMO = {
+    "penstock_ledger_",
+    "penstock_tls_certificate_",
+    "penstock_api_key_",
+    "penstock_jwks_",
+}
 RULES = [DEPLOY / "prometheus" / file for file in ("recording.yaml", "alerts.yaml")]
 Page = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
