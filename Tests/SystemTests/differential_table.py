@@ -59,9 +59,6 @@ Messages that Penstock forwards and another one refuses or reads otherwise. Ther
 
 {known}
 
-A chunk that is larger than `http.max_body` is refused when a byte too many has come, and not when
-its size is announced: until then Penstock waits for it (408), where nginx answers 413 at once.
-
 ## All messages
 
 {rows}
