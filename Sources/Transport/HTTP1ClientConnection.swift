@@ -445,10 +445,17 @@ public final class HTTP1ClientConnection: ClientStream {
 
     private func fail(_ fault: ClientFault) -> ClientEvent {
         if state.isAsked, !state.isAnswered {
-            state.isUnread = sent == 0 || channel?.unacknowledgedBytes().map { $0 >= sent } ?? false
+            state.isUnread = sent == 0 || isUnacknowledged
         }
         close()
         return unsafe .fault(fault)
+    }
+
+    /// An orderly end acknowledges what had come before it. A reset does not: who sends one may
+    /// have read without having said so.
+    private var isUnacknowledged: Bool {
+        guard !state.isReset, let left = channel?.unacknowledgedBytes() else { return false }
+        return left >= sent
     }
 
     private var lost: ClientFault { state.isReset ? .reset : .closedEarly }
