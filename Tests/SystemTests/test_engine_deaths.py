@@ -53,7 +53,7 @@ class Mortal:
         self.asked += 1
         if self.asked % LIVES == 0:
             call.raw(b"".join(parts))
-            # A connection that was kept and dies is replaced unseen: here each request is one call.
+            # A connection that was kept and ends in order is replaced unseen.
             return call.close()
         # Each part as often as any other: most of the bytes are those of tokens.
         part = self.random.randrange(len(parts) - 1)
@@ -118,13 +118,17 @@ def test_no_stream_ends_well_and_all_are_settled(start, engine, path):
         seen = [one for many in pool.map(client, range(CLIENTS)) for one in many]
     counts = Counter(one.how for one in seen)
     print(counts, mortal.resets, gateway.tenant())
-    assert len(seen) == len(engine.calls) == STREAMS
-    assert counts["whole"] == STREAMS // LIVES
+    # Behind a whole answer the engine closes. With the next request unread in its kernel that is a
+    # reset: whether it was read nobody can tell, and it is not sent again.
+    missed = len(seen) - len(engine.calls)
+    assert len(seen) == STREAMS and 0 <= missed <= STREAMS // LIVES
+    whole = len(engine.calls) // LIVES
+    assert counts["whole"] == whole
     assert counts["refused"] > DEATHS // 50 and mortal.resets > DEATHS // 10
     gateway.assert_at_rest()
     tenant = gateway.tenant()
     ends = {how: count for how, count in tenant["requests"].items() if count}
-    assert ends == {"engine_failed": DEATHS, "completed": STREAMS // LIVES}
+    assert ends == {"engine_failed": STREAMS - whole, "completed": whole}
     assert tenant["tokens"]["output"] == sum(one.tokens for one in seen)
     assert gateway.used("tokens_per_day") == sum(
         tenant["tokens"][part] for part in ("input", "output")
